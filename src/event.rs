@@ -1,0 +1,354 @@
+//! The vocabulary of what happened: events, the batches they travel in, and the subjects they are counted for.
+
+use std::fmt;
+
+use rapidhash::v3::{RapidSecrets, rapidhash_v3_seeded};
+use serde::{Deserialize, Serialize};
+
+use crate::time::Timestamp;
+
+/// A 64-bit keyed hash that stands for a text. Stable for one [`Hasher`] seed across versions and platforms, so it may
+/// be stored. Zero means absent.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Id(pub u64);
+
+impl Id {
+    /// No text.
+    pub const NONE: Id = Id(0);
+
+    /// Whether there is a text behind it.
+    pub const fn is_some(self) -> bool {
+        self.0 != 0
+    }
+}
+
+/// Makes [`Id`]s. The seed is random per state directory, so that a client cannot choose texts that collide.
+#[derive(Clone, Copy, Debug)]
+pub struct Hasher {
+    seed: u64,
+    secrets: RapidSecrets,
+}
+
+impl Hasher {
+    /// From a stored seed.
+    pub fn new(seed: u64) -> Self {
+        Hasher { seed, secrets: RapidSecrets::seed(seed) }
+    }
+
+    /// The seed it was made from.
+    pub fn seed(&self) -> u64 {
+        self.seed
+    }
+
+    /// The id of a text; never [`Id::NONE`].
+    pub fn id(&self, text: &[u8]) -> Id {
+        Id(rapidhash_v3_seeded(text, &self.secrets).max(1))
+    }
+
+    /// An id of two ids, in order: for pairs such as a key and an endpoint.
+    pub fn pair(&self, a: Id, b: Id) -> Id {
+        let mut bytes = [0u8; 16];
+        bytes[..8].copy_from_slice(&a.0.to_le_bytes());
+        bytes[8..].copy_from_slice(&b.0.to_le_bytes());
+        self.id(&bytes)
+    }
+}
+
+/// A text of an event: its id, and where its characters lie in [`Batch::text`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Text {
+    /// What it is counted under.
+    pub id: Id,
+    at: u32,
+    len: u32,
+}
+
+impl Text {
+    /// No text.
+    pub const NONE: Text = Text { id: Id::NONE, at: 0, len: 0 };
+
+    /// Whether the event has this text.
+    pub const fn is_some(self) -> bool {
+        self.id.is_some()
+    }
+}
+
+/// The method of a request, as far as it matters whether repeating it is safe.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default, Serialize, Deserialize)]
+#[repr(u8)]
+#[allow(missing_docs)]
+pub enum Method {
+    Get,
+    Head,
+    Post,
+    Put,
+    Patch,
+    Delete,
+    Options,
+    Connect,
+    Trace,
+    /// Any other token: WebDAV and the like.
+    #[default]
+    Other,
+}
+
+impl Method {
+    /// From the request line; anything unknown is [`Method::Other`].
+    pub fn parse(token: &[u8]) -> Method {
+        match token {
+            b"GET" => Method::Get,
+            b"HEAD" => Method::Head,
+            b"POST" => Method::Post,
+            b"PUT" => Method::Put,
+            b"PATCH" => Method::Patch,
+            b"DELETE" => Method::Delete,
+            b"OPTIONS" => Method::Options,
+            b"CONNECT" => Method::Connect,
+            b"TRACE" => Method::Trace,
+            _ => Method::Other,
+        }
+    }
+
+    /// Whether repeating the request changes nothing on the server (RFC 9110, 9.2.1).
+    pub const fn is_safe(self) -> bool {
+        matches!(self, Method::Get | Method::Head | Method::Options | Method::Trace)
+    }
+
+    /// As it stands in a request line.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Method::Get => "GET",
+            Method::Head => "HEAD",
+            Method::Post => "POST",
+            Method::Put => "PUT",
+            Method::Patch => "PATCH",
+            Method::Delete => "DELETE",
+            Method::Options => "OPTIONS",
+            Method::Connect => "CONNECT",
+            Method::Trace => "TRACE",
+            Method::Other => "OTHER",
+        }
+    }
+}
+
+/// What else is known about an event, one bit each.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Flags(u8);
+
+impl Flags {
+    /// A static asset by its extension: counted for the site only.
+    pub const STATIC: Flags = Flags(1);
+    /// The request's fingerprint tells its content apart: a method without body, or a length or digest was logged.
+    pub const STRONG: Flags = Flags(2);
+    /// The agent declares itself a crawler.
+    pub const CRAWLER: Flags = Flags(4);
+    /// The line is an HTTP request (a method and a target were found), so it can be fingerprinted.
+    pub const HTTP: Flags = Flags(8);
+
+    /// With these bits set as well.
+    #[must_use]
+    pub const fn with(self, other: Flags) -> Flags {
+        Flags(self.0 | other.0)
+    }
+
+    /// Whether all bits of `other` are set.
+    pub const fn has(self, other: Flags) -> bool {
+        self.0 & other.0 == other.0
+    }
+}
+
+/// The number of a configured source, in the order of the configuration.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct SourceId(pub u16);
+
+/// One request, as small as the detectors allow. Its texts lie in the [`Batch`] that carries it.
+#[derive(Clone, Copy, Debug)]
+pub struct Event {
+    /// When, by the log.
+    pub time: Timestamp,
+    /// Whose call: the consumer's key, masked if it is a secret.
+    pub key: Text,
+    /// The client's address behind trusted proxies (or host name, where the log has names).
+    pub client: Text,
+    /// The client's network: /24 of IPv4, /48 of IPv6.
+    pub network: Text,
+    /// The route template, before the engine's cardinality cap.
+    pub endpoint: Text,
+    /// The family of the user agent: `okhttp`, `python-requests`, `Chrome`.
+    pub agent: Text,
+    /// The same request again: caller, method, path with its ids, normalised query, and the length of the body.
+    pub request: Id,
+    /// The same thing again: the path with its ids.
+    pub resource: Id,
+    /// Bytes of the response body.
+    pub bytes_out: u32,
+    /// Milliseconds the request took, [`Event::UNKNOWN`] if not logged.
+    pub duration_ms: u32,
+    /// Tokens read by a model, [`Event::UNKNOWN`] if not logged.
+    pub tokens_in: u32,
+    /// Tokens written by a model, [`Event::UNKNOWN`] if not logged.
+    pub tokens_out: u32,
+    /// What the call cost in the configured currency, NaN if unknown.
+    pub cost: f32,
+    /// The status, 0 if none was logged.
+    pub status: u16,
+    /// Which source it came from.
+    pub source: SourceId,
+    /// The method.
+    pub method: Method,
+    /// What else is known.
+    pub flags: Flags,
+}
+
+impl Event {
+    /// A number the log does not state.
+    pub const UNKNOWN: u32 = u32::MAX;
+
+    /// What the call cost, 0 if unknown.
+    pub fn cost_or_zero(&self) -> f64 {
+        if self.cost.is_nan() { 0.0 } else { f64::from(self.cost) }
+    }
+}
+
+/// Events on their way to the engine, with the texts they refer to. Reused: cleared, not dropped.
+#[derive(Clone, Debug, Default)]
+pub struct Batch {
+    /// In the order of their lines.
+    pub events: Vec<Event>,
+    text: String,
+}
+
+impl Batch {
+    /// Adds a text that `id` stands for.
+    pub fn put(&mut self, id: Id, text: &str) -> Text {
+        let at = self.text.len() as u32;
+        self.text.push_str(text);
+        Text { id, at, len: text.len() as u32 }
+    }
+
+    /// The characters of a text of one of its events.
+    pub fn text(&self, text: Text) -> &str {
+        &self.text[text.at as usize..(text.at + text.len) as usize]
+    }
+
+    /// Empties it and keeps its memory.
+    pub fn clear(&mut self) {
+        self.events.clear();
+        self.text.clear();
+    }
+}
+
+/// What kind of thing a count or an incident is about.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SubjectKind {
+    /// A consumer's key.
+    Key,
+    /// A route template.
+    Endpoint,
+    /// A client address.
+    Client,
+    /// A configured source.
+    Source,
+    /// Everything.
+    Site,
+}
+
+impl SubjectKind {
+    /// As the notice schema writes it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            SubjectKind::Key => "key",
+            SubjectKind::Endpoint => "endpoint",
+            SubjectKind::Client => "client",
+            SubjectKind::Source => "source",
+            SubjectKind::Site => "site",
+        }
+    }
+}
+
+impl fmt::Display for SubjectKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// What an incident is about, by name.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+pub struct Subject {
+    /// What kind of thing.
+    pub kind: SubjectKind,
+    /// Its name as people know it; secrets are masked. The site's name is `site`.
+    pub name: String,
+}
+
+impl Subject {
+    /// Everything.
+    pub fn site() -> Self {
+        Subject { kind: SubjectKind::Site, name: "site".to_owned() }
+    }
+
+    /// A subject by kind and name.
+    pub fn new(kind: SubjectKind, name: impl Into<String>) -> Self {
+        Subject { kind, name: name.into() }
+    }
+}
+
+impl fmt::Display for Subject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.kind == SubjectKind::Site { f.write_str("site") } else { write!(f, "{} {}", self.kind, self.name) }
+    }
+}
+
+/// How much an incident matters: `critical` wakes people, `warning` is for working hours, `info` is for the digest.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[allow(missing_docs)]
+pub enum Severity {
+    Info,
+    Warning,
+    Critical,
+}
+
+impl Severity {
+    /// As configuration and notices write it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Severity::Info => "info",
+            Severity::Warning => "warning",
+            Severity::Critical => "critical",
+        }
+    }
+}
+
+impl fmt::Display for Severity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_are_stable_across_versions() {
+        // Ids are stored: these values may never change.
+        let hasher = Hasher::new(1);
+        assert_eq!(hasher.id(b"acme"), hasher.id(b"acme"));
+        assert_ne!(hasher.id(b"acme"), Hasher::new(2).id(b"acme"));
+        assert_eq!(hasher.id(b"acme").0, 0x651d_c60f_b9ea_816b);
+    }
+
+    #[test]
+    fn texts_come_back() {
+        let mut batch = Batch::default();
+        let hasher = Hasher::new(7);
+        let a = batch.put(hasher.id(b"acme"), "acme");
+        let b = batch.put(hasher.id("zoë".as_bytes()), "zoë");
+        assert_eq!((batch.text(a), batch.text(b)), ("acme", "zoë"));
+        assert_eq!(batch.text(Text::NONE), "");
+    }
+}

@@ -1,0 +1,106 @@
+//! Where bytes come from: files followed live, archives read for a replay, standard input.
+//!
+//! A source knows nothing of formats. It hands out [`Chunk`]s of whole lines together with the [`Position`] just after
+//! them, so that whoever counts the lines can store both in one cut.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use crate::event::SourceId;
+
+/// A hash over some bytes of a file that proves it is still the file we knew.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct Proof {
+    /// How many bytes were hashed (at most 256).
+    pub len: u16,
+    /// Their hash (rapidhash v3, fixed seed).
+    pub hash: u64,
+}
+
+/// How far one physical file has been read: its identity, proof of its content, and the offset just after the last
+/// complete line taken in. Never inside a line.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Position {
+    /// The name of the configured source.
+    pub source: String,
+    /// Where the file was last seen.
+    pub path: PathBuf,
+    /// Device number.
+    pub device: u64,
+    /// Inode number.
+    pub inode: u64,
+    /// Bytes from the start of the file.
+    pub head: Proof,
+    /// Bytes just before the offset.
+    pub tail: Proof,
+    /// Bytes taken in.
+    pub offset: u64,
+    /// Lines taken in, rejected ones included.
+    pub lines: u64,
+}
+
+/// What was passed over while cutting lines, so that nothing goes missing without being counted.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct Skipped {
+    /// Lines over the length limit.
+    pub oversize_lines: u64,
+    /// NUL bytes in holes.
+    pub nul_bytes: u64,
+    /// Unfinished last lines of files that are over.
+    pub partial_lines: u64,
+}
+
+/// Whole lines of one file, each with its line feed.
+#[derive(Clone, Debug)]
+pub struct Chunk {
+    /// Which source.
+    pub source: SourceId,
+    /// The lines. May be empty when only the position moved (an oversize line was passed over).
+    pub bytes: Vec<u8>,
+    /// The position just after them.
+    pub position: Position,
+    /// What was passed over before or among them.
+    pub skipped: Skipped,
+}
+
+/// Where to begin with a file met for the first time; a saved position always wins.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Start {
+    /// With its first line.
+    #[default]
+    Beginning,
+    /// After what is there already.
+    End,
+}
+
+/// One configured source.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Settings {
+    /// Its name in the configuration.
+    pub name: String,
+    /// Globs of the files; rotated copies may match.
+    pub path: Vec<String>,
+    /// Further globs where rotated copies lie.
+    pub rotated: Vec<String>,
+    /// Where to begin with a file met for the first time.
+    pub start: Start,
+}
+
+/// Limits of all sources together.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Limits {
+    /// The longest line, in bytes; the rest up to the line feed is passed over and counted.
+    pub line_bytes: usize,
+    /// How much is read at once, in bytes.
+    pub chunk_bytes: usize,
+    /// Files held open at the same time.
+    pub open_files: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits { line_bytes: 1 << 20, chunk_bytes: 64 << 10, open_files: 512 }
+    }
+}
