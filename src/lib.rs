@@ -12,6 +12,8 @@ pub mod source;
 
 pub mod format;
 
+pub mod measure;
+
 pub mod detect;
 
 pub mod incident;

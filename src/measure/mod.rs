@@ -1,0 +1,3 @@
+//! What is remembered: bounded counters, each of one kind.
+
+pub mod surprise;
