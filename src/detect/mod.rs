@@ -3,6 +3,12 @@
 //! Detectors keep no state and never see single events. They read cells (`measure`), and answer with a [`Finding`] or
 //! nothing. One file a detector, one entry in [`DETECTORS`].
 
+pub mod scene;
+
+pub mod burst;
+pub mod error_spike;
+pub mod traffic_drop;
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};

@@ -1,0 +1,213 @@
+//! `error-spike`: a share of failing requests far above the usual, for an endpoint, key, client or the site.
+//!
+//! Facts: `class` (Text), `share`, `usual_share` (Share), `errors` (Count), `callers` (Count, at most 8 are told
+//! apart), `statuses` (List).
+//!
+//! Errors are judged against the stream's own learned share (beta-binomial), and must last: a deploy that fails for 25
+//! seconds cannot fill two whole minutes.
+
+use crate::detect::scene::{Scene, Sensitivity};
+use crate::detect::{Fact, Facts, Finding, Impact, Parts, Trend};
+use crate::event::{Severity, SubjectKind};
+use crate::measure::failures::{Class, Failures};
+use crate::measure::rows::Full;
+use crate::measure::surprise::beta_binomial_tail_bits;
+use crate::time::{Span, Timestamp};
+
+/// Its name in the contract.
+pub const NAME: &str = "error-spike";
+
+/// How the detector is tuned.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct Settings {
+    /// Whether it runs.
+    pub enabled: bool,
+    /// How easily it speaks.
+    pub sensitivity: Sensitivity,
+    /// Errors beyond the usual that a window must hold.
+    pub floor: f64,
+    /// Share of failing requests below which nothing is said.
+    pub least_share: f64,
+    /// Callers that must fail for it to be the endpoint's trouble and not a caller's.
+    pub callers: usize,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Settings { enabled: true, sensitivity: Sensitivity::Normal, floor: 8.0, least_share: 0.02, callers: 4 }
+    }
+}
+
+/// What was judged of one class of failures.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct Judgement {
+    /// Which class.
+    pub class: Class,
+    /// Surprise in bits.
+    pub bits: f64,
+    /// The window that surprised most.
+    pub window: Span,
+    /// Share of requests that fails in it.
+    pub share: f64,
+    /// Whether it is to be told.
+    pub fires: bool,
+}
+
+/// Judges one class of failures of a stream.
+pub fn judge(
+    kind: SubjectKind,
+    full: &Full,
+    class: Class,
+    scene: &Scene<'_>,
+    settings: &Settings,
+) -> Option<Judgement> {
+    let failures = full.failures[class.index()].as_deref()?;
+    // Bare clients that probe are the business of enumeration and credential stuffing.
+    if kind == SubjectKind::Client && matches!(class, Class::Client | Class::Denied) {
+        return None;
+    }
+    let usual = (1.5 * failures.share()).max(0.005);
+    let need = match settings.sensitivity {
+        Sensitivity::Low => 30.0,
+        Sensitivity::Normal => 20.0,
+        Sensitivity::High => 14.0,
+    } + if scene.history < Span::HOUR { 10.0 } else { 0.0 };
+    let mut best = Judgement { class, bits: 0.0, window: Span::ZERO, share: 0.0, fires: false };
+    for minutes in [1i64, 5, 15, 60] {
+        if minutes > 5 && !scene.ends_minute() {
+            continue;
+        }
+        let (errors, n) = if minutes <= 5 {
+            let first = scene.tick - 6 * minutes + 1;
+            (failures.tens.sum(first, scene.tick), full.counts.tens.sum(first, scene.tick))
+        } else {
+            let last = scene.minute();
+            (failures.mins.sum(last - minutes + 1, last), full.counts.mins.sum(last - minutes + 1, last))
+        };
+        let (errors, n) = (errors as f64, (n.max(errors)) as f64);
+        let share = errors / n.max(1.0);
+        if errors <= usual * n || errors - failures.share() * n < settings.floor || share < settings.least_share {
+            continue;
+        }
+        let bits = beta_binomial_tail_bits(errors, n, usual, failures.spread());
+        if bits > best.bits {
+            best = Judgement { bits, window: Span::from_mins(minutes), share, ..best };
+        }
+    }
+    best.fires = best.bits >= need && lasts(failures, full, scene, usual, best.share);
+    Some(best)
+}
+
+/// What is to be told of a class that fired.
+pub fn finding(kind: SubjectKind, full: &Full, scene: &Scene<'_>, judged: Judgement) -> Option<Finding> {
+    let failures = full.failures[judged.class.index()].as_deref()?;
+    let started_at = onset(failures, full, scene);
+    let first = started_at.bucket(Span::MINUTE);
+    let last = scene.end.bucket(Span::MINUTE);
+    let errors = failures.mins.sum(first, last);
+    let requests = full.counts.mins.sum(first, last).max(errors);
+    let share = errors as f64 / (requests.max(1)) as f64;
+    let callers = failures.callers.active();
+    let statuses: Vec<String> =
+        failures.statuses.shares().iter().filter(|s| s.now >= 0.05).map(|s| s.id.0.to_string()).collect();
+    let wide = matches!(kind, SubjectKind::Endpoint | SubjectKind::Site | SubjectKind::Source);
+    let severity = if wide && judged.class == Class::Server && share >= 0.5 && callers >= 4 {
+        Severity::Critical
+    } else {
+        Severity::Warning
+    };
+    let mut facts = Facts::new();
+    facts.insert("class".into(), Fact::Text(judged.class.as_str().to_owned()));
+    facts.insert("share".into(), Fact::Share(share));
+    facts.insert("usual_share".into(), Fact::Share(failures.share()));
+    facts.insert("errors".into(), Fact::Count(errors));
+    facts.insert("callers".into(), Fact::Count(callers as u64));
+    facts.insert("statuses".into(), Fact::List(statuses));
+    let parts = Parts { keys: failures.callers.shares().iter().map(|s| (s.id, s.now)).collect(), ..Parts::default() };
+    Some(Finding {
+        detector: NAME,
+        started_at,
+        observed: share,
+        expected: failures.share(),
+        unit: "share of requests",
+        bits: judged.bits,
+        excess: errors as f64 - failures.share() * requests as f64,
+        severity,
+        trend: trend(failures, full, scene, started_at),
+        impact: Impact { requests, errors, cost: None },
+        facts,
+        parts,
+    })
+}
+
+/// Whether an open spike goes on: more than twice the usual share over the last three minutes with data, and at least
+/// 1.5 times the least that is told.
+pub fn still(full: &Full, class: Class, scene: &Scene<'_>, settings: &Settings) -> bool {
+    let Some(failures) = full.failures[class.index()].as_deref() else { return false };
+    let errors = failures.tens.sum(scene.tick - 17, scene.tick) as f64;
+    let n = full.counts.tens.sum(scene.tick - 17, scene.tick) as f64;
+    errors >= 1.0 && errors > (2.0 * failures.share()).max(1.5 * settings.least_share) * n
+}
+
+/// Two whole minutes of mostly failures, or three whole minutes clearly above the usual: what a short blip cannot fill.
+fn lasts(failures: &Failures, full: &Full, scene: &Scene<'_>, usual: f64, share: f64) -> bool {
+    let minute = |i: i64| {
+        let (first, last) = (scene.tick - 6 * i - 5, scene.tick - 6 * i);
+        let errors = failures.tens.sum(first, last) as f64;
+        (errors, full.counts.tens.sum(first, last) as f64)
+    };
+    let high = |least: f64| move |(errors, n): (f64, f64)| errors >= 1.0 && n > 0.0 && errors / n >= least;
+    let (now, before, first) = (minute(0), minute(1), minute(2));
+    let most = high(0.4);
+    if share >= 0.5 && most(now) && most(before) && now.0 + before.0 >= 4.0 {
+        return true;
+    }
+    let above = high((2.0 * usual).min(0.5 * share).max(usual));
+    let minutes_above = (0..5).filter(|&i| above(minute(i))).count();
+    above(now) && ((above(before) && above(first)) || minutes_above >= 4)
+}
+
+/// The first of the unbroken run of minutes above twice the usual share; a gap of one minute is bridged.
+fn onset(failures: &Failures, full: &Full, scene: &Scene<'_>) -> Timestamp {
+    let usual = (2.0 * failures.share()).max(0.01);
+    let last = (scene.end - Span::from_millis(1)).bucket(Span::MINUTE);
+    let mut start = last;
+    let mut gap = 0;
+    for minute in (last - 59..=last).rev() {
+        let errors = f64::from(failures.mins.get(minute));
+        if errors >= 1.0 && errors > usual * f64::from(full.counts.mins.get(minute)) {
+            start = minute;
+            gap = 0;
+        } else if minute < last {
+            gap += 1;
+            if gap > 1 {
+                break;
+            }
+        }
+    }
+    // Within its first minute, the first ten seconds that hold a failure, where the ring still knows them.
+    let base = Timestamp::of_bucket(start, Span::MINUTE);
+    let ticks = base.bucket(crate::measure::ring::TICK);
+    (0..6)
+        .find(|i| failures.tens.get(ticks + i) > 0)
+        .map_or(base, |i| Timestamp::of_bucket(ticks + i, crate::measure::ring::TICK))
+}
+
+fn trend(failures: &Failures, full: &Full, scene: &Scene<'_>, started_at: Timestamp) -> Trend {
+    let third = ((scene.end - started_at).mins_f64() / 3.0) as i64;
+    if third < 3 {
+        return Trend::Steady;
+    }
+    let third = third.min(20);
+    let last = scene.minute();
+    let first_end = (started_at + Span::from_mins(third)).bucket(Span::MINUTE).max(last - 60 + third);
+    let share = |end: i64| {
+        let errors = failures.mins.sum(end - third + 1, end) as f64;
+        errors / (full.counts.mins.sum(end - third + 1, end) as f64).max(1.0)
+    };
+    match share(last) / share(first_end).max(0.001) {
+        r if r > 1.3 => Trend::Rising,
+        r if r < 0.77 => Trend::Falling,
+        _ => Trend::Steady,
+    }
+}
