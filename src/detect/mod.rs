@@ -3,6 +3,10 @@
 //! Detectors keep no state and never see single events. They read cells (`measure`), and answer with a [`Finding`] or
 //! nothing. One file a detector, one entry in [`DETECTORS`].
 
+pub mod retry_loop;
+
+pub mod leaked_key;
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
