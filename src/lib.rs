@@ -14,8 +14,12 @@ pub mod format;
 
 pub mod measure;
 
+pub mod intake;
+
 pub mod detect;
 
 pub mod incident;
+
+pub mod engine;
 
 pub mod notice;

@@ -188,6 +188,18 @@ pub fn finding(kind: SubjectKind, full: &Full, scene: &Scene<'_>, judged: Judgem
     }
 }
 
+/// Today's numbers of an open burst: its rate over the last five minutes, whenever it began.
+pub fn current(full: &Full, scene: &Scene<'_>, judged: Judgement, now: Now) -> Finding {
+    let mut finding = finding(SubjectKind::Key, full, scene, judged, now);
+    let (per_minute, usual) = (now.seen / 5.0, now.expected / 5.0);
+    finding.observed = per_minute;
+    finding.expected = usual;
+    finding.facts.insert("factor".into(), Fact::Number(per_minute / usual.max(0.1)));
+    finding.facts.insert("per_minute".into(), Fact::Number(per_minute));
+    finding.facts.insert("usual_per_minute".into(), Fact::Number(usual));
+    finding
+}
+
 /// Whether an open burst goes on: the last two minutes are still clearly above the usual.
 pub fn still(full: &Full, scene: &Scene<'_>) -> bool {
     let seen = full.counts.ticks(scene.tick, 12) as f64;
@@ -223,13 +235,13 @@ fn is_sustained(full: &Full, scene: &Scene<'_>, now: Now, window: Span) -> bool 
             .count();
         return high >= 6 || thin >= 6;
     }
-    let newest = full.counts.ticks(scene.tick, 12) as f64 > 12.0 * per_tick;
+    let newest = full.counts.ticks(scene.tick, 12) as f64 > 1.3 * 12.0 * per_tick;
     let minutes = window.millis() / Span::MINUTE.millis();
     if minutes > 60 {
         return newest;
     }
     let per_minute = full.normal.expected(scene.end, window, &scene.around) / minutes as f64;
-    let above = (0..minutes).filter(|i| f64::from(full.counts.mins.get(scene.minute() - i)) > per_minute).count();
+    let above = (0..minutes).filter(|i| f64::from(full.counts.mins.get(scene.minute() - i)) > 1.2 * per_minute).count();
     newest && above as i64 * 2 >= minutes
 }
 

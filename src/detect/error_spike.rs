@@ -8,8 +8,10 @@
 
 use crate::detect::scene::{Scene, Sensitivity};
 use crate::detect::{Fact, Facts, Finding, Impact, Parts, Trend};
-use crate::event::{Severity, SubjectKind};
+use crate::event::{Id, Severity, SubjectKind};
 use crate::measure::failures::{Class, Failures};
+use crate::measure::mix::Mix;
+use crate::measure::ring::TICK;
 use crate::measure::rows::Full;
 use crate::measure::surprise::beta_binomial_tail_bits;
 use crate::time::{Span, Timestamp};
@@ -77,24 +79,21 @@ pub fn judge(
         if minutes > 5 && !scene.ends_minute() {
             continue;
         }
-        let (errors, n) = if minutes <= 5 {
-            let first = scene.tick - 6 * minutes + 1;
-            (failures.tens.sum(first, scene.tick), full.counts.tens.sum(first, scene.tick))
-        } else {
-            let last = scene.minute();
-            (failures.mins.sum(last - minutes + 1, last), full.counts.mins.sum(last - minutes + 1, last))
-        };
-        let (errors, n) = (errors as f64, (n.max(errors)) as f64);
-        let share = errors / n.max(1.0);
-        if errors <= usual * n || errors - failures.share() * n < settings.floor || share < settings.least_share {
+        let window = Window::of(failures, full, scene, minutes);
+        let share = window.errors / window.requests.max(1.0);
+        let excess = window.errors - failures.share() * window.requests;
+        if window.errors <= usual * window.requests || excess < settings.floor || share < settings.least_share {
             continue;
         }
-        let bits = beta_binomial_tail_bits(errors, n, usual, failures.spread());
-        if bits > best.bits {
-            best = Judgement { bits, window: Span::from_mins(minutes), share, ..best };
+        let bits = beta_binomial_tail_bits(window.errors, window.requests, usual, failures.spread());
+        if bits < need {
+            continue;
+        }
+        let fires = lasts(failures, full, scene, usual, need, &window);
+        if (fires, bits) > (best.fires, best.bits) {
+            best = Judgement { bits, window: Span::from_mins(minutes), share, fires, ..best };
         }
     }
-    best.fires = best.bits >= need && lasts(failures, full, scene, usual, best.share);
     Some(best)
 }
 
@@ -123,7 +122,11 @@ pub fn finding(kind: SubjectKind, full: &Full, scene: &Scene<'_>, judged: Judgem
     facts.insert("errors".into(), Fact::Count(errors));
     facts.insert("callers".into(), Fact::Count(callers as u64));
     facts.insert("statuses".into(), Fact::List(statuses));
-    let parts = Parts { keys: failures.callers.shares().iter().map(|s| (s.id, s.now)).collect(), ..Parts::default() };
+    let parts = Parts {
+        keys: shares(&failures.callers),
+        endpoints: if kind == SubjectKind::Endpoint { Vec::new() } else { shares(&failures.endpoints) },
+        ..Parts::default()
+    };
     Some(Finding {
         detector: NAME,
         started_at,
@@ -140,6 +143,10 @@ pub fn finding(kind: SubjectKind, full: &Full, scene: &Scene<'_>, judged: Judgem
     })
 }
 
+fn shares(mix: &Mix) -> Vec<(Id, f64)> {
+    mix.shares().iter().map(|s| (s.id, s.now)).collect()
+}
+
 /// Whether an open spike goes on: more than twice the usual share over the last three minutes with data, and at least
 /// 1.5 times the least that is told.
 pub fn still(full: &Full, class: Class, scene: &Scene<'_>, settings: &Settings) -> bool {
@@ -149,22 +156,57 @@ pub fn still(full: &Full, class: Class, scene: &Scene<'_>, settings: &Settings) 
     errors >= 1.0 && errors > (2.0 * failures.share()).max(1.5 * settings.least_share) * n
 }
 
-/// Two whole minutes of mostly failures, or three whole minutes clearly above the usual: what a short blip cannot fill.
-fn lasts(failures: &Failures, full: &Full, scene: &Scene<'_>, usual: f64, share: f64) -> bool {
+/// Requests and failures of a window, and of its worst minute.
+struct Window {
+    minutes: i64,
+    errors: f64,
+    requests: f64,
+    worst_errors: f64,
+    worst_requests: f64,
+}
+
+impl Window {
+    fn of(failures: &Failures, full: &Full, scene: &Scene<'_>, minutes: i64) -> Window {
+        // A blip may lie across two minutes: short windows slide by ticks, long ones take out two minutes.
+        let fine = minutes <= 5;
+        let (newest, buckets, width) = if fine { (scene.tick, 6 * minutes, 6) } else { (scene.minute(), minutes, 2) };
+        let sum = |from: i64, to: i64| {
+            let (errors, requests) = if fine {
+                (failures.tens.sum(from, to), full.counts.tens.sum(from, to))
+            } else {
+                (failures.mins.sum(from, to), full.counts.mins.sum(from, to))
+            };
+            (errors as f64, requests.max(errors) as f64)
+        };
+        let first = newest - buckets + 1;
+        let (errors, requests) = sum(first, newest);
+        let (worst_errors, worst_requests) = (first..=newest - width + 1)
+            .map(|from| sum(from, from + width - 1))
+            .fold((0.0, 0.0), |worst, one| if one.0 > worst.0 { one } else { worst });
+        Window { minutes, errors, requests, worst_errors, worst_requests }
+    }
+}
+
+/// Not a blip: without its worst minute the window would still be odd, and the last minute still is. A minute alone
+/// is asked for the minute before it, which must fail as much.
+fn lasts(failures: &Failures, full: &Full, scene: &Scene<'_>, usual: f64, need: f64, window: &Window) -> bool {
     let minute = |i: i64| {
         let (first, last) = (scene.tick - 6 * i - 5, scene.tick - 6 * i);
         let errors = failures.tens.sum(first, last) as f64;
-        (errors, full.counts.tens.sum(first, last) as f64)
+        (errors, (full.counts.tens.sum(first, last) as f64).max(errors))
     };
-    let high = |least: f64| move |(errors, n): (f64, f64)| errors >= 1.0 && n > 0.0 && errors / n >= least;
-    let (now, before, first) = (minute(0), minute(1), minute(2));
-    let most = high(0.4);
-    if share >= 0.5 && most(now) && most(before) && now.0 + before.0 >= 4.0 {
-        return true;
+    let share = window.errors / window.requests.max(1.0);
+    let high = |(errors, n): (f64, f64)| errors >= 1.0 && errors >= (0.5 * share).max(usual) * n;
+    if window.minutes == 1 {
+        return share >= 0.4 && high(minute(0)) && high(minute(1));
     }
-    let above = high((2.0 * usual).min(0.5 * share).max(usual));
-    let minutes_above = (0..5).filter(|&i| above(minute(i))).count();
-    above(now) && ((above(before) && above(first)) || minutes_above >= 4)
+    let (errors, requests) = (window.errors - window.worst_errors, window.requests - window.worst_requests);
+    let rest = beta_binomial_tail_bits(errors, requests, usual, failures.spread());
+    // What thin streams lack in a minute they may show in three.
+    let recent = failures.tens.sum(scene.tick - 17, scene.tick) as f64;
+    let recently = full.counts.tens.sum(scene.tick - 17, scene.tick) as f64;
+    let now = high(minute(0)) || (recently < 20.0 && recent >= (0.5 * share).max(usual) * recently);
+    now && errors > usual * requests && errors >= 3.0 && rest >= 0.4 * need
 }
 
 /// The first of the unbroken run of minutes above twice the usual share; a gap of one minute is bridged.
@@ -187,10 +229,8 @@ fn onset(failures: &Failures, full: &Full, scene: &Scene<'_>) -> Timestamp {
     }
     // Within its first minute, the first ten seconds that hold a failure, where the ring still knows them.
     let base = Timestamp::of_bucket(start, Span::MINUTE);
-    let ticks = base.bucket(crate::measure::ring::TICK);
-    (0..6)
-        .find(|i| failures.tens.get(ticks + i) > 0)
-        .map_or(base, |i| Timestamp::of_bucket(ticks + i, crate::measure::ring::TICK))
+    let ticks = base.bucket(TICK);
+    (0..6).find(|i| failures.tens.get(ticks + i) > 0).map_or(base, |i| Timestamp::of_bucket(ticks + i, TICK))
 }
 
 fn trend(failures: &Failures, full: &Full, scene: &Scene<'_>, started_at: Timestamp) -> Trend {

@@ -14,7 +14,7 @@ const AGREE_SPAN: Span = Span::MINUTE;
 
 /// What becomes of an event's time.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Reading {
+pub(super) enum Reading {
     /// In order, or late within reason.
     Trusted,
     /// Ahead of its source's clock: wait whether others agree.
@@ -34,14 +34,14 @@ struct SourceClock {
 
 /// The clocks of all sources.
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
-pub struct Clocks {
+pub(super) struct Clocks {
     sources: Vec<SourceClock>,
     newest: Option<Timestamp>,
 }
 
 impl Clocks {
     /// Reads the time of an event. `wall` is the wall clock where there is one: what is not ahead of it is trusted.
-    pub fn read(&mut self, event: &Event, wall: Option<Timestamp>) -> Reading {
+    pub(super) fn read(&mut self, event: &Event, wall: Option<Timestamp>) -> Reading {
         let index = usize::from(event.source.0);
         if self.sources.len() <= index {
             self.sources.resize(index + 1, SourceClock::default());
@@ -76,7 +76,7 @@ impl Clocks {
     }
 
     /// Takes what waits of a source as right.
-    pub fn accept(&mut self, source: SourceId) {
+    pub(super) fn accept(&mut self, source: SourceId) {
         if let Some(clock) = self.sources.get_mut(usize::from(source.0)).filter(|c| c.ahead_lines > 0) {
             clock.newest = Some(clock.ahead_newest);
             clock.ahead_lines = 0;
@@ -85,13 +85,8 @@ impl Clocks {
         }
     }
 
-    /// The newest trusted time of one source.
-    pub fn newest_of(&self, source: SourceId) -> Option<Timestamp> {
-        self.sources.get(usize::from(source.0)).and_then(|clock| clock.newest)
-    }
-
     /// The newest trusted time of any source.
-    pub fn newest(&self) -> Option<Timestamp> {
+    pub(super) fn newest(&self) -> Option<Timestamp> {
         self.newest
     }
 }

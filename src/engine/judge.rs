@@ -6,11 +6,12 @@ use crate::detect::scene::{Scene, need_bits};
 use crate::detect::{Fact, Finding, burst, error_spike, traffic_drop};
 use crate::engine::{Engine, SITE};
 use crate::event::{Id, SubjectKind};
+use crate::incident::Change;
 use crate::incident::book::{About, Candidate};
 use crate::incident::cause::{self, Verdict};
-use crate::incident::Change;
 use crate::measure::failures::Class;
 use crate::measure::normal::Surroundings;
+use crate::measure::peers;
 use crate::measure::ring::TICK;
 use crate::time::{Span, Timestamp};
 
@@ -23,9 +24,9 @@ const SITE_UP_FOR: Span = Span::from_mins(5);
 
 /// Everything rising together.
 #[derive(Clone, Copy, PartialEq, Debug, Default, Serialize, Deserialize)]
-pub struct SiteUp {
+pub(super) struct SiteUp {
     /// The site factor of the last tick: 1 is usual.
-    pub factor: f64,
+    factor: f64,
     since: Option<Timestamp>,
     keys_up: u32,
     keys_seen: u32,
@@ -78,6 +79,7 @@ impl Engine {
             self.place_finding(candidate, end);
         }
         self.refresh(tick, history);
+        cause::settle(&mut self.book);
         let settings = self.settings.book;
         let (keys, clients, endpoints) = (self.keys.fulls(), self.clients.fulls(), self.endpoints.fulls());
         self.book.group(SITE, end, &settings, &|kind| match kind {
@@ -122,6 +124,10 @@ impl Engine {
 
     fn every_hour(&mut self, end: Timestamp) {
         self.repeats.sweep(end);
+        let local = end + self.settings.zone.offset(end);
+        if local.millis() % Span::DAY.millis() == 0 {
+            self.peers.end_day();
+        }
         let mean = |rows: &mut crate::measure::rows::Rows| {
             let (mut sum, mut n) = (0.0, 0u32);
             for full in rows.full_rows().filter_map(|row| row.full.as_deref()) {
@@ -193,8 +199,7 @@ impl Engine {
         let site = looked.iter().find(|l| l.about.kind == SubjectKind::Site);
         if let Some(site) = site.filter(|_| history >= Span::from_hours(2)) {
             let kind = self.callers();
-            let mut risers: Vec<burst::Now> =
-                looked.iter().filter(|l| l.about.kind == kind).map(|l| l.now).collect();
+            let mut risers: Vec<burst::Now> = looked.iter().filter(|l| l.about.kind == kind).map(|l| l.now).collect();
             risers.sort_by(|a, b| (b.seen - b.expected).total_cmp(&(a.seen - a.expected)));
             let (mut seen, mut expected) = (site.now.seen, site.now.expected);
             for now in risers.iter().take(5) {
@@ -235,10 +240,10 @@ impl Engine {
             let Some(full) = row.full.as_deref() else { continue };
             let settings = &self.settings.burst;
             let judged = burst::judge(kind, full, one.now, &scene, streams, settings);
-            let usual_for_peers = !self.beyond_peers(kind, full);
+            let usual_for_peers = !self.beyond_peers(kind, full, one.now.seen);
             let together = kind == SubjectKind::Site
                 && self.site_up.since.is_some_and(|since| end - since >= SITE_UP_FOR)
-                && judged.bits >= need_bits(kind, 1, history, settings.sensitivity);
+                && judged.bits >= 0.5 * need_bits(kind, 1, history, settings.sensitivity);
             let fires = (judged.fires() && !usual_for_peers) || together;
             let found = fires.then(|| (burst::finding(kind, full, &scene, judged, one.now), judged.window));
             let (five, sixty) = (one.now.seen, full.counts.minutes(scene.minute(), 60));
@@ -258,7 +263,7 @@ impl Engine {
     }
 
     /// Without a long history of its own, a key or client must be beyond what its peers do in weeks.
-    fn beyond_peers(&self, kind: SubjectKind, full: &crate::measure::rows::Full) -> bool {
+    fn beyond_peers(&self, kind: SubjectKind, full: &crate::measure::rows::Full, five: f64) -> bool {
         let days = full.today.active_days;
         let limit = match kind {
             SubjectKind::Key if days >= 14 => return true,
@@ -266,7 +271,10 @@ impl Engine {
             SubjectKind::Key | SubjectKind::Client => 0.2,
             _ => return true,
         };
-        self.peers.rarity(kind, &full.today) <= limit
+        let peers = if kind == SubjectKind::Key { peers::Kind::Key } else { peers::Kind::Client };
+        let today = full.today;
+        self.peers.rarest(peers, five.max(f64::from(today.five)), f64::from(today.sixty), f64::from(today.requests))
+            <= limit
     }
 
     fn errors(&mut self, tick: i64, history: Span, looked: &[Looked], candidates: &mut Vec<Candidate>) {
@@ -322,9 +330,10 @@ impl Engine {
             }
             for slot in 0..self.rows(kind).len() as u32 {
                 let around = self.surroundings(kind);
-                let busy = self.rows(kind).get(slot).and_then(|row| row.full.as_deref()).is_some_and(|full| {
-                    full.normal.level(around.population_mean) >= settings.least_expected / 120.0
-                });
+                let busy =
+                    self.rows(kind).get(slot).and_then(|row| row.full.as_deref()).is_some_and(|full| {
+                        full.normal.level(around.population_mean) >= settings.least_expected / 120.0
+                    });
                 if !busy {
                     continue;
                 }
@@ -366,11 +375,12 @@ impl Engine {
             history: watched.max(Span::ZERO),
             window,
             urgent: false,
+            patient: false,
         })
     }
 
     /// A rise of the site or of an endpoint that one key (or client, or endpoint) makes almost alone is that one's.
-    fn attribute(&self, candidate: Candidate, looked: &[Looked]) -> Candidate {
+    fn attribute(&self, mut candidate: Candidate, looked: &[Looked]) -> Candidate {
         let excess = candidate.finding.excess;
         if !matches!(candidate.about.kind, SubjectKind::Site | SubjectKind::Endpoint) || excess <= 0.0 {
             return candidate;
@@ -387,15 +397,20 @@ impl Engine {
                 let row = self.row(About { kind, id }).and_then(|row| row.full.as_deref());
                 row.map_or(0.0, |full| full.endpoints.share_of(candidate.about.id))
             };
-            let most = looked
+            let mut parts: Vec<(&Looked, f64)> = looked
                 .iter()
                 .filter(|l| l.about.kind == kind)
                 .map(|l| (l, (l.now.seen - 1.2 * l.now.expected - 3.0).max(0.0) * there(l.about.id)))
-                .max_by(|a, b| a.1.total_cmp(&b.1).then(b.0.about.cmp(&a.0.about)));
-            let Some((most, part)) = most else { continue };
+                .filter(|(_, part)| *part > 0.0)
+                .collect();
+            parts.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.about.cmp(&b.0.about)));
+            let Some(&(most, part)) = parts.first() else { continue };
             // Compared over the same five minutes in which the parts were looked at.
-            let whole = looked.iter().find(|l| l.about == candidate.about).map_or(excess, |l| l.now.seen - l.now.expected);
+            let whole =
+                looked.iter().find(|l| l.about == candidate.about).map_or(excess, |l| l.now.seen - l.now.expected);
             if part < 0.8 * whole.max(1.0) {
+                let few: f64 = parts.iter().take(4).map(|(_, part)| part).sum();
+                candidate.patient |= few >= 0.8 * whole.max(1.0) && kind != SubjectKind::Endpoint;
                 continue;
             }
             let tick = self.judged.unwrap_or_default() + 1;
@@ -433,7 +448,7 @@ impl Engine {
                     Some(index) if !candidate.urgent => self.book.join(index, candidate, now, rank),
                     _ => {
                         let settings = self.settings.book;
-                        self.book.open(candidate, now, rank, &settings);
+                        self.book.open(&candidate, now, rank, &settings);
                     }
                 }
             }

@@ -22,7 +22,7 @@ use crate::incident::book::{self, Book};
 use crate::intake::route::Routes;
 use crate::measure::calendar::Calendar;
 use crate::measure::normal::Surroundings;
-use crate::measure::peers::Peers;
+use crate::measure::peers::{self, Peak, Peers};
 use crate::measure::repeats::Repeats;
 use crate::measure::ring::TICK;
 use crate::measure::rows::{Limits, Rows};
@@ -351,7 +351,7 @@ impl Engine {
     fn count(&mut self, event: &Event, texts: [&str; 5], out: &mut Vec<Change>) {
         let [key, client, endpoint, agent, _] = texts;
         self.totals.events += 1;
-        let first = *self.first_event.get_or_insert(event.time);
+        self.first_event.get_or_insert(event.time);
         if let Some(judged) = self.judged_until() {
             if event.time < judged {
                 self.totals.late += 1;
@@ -362,11 +362,10 @@ impl Engine {
         } else {
             self.judged = Some(event.time.bucket(TICK) - 1);
         }
-        let _ = first;
         let mut event = *event;
         event.endpoint = self.place(event.endpoint, endpoint);
-        let around = |mean: f64, calendar| Surroundings { zone: self.settings.zone, calendar, population_mean: mean };
-        let wide = around(10.0, &self.calendar);
+        let zone = self.settings.zone;
+        let wide = around(zone, 10.0, &self.calendar);
         self.site.absorb(SITE, "site", &event, &wide);
         let source = usize::from(event.source.0);
         let name = self.settings.sources.get(source).map_or("source", String::as_str);
@@ -379,16 +378,16 @@ impl Engine {
         }
         if event.endpoint.is_some() {
             let resolved = self.endpoint_name(&event, endpoint);
-            let around = around(self.means.endpoints, &self.calendar);
+            let around = around(zone, self.means.endpoints, &self.calendar);
             self.endpoints.absorb(event.endpoint.id, &resolved, &event, &around);
         }
         if event.client.is_some() {
-            let around = around(self.means.clients, &self.calendar);
+            let around = around(zone, self.means.clients, &self.calendar);
             let slot = self.clients.absorb(event.client.id, client, &event, &around);
             enter_day(&mut self.clients, slot, &event, self.settings.zone, &mut self.peers, SubjectKind::Client);
         }
         let key_slot = event.key.is_some().then(|| {
-            let around = around(self.means.keys, &self.calendar);
+            let around = around(zone, self.means.keys, &self.calendar);
             let slot = self.keys.absorb(event.key.id, key, &event, &around);
             enter_day(&mut self.keys, slot, &event, self.settings.zone, &mut self.peers, SubjectKind::Key);
             slot
@@ -402,7 +401,7 @@ impl Engine {
             return text;
         }
         if let Some(id) = self.route_ids.get(&text.id) {
-            return Text { id: *id, ..text };
+            return text.counted_as(*id);
         }
         let resolved = self.routes.resolve(template);
         let id = if resolved == template { text.id } else { self.settings.hasher.id(resolved.as_bytes()) };
@@ -410,7 +409,7 @@ impl Engine {
             self.route_ids.clear();
         }
         self.route_ids.insert(text.id, id);
-        Text { id, ..text }
+        text.counted_as(id)
     }
 
     /// The name of a resolved endpoint; asked of the tree only when the endpoint is new.
@@ -422,13 +421,24 @@ impl Engine {
     }
 }
 
+fn around(zone: Zone, population_mean: f64, calendar: &Calendar) -> Surroundings<'_> {
+    Surroundings { zone, calendar, population_mean }
+}
+
 /// Enters the finished day of a subject among its peers when a new day begins.
 fn enter_day(rows: &mut Rows, slot: u32, event: &Event, zone: Zone, peers: &mut Peers, kind: SubjectKind) {
     let Some(row) = rows.get_mut(slot) else { return };
     let Some(full) = row.full.as_deref_mut() else { return };
     let day = (event.time + zone.offset(event.time)).bucket(Span::DAY);
     if day > full.today.day {
-        peers.enter(kind, full.today);
+        let today = full.today;
+        // A day with an incident says nothing of what is usual among peers.
+        if !today.incident && today.requests > 0 {
+            let kind = if kind == SubjectKind::Key { peers::Kind::Key } else { peers::Kind::Client };
+            peers.enter(kind, Peak::FiveMinutes, f64::from(today.five));
+            peers.enter(kind, Peak::Hour, f64::from(today.sixty));
+            peers.enter(kind, Peak::Day, f64::from(today.requests));
+        }
         let active_days = full.today.active_days.saturating_add(1);
         full.today = crate::measure::rows::Today { day, active_days, ..Default::default() };
     }

@@ -54,11 +54,7 @@ impl Engine {
             return (self.name_parts(known), Spread::default());
         };
         let own = |kind: SubjectKind, mix: &Mix| -> Vec<(Id, f64)> {
-            if about.kind == kind {
-                vec![(about.id, 1.0)]
-            } else {
-                pairs(&mix.shares())
-            }
+            if about.kind == kind { vec![(about.id, 1.0)] } else { pairs(&mix.shares()) }
         };
         let better = |known: &[(Id, f64)], own: Vec<(Id, f64)>| if known.is_empty() { own } else { known.to_vec() };
         let spread = Spread {
@@ -94,7 +90,7 @@ impl Engine {
             keys: named(&parts.keys, &|id| of(&self.keys, id)),
             endpoints: named(&parts.endpoints, &|id| of(&self.endpoints, id)),
             clients,
-            user_agents: named(&parts.agents, &|id| self.agents.get(&id).map(|name| name.to_string())),
+            user_agents: named(&parts.agents, &|id| self.agents.get(&id).map(ToString::to_string)),
             countries: Vec::new(),
         }
     }

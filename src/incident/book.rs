@@ -87,6 +87,8 @@ pub struct Candidate {
     pub window: Span,
     /// Told at once, without waiting for company.
     pub urgent: bool,
+    /// A few callers make it, who are about to be found out: waits for them.
+    pub patient: bool,
 }
 
 /// An incident as the book keeps it.
@@ -108,6 +110,8 @@ pub struct Entry {
     pub(super) told: Option<Told>,
     /// Whether it may be told before its time.
     pub(super) urgent: bool,
+    /// Waits three times as long for company.
+    patient: bool,
     /// Several subjects in one incident.
     pub(super) group: bool,
     /// New harm joined it since it was last told.
@@ -224,13 +228,28 @@ impl Book {
         entry.mention(&detector, &old);
     }
 
+    /// Makes the held incident at `index` a part of the one at `cause`.
+    pub fn merge(&mut self, index: usize, cause: usize) {
+        let part = self.entries.remove(index);
+        let cause = if cause > index { cause - 1 } else { cause };
+        let Some(entry) = self.entries.get_mut(cause) else { return };
+        entry.mention(&part.incident.detector, &part.incident.subject);
+        for also in part.incident.also {
+            if entry.incident.also.len() < 8 && !entry.incident.also.contains(&also) {
+                entry.incident.also.push(also);
+            }
+        }
+        let room = EVIDENCE_KEPT.saturating_sub(entry.evidence.len());
+        entry.evidence.extend(part.evidence.into_iter().take(room));
+    }
+
     /// Whether the incident has not been told yet.
     pub fn is_held(&self, index: usize) -> bool {
         self.entries.get(index).is_some_and(|e| e.told.is_none())
     }
 
     /// Opens an incident. It is told by [`Book::tick`] once it has waited for company, or at once if urgent.
-    pub fn open(&mut self, candidate: Candidate, now: Timestamp, rank: u8, settings: &Settings) {
+    pub fn open(&mut self, candidate: &Candidate, now: Timestamp, rank: u8, settings: &Settings) {
         if self.entries.len() >= settings.limit {
             let least = self.entries.iter().enumerate().min_by_key(|(_, e)| (e.incident.severity, e.last_active()));
             if let Some((index, _)) = least.filter(|(_, e)| e.incident.severity <= candidate.finding.severity) {
@@ -270,12 +289,18 @@ impl Book {
             entered_at: now,
             told: None,
             urgent: candidate.urgent,
+            patient: candidate.patient,
             group: false,
             new_harm: false,
             usual_total: finding.expected * (now - finding.started_at).mins_f64(),
         };
-        entry.note(&candidate, now);
+        entry.note(candidate, now);
         self.entries.push(entry);
+    }
+
+    /// Held incidents that have waited long enough, by index.
+    pub(super) fn ripe(&self, now: Timestamp, settings: &Settings) -> Vec<usize> {
+        (0..self.entries.len()).filter(|&i| self.entries[i].is_ripe(now, settings)).collect()
     }
 
     /// The open group of this detector on this kind of subject.
@@ -427,14 +452,15 @@ impl Entry {
             .iter_mut()
             .find(|v| v.about == candidate.about && v.detector == finding.detector && v.tag == candidate.tag);
         if let Some(known) = known {
-            known.active_at = now;
+            // Whether it goes on is asked on every tick: a long window alone does not say so.
             known.excess = known.excess.max(finding.excess);
         } else if self.evidence.len() < EVIDENCE_KEPT {
+            let active_at = if self.about == candidate.about { now } else { self.last_active() };
             self.evidence.push(Evidence {
                 detector: finding.detector.to_owned(),
                 about: candidate.about,
                 tag: candidate.tag,
-                active_at: now,
+                active_at,
                 excess: finding.excess,
             });
         }
@@ -448,7 +474,8 @@ impl Entry {
     }
 
     fn is_ripe(&self, now: Timestamp, settings: &Settings) -> bool {
-        self.told.is_none() && (self.urgent || now - self.entered_at >= settings.hold)
+        let hold = settings.hold.times(if self.patient { 3 } else { 1 });
+        self.told.is_none() && (self.urgent || now - self.entered_at >= hold)
     }
 
     fn tell(&mut self, now: Timestamp, reminders: u32) {

@@ -23,19 +23,7 @@ pub enum Verdict {
 
 /// The order in which the findings of one tick are looked at: causes before what they cause.
 pub fn order(candidate: &Candidate, rank: u8) -> (u8, u8, About) {
-    let wide_errors = is_wide_error(candidate);
-    let specificity = match (candidate.finding.detector, candidate.about.kind) {
-        // What goes quiet as a whole explains its parts; what rises is explained by them.
-        (traffic_drop::NAME, SubjectKind::Site) => 0,
-        (traffic_drop::NAME, SubjectKind::Source) => 1,
-        (_, SubjectKind::Endpoint) if wide_errors => 2,
-        (_, SubjectKind::Key) => 3,
-        (_, SubjectKind::Client) => 4,
-        (_, SubjectKind::Endpoint) => 5,
-        (_, SubjectKind::Source) => 6,
-        (_, SubjectKind::Site) => 7,
-    };
-    (specificity, rank, candidate.about)
+    (specificity(&Rise::of(candidate)), rank, candidate.about)
 }
 
 /// Decides where a finding belongs.
@@ -46,7 +34,7 @@ pub fn place(book: &Book, candidate: &Candidate, now: Timestamp) -> Verdict {
     let mut total = 0.0;
     let mut most: Option<(f64, usize)> = None;
     for (index, entry) in book.entries().iter().enumerate() {
-        let share = explains(entry, candidate);
+        let share = explains(entry, &Rise::of(candidate));
         total += share;
         if share > 0.05 && most.is_none_or(|(best, _)| share > best) {
             most = Some((share, index));
@@ -63,64 +51,126 @@ pub fn place(book: &Book, candidate: &Candidate, now: Timestamp) -> Verdict {
     if is_echo(book, candidate, now) { Verdict::Echo } else { Verdict::New }
 }
 
-/// Errors of many callers: the trouble of what they call.
-fn is_wide_error(candidate: &Candidate) -> bool {
-    candidate.finding.detector == error_spike::NAME
-        && matches!(candidate.about.kind, SubjectKind::Endpoint | SubjectKind::Site | SubjectKind::Source)
-        && candidate.spread.keys.len() + candidate.spread.clients.len() >= 4
-        && candidate.finding.parts.keys.first().is_none_or(|(_, share)| *share < 0.7)
+/// Held incidents that others in the book explain by now become part of those.
+pub fn settle(book: &mut Book) {
+    let mut index = 0;
+    while index < book.entries().len() {
+        match explained_by(book, index) {
+            Some(cause) => book.merge(index, cause),
+            None => index += 1,
+        }
+    }
 }
 
-/// The share of a finding's excess that an open incident explains, 0 to 1.
-fn explains(entry: &Entry, candidate: &Candidate) -> f64 {
+/// The incident that explains most of a held one, if all that are more specific explain enough of it.
+fn explained_by(book: &Book, index: usize) -> Option<usize> {
+    let entry = book.entries().get(index).filter(|e| !e.is_told() && !e.urgent && !e.is_group())?;
+    let rise = Rise::of_entry(entry);
+    let mut total = 0.0;
+    let mut most: Option<(f64, usize)> = None;
+    for (other, cause) in book.entries().iter().enumerate() {
+        // Two that explain each other: the one that comes first in the order of causes stays.
+        if other == index || specificity(&Rise::of_entry(cause)) >= specificity(&rise) {
+            continue;
+        }
+        let share = explains(cause, &rise);
+        total += share;
+        if share > 0.05 && most.is_none_or(|(best, _)| share > best) {
+            most = Some((share, other));
+        }
+    }
+    most.filter(|_| total >= ENOUGH).map(|(_, cause)| cause)
+}
+
+/// A finding, or a held incident, as far as its cause matters.
+struct Rise<'a> {
+    detector: &'a str,
+    about: About,
+    excess: f64,
+    spread: &'a Spread,
+    wide_errors: bool,
+}
+
+impl<'a> Rise<'a> {
+    fn of(candidate: &'a Candidate) -> Self {
+        Rise::new(candidate.finding.detector, candidate.about, candidate.finding.excess, &candidate.spread)
+    }
+
+    fn of_entry(entry: &'a Entry) -> Self {
+        Rise::new(&entry.incident.detector, entry.about, entry.excess(), &entry.spread)
+    }
+
+    fn new(detector: &'a str, about: About, excess: f64, spread: &'a Spread) -> Self {
+        // Errors of many callers are the trouble of what they call.
+        let wide_errors = detector == error_spike::NAME
+            && matches!(about.kind, SubjectKind::Endpoint | SubjectKind::Site | SubjectKind::Source)
+            && spread.keys.len() >= 4
+            && spread.keys.first().is_none_or(|(_, share)| *share < 0.7);
+        Rise { detector, about, excess, spread, wide_errors }
+    }
+}
+
+/// Causes before what they cause: smaller comes first.
+fn specificity(rise: &Rise<'_>) -> u8 {
+    match (rise.detector, rise.about.kind) {
+        // What goes quiet as a whole explains its parts; what rises is explained by them.
+        (traffic_drop::NAME, SubjectKind::Site) => 0,
+        (traffic_drop::NAME, SubjectKind::Source) => 1,
+        (_, SubjectKind::Endpoint) if rise.wide_errors => 2,
+        (_, SubjectKind::Key) => 3,
+        (_, SubjectKind::Client) => 4,
+        (_, SubjectKind::Endpoint) => 5,
+        (_, SubjectKind::Source) => 6,
+        (_, SubjectKind::Site) => 7,
+    }
+}
+
+/// The share of a rise that an open incident explains, 0 to 1.
+fn explains(entry: &Entry, rise: &Rise<'_>) -> f64 {
     use SubjectKind::{Client, Endpoint, Key, Site, Source};
-    let detector = candidate.finding.detector;
-    let same_detector = entry.incident.detector == detector;
-    if (detector == traffic_drop::NAME) != (entry.incident.detector == traffic_drop::NAME) {
+    let same_detector = entry.incident.detector == rise.detector;
+    if (rise.detector == traffic_drop::NAME) != (entry.incident.detector == traffic_drop::NAME) {
         return 0.0;
     }
-    if detector == traffic_drop::NAME {
-        let wider = matches!(entry.about.kind, Site | Source) && candidate.about.kind != Site;
-        let within = entry.about.kind == Endpoint && candidate.about.kind == Key;
-        return if wider || within { 1.0 } else { 0.0 };
+    if rise.detector == traffic_drop::NAME {
+        let wider = matches!(entry.about.kind, Site | Source) && rise.about.kind != Site;
+        let within = entry.about.kind == Endpoint && rise.about.kind == Key;
+        return holds(wider || within);
     }
-    if is_wide_error(candidate) && !matches!(entry.incident.detector.as_str(), error_spike::NAME | "retry-loop") {
+    if rise.wide_errors && !matches!(entry.incident.detector.as_str(), error_spike::NAME | "retry-loop") {
         return 0.0;
     }
-    let excess = candidate.finding.excess.max(1.0);
+    let excess = rise.excess.max(1.0);
     let part = |parts: &[(Id, f64)], id: Id| parts.iter().find(|(i, _)| *i == id).map_or(0.0, |(_, share)| *share);
-    let about = candidate.about;
+    let about = rise.about;
     let share = match (entry.about.kind, about.kind) {
         (Site, Site | Source) => 1.0,
         // Everything is up: a part must stand out by a fifth of the whole excess to be news.
         (Site, _) if same_detector || entry.incident.detector == burst::NAME => {
-            if excess < 0.2 * entry.excess() || entry.is_group() { 1.0 } else { 0.0 }
+            holds(excess < 0.2 * entry.excess() || entry.is_group())
         }
         (Site, _) => 0.0,
         (_, Site | Source) => entry.excess() / excess,
         (Key | Client, Endpoint) => entry.excess() * part(&entry.spread.endpoints, about.id) / excess,
         (Key, Client) => {
-            let of_client = part(&candidate.spread.keys, entry.about.id);
-            let of_key = entry.excess() * part(&entry.spread.clients, about.id) / excess;
-            if of_client >= 0.8 { 1.0 } else { of_key }
+            let of_client = part(&rise.spread.keys, entry.about.id);
+            if of_client >= 0.8 { 1.0 } else { entry.excess() * part(&entry.spread.clients, about.id) / excess }
         }
-        (Client, Key) => {
-            if part(&candidate.spread.clients, entry.about.id) >= 0.8 {
-                1.0
-            } else {
-                0.0
-            }
-        }
+        (Client, Key) => holds(part(&rise.spread.clients, entry.about.id) >= 0.8),
         (Endpoint, Key | Client) => {
             // An endpoint that fails for many explains each of them; one that is called too much does not.
-            let there = part(&candidate.spread.endpoints, entry.about.id);
-            let explains = same_detector && (detector == error_spike::NAME || there >= 0.8);
-            if explains && there >= 0.5 { 1.0 } else { 0.0 }
+            let there = part(&rise.spread.endpoints, entry.about.id);
+            let enough = if rise.detector == error_spike::NAME { 0.5 } else { 0.8 };
+            holds(same_detector && there >= enough)
         }
         // Clients that came one after the other with the same agent and the same goal are told as a group.
         _ => 0.0,
     };
     share.clamp(0.0, 1.0)
+}
+
+fn holds(it: bool) -> f64 {
+    if it { 1.0 } else { 0.0 }
 }
 
 /// Whether a finding is the more specific cause of an incident that was not told yet.

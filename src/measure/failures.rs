@@ -31,7 +31,7 @@ impl Class {
     /// The class of a status, if it is a failure.
     pub const fn of(status: u16) -> Option<Class> {
         match status {
-            500..=599 | 499 => Some(Class::Server),
+            499..=599 => Some(Class::Server),
             429 => Some(Class::Limited),
             401 | 403 => Some(Class::Denied),
             400..=498 => Some(Class::Client),
@@ -66,6 +66,8 @@ pub struct Failures {
     pub callers: Mix,
     /// With which status; ids are the statuses.
     pub statuses: Mix,
+    /// At which endpoints.
+    pub endpoints: Mix,
     hour: Ring<2>,
     learned_errors: f32,
     learned_requests: f32,
@@ -83,6 +85,7 @@ impl Failures {
             mins: Ring::default(),
             callers: Mix::default(),
             statuses: Mix::default(),
+            endpoints: Mix::default(),
             hour: Ring::default(),
             learned_errors: 0.0,
             learned_requests: requests as f32,

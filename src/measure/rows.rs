@@ -152,6 +152,7 @@ impl Row {
             failures.add(t);
             failures.callers.add(caller, t);
             failures.statuses.add(Id(u64::from(event.status)), t);
+            failures.endpoints.add(event.endpoint.id, t);
         }
     }
 }
@@ -340,11 +341,9 @@ impl Rows {
         if victim == except {
             return;
         }
-        if let Some(row) = self.rows.get_mut(victim as usize) {
-            if row.full.take().is_some() {
-                self.fulls -= 1;
-                self.evicted += 1;
-            }
+        if self.rows.get_mut(victim as usize).is_some_and(|row| row.full.take().is_some()) {
+            self.fulls -= 1;
+            self.evicted += 1;
         }
     }
 
