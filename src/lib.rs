@@ -8,9 +8,13 @@ pub mod time;
 
 pub mod event;
 
+pub mod sanitize;
+
 pub mod source;
 
 pub mod format;
+
+pub mod intake;
 
 pub mod detect;
 

@@ -4,13 +4,15 @@
 //! such text reaches a terminal ([`terminal`]), a Slack message ([`slack`]), a page or an HTML mail ([`html`]) or a
 //! mail header ([`header`]). What must not be shown at all is cut down by [`mask`] and [`redact`].
 
+mod redact;
 mod secret;
 #[cfg(test)]
 mod tests;
 
 use std::fmt::Write as _;
 
-pub use secret::{is_secret_name, known_secret, mask, redact, redact_line};
+pub use redact::{redact, redact_line};
+pub use secret::{is_secret_name, known_secret, mask};
 
 /// The longest text [`header`] returns, in characters.
 pub const HEADER_CHARS: usize = 200;
@@ -43,7 +45,7 @@ pub fn slack(text: &str) -> String {
             '>' => out.push_str("&gt;"),
             '`' => out.push('\''),
             '@' | '#' if begins_mention(before, chars.peek().copied()) => {
-                out.push(if c == '@' { '＠' } else { '＃' })
+                out.push(if c == '@' { '＠' } else { '＃' });
             }
             c => push_visible(&mut out, c),
         }
@@ -169,8 +171,12 @@ fn push_visible(out: &mut String, c: char) {
         '\r' => out.push_str("\\r"),
         '\t' => out.push_str("\\t"),
         // Writing to a String does not fail.
-        '\0'..='\x1f' | '\x7f' => drop(write!(out, "\\x{:02x}", c as u32)),
-        c if c.is_control() || is_invisible(c) => drop(write!(out, "\\u{{{:x}}}", c as u32)),
+        '\0'..='\x1f' | '\x7f' => {
+            let _ = write!(out, "\\x{:02x}", c as u32);
+        }
+        c if c.is_control() || is_invisible(c) => {
+            let _ = write!(out, "\\u{{{:x}}}", c as u32);
+        }
         c => out.push(c),
     }
 }
