@@ -172,24 +172,23 @@ impl Intake {
         let mut scratch = Batch::default();
         let endpoint = self.texts.endpoint(record.target.as_deref(), target, &mut scratch);
         let shown = |value: &Option<Value<'_>>| value.as_deref().map(|v| sanitize::redact(&lossy(v)));
-        let plain = |value: &Option<Value<'_>>| value.as_deref().map(|v| lossy(v).into_owned());
         EventView {
             line: 0,
             time: record.time.to_rfc3339_millis(),
             client: client.map(|_| client_text),
             key: found.as_ref().map(|found| self.names.name(found).text.to_owned()),
             key_source: found.as_ref().map(key::Found::source),
-            method: plain(&record.method),
+            method: shown(&record.method),
             target: shown(&record.target),
             endpoint: endpoint.is_some().then(|| scratch.text(endpoint).to_owned()),
-            protocol: plain(&record.protocol),
+            protocol: shown(&record.protocol),
             status: record.status,
             bytes_out: record.bytes_out,
             bytes_in: record.bytes_in,
             duration: record.duration.filter(|d| d.is_finite()),
             referer: shown(&record.referer),
             user_agent: shown(&record.user_agent),
-            host: plain(&record.host),
+            host: shown(&record.host),
             tokens_in: record.tokens_in,
             tokens_out: record.tokens_out,
             cost: self.prices.cost(record, endpoint.id, target.filter(|_| record.method.is_some())),

@@ -22,7 +22,8 @@ pub fn redact(text: &str) -> String {
 }
 
 fn redact_with(text: &str, long_tokens: bool) -> String {
-    let mut scan = Scan { text, bytes: text.as_bytes(), long_tokens, at: 0, out: String::with_capacity(text.len()) };
+    let mut scan =
+        Scan { text, bytes: text.as_bytes(), long_tokens, at: 0, out: String::with_capacity(text.len()), query: false };
     while scan.at < text.len() {
         scan.step();
     }
@@ -36,6 +37,8 @@ struct Scan<'a> {
     long_tokens: bool,
     at: usize,
     out: String,
+    /// Between a question mark and the end of its URL, where only `&` parts parameters.
+    query: bool,
 }
 
 impl<'a> Scan<'a> {
@@ -89,6 +92,11 @@ impl<'a> Scan<'a> {
     /// Copies one character between words.
     fn delimiter(&mut self) {
         let raw = self.text.get(self.at..).and_then(|rest| rest.chars().next()).map_or(1, char::len_utf8);
+        match unit(self.bytes, self.at).map(|u| u.byte) {
+            Some(b'?') => self.query = true,
+            Some(b' ' | b'"' | b'\t') => self.query = false,
+            _ => {}
+        }
         let len = unit(self.bytes, self.at).map_or(raw, |u| if u.level > 0 { u.len } else { raw });
         self.copy_to(self.at + len);
     }
@@ -152,12 +160,12 @@ impl<'a> Scan<'a> {
     fn value_end(&self, from: usize, level: u8, quote: Option<u8>) -> usize {
         let mut at = from;
         while let Some(unit) = unit(self.bytes, at) {
-            let ends = match quote {
-                Some(quote) => unit.byte == quote,
-                None => matches!(
-                    unit.byte,
-                    b'&' | b';' | b'#' | b' ' | b'\t' | b'\r' | b'\n' | b'"' | b'\'' | b',' | b'}' | b')' | b'<' | b'>'
-                ),
+            let ends = match (quote, unit.byte) {
+                (Some(quote), byte) => byte == quote,
+                (None, b'&' | b'#' | b' ' | b'\t' | b'\r' | b'\n' | b'"' | b'\'' | b'<' | b'>') => true,
+                // Either may stand in a value; outside a query they end it where a next name begins.
+                (None, b';' | b',') => !self.query && self.begins_pair(at + unit.len),
+                _ => false,
             };
             if ends && unit.level <= level {
                 break;
@@ -165,6 +173,13 @@ impl<'a> Scan<'a> {
             at += unit.len;
         }
         at.min(self.text.len())
+    }
+
+    /// Whether `name=` or a quoted name begins here.
+    fn begins_pair(&self, at: usize) -> bool {
+        let rest = self.bytes.get(at..).unwrap_or_default().trim_ascii_start();
+        let name = rest.iter().take(40).take_while(|b| is_word_byte(**b)).count();
+        rest.first() == Some(&b'"') || (name > 0 && rest.get(name) == Some(&b'='))
     }
 
     /// Masks the value that begins here, and with an authentication scheme also what follows the scheme.
