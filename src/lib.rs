@@ -8,6 +8,8 @@ pub mod time;
 
 pub mod event;
 
+pub mod sanitize;
+
 pub mod source;
 
 pub mod format;
