@@ -42,6 +42,10 @@ const PROMOTION: u32 = 3;
 /// Fewest calls and shortest time of a run that any rule could fire on.
 const WORTH_JUDGING: (u32, Span) = (12, Span::from_mins(2));
 
+/// Calls of a run (or since it began to fail) of which each is handed out, and which of the others.
+const OFTEN: u32 = 1024;
+const SELDOM: u32 = 16;
+
 /// A request as far as repeating it matters.
 #[derive(Clone, Copy, Debug)]
 pub struct Call {
@@ -178,7 +182,7 @@ pub struct Repeats {
 
 impl Repeats {
     /// Takes a request. Answers with the run it belongs to if that could be odd (12 calls in 2 minutes at least): then it is to
-    /// be judged at once. Lines that are not HTTP, and static assets, are passed over.
+    /// be judged at once. After 1,024 calls (failing or not) this is every 16th; for a held run never: look at those on ticks. Lines that are not HTTP, and static assets, are passed over.
     pub fn absorb(&mut self, call: &Call) -> Option<Sighting> {
         let from = *self.witnessed_from.get_or_insert(call.time);
         if !call.request.is_some() || !call.flags.has(Flags::HTTP) || call.flags.has(Flags::STATIC) {
@@ -210,7 +214,9 @@ impl Repeats {
         }
         let run = entry.run(from);
         let worth = run.calls >= WORTH_JUDGING.0 && run.last_at - run.started_at >= WORTH_JUDGING.1;
-        worth.then(|| Self::sighting(run, route, from, call.time))
+        let fresh = run.calls <= OFTEN || (1..=OFTEN).contains(&run.failing_calls);
+        let due = !run.held && (fresh || run.calls.is_multiple_of(SELDOM));
+        (worth && due).then(|| Self::sighting(run, route, from, call.time))
     }
 
     /// The run of a call as it stands, for looking at an open incident again.

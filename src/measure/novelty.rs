@@ -1,1 +1,0 @@
-//! Who uses a key: its networks and agents, and which of them are new.
