@@ -14,7 +14,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Fact, Facts, Finding, Impact, Parts, Trend};
+use super::{DetectorKind, Fact, Facts, Finding, Impact, Parts, Trend};
 use crate::event::Severity;
 use crate::measure::novelty::{Newcomers, Novelty};
 use crate::measure::peers::{Kind, Peak, Peers};
@@ -23,6 +23,13 @@ use crate::time::{Span, Timestamp};
 
 /// The detector's name in the contract.
 pub const NAME: &str = "leaked-key";
+
+/// The detector as it is listed.
+pub const KIND: DetectorKind = DetectorKind {
+    name: NAME,
+    notices: "a key used from new networks or agents, compared with its own history and with what is usual for keys here",
+    rank: 1,
+};
 
 /// When newcomers are strangers.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -153,7 +160,9 @@ impl Surprise {
         let (networks, agents) = novelty.rates();
         let (mut best, mut best_bits, mut agent_bits) = (Newcomers::default(), -1.0, 0.0f64);
         for (window, group) in WINDOWS {
-            let newcomers = novelty.newcomers(context.now - window);
+            // An open incident goes on with all of its newcomers, however long it lasts.
+            let from_start = novelty.is_held() && window == Span::DAY;
+            let newcomers = novelty.newcomers(if from_start { Timestamp::MIN } else { context.now - window });
             let usual = TOLERANCE * group * window.days_f64();
             let bits = if novelty.is_public() {
                 0.0

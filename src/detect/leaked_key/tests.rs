@@ -257,6 +257,9 @@ fn newcomers_stay_new_while_held_and_are_forgotten_or_accepted_after() {
         let end = hours(17.0 * 24.0);
         assert_eq!(story.novelty.newcomers(START).networks, 10, "three days do not make them old");
         assert!(story.novelty.known_networks() <= 2);
+        let last = finding_at(&story, end);
+        assert_eq!((last.started_at, last.impact.requests), (hours(14.0 * 24.0), 72 * 60));
+        assert!((last.observed - 4.0 / 3.0).abs() < 0.05, "{}", last.observed);
         let rate = story.novelty.rates().0.per_day(17.0);
         assert!(rate < 1.5, "an incident teaches little: {rate}");
         assert!(still(&story.novelty, end + Span::from_hours(5), &Settings::default()));

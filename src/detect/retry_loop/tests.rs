@@ -1,5 +1,7 @@
 //! Loops and what looks like them, on synthetic traffic in virtual time.
 
+mod real_logs;
+
 use super::*;
 use crate::event::{Event, Flags, Hasher, Id, Method};
 use crate::measure::repeats::{Call, Repeats};

@@ -344,3 +344,63 @@ impl Novelty {
         (now - self.first).days_f64()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_clock_and_no_number_can_upset_it_and_memory_is_bounded() {
+        let times = [Timestamp::MIN, Timestamp::MAX, Timestamp::from_secs(0), Timestamp::from_secs(1_772_409_600)];
+        let (mut novelty, mut random) = (Novelty::new(times[3], 5), 1u64);
+        for n in 0..50_000u64 {
+            random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(n | 1);
+            // Usually one clock, now and then any.
+            let time = times[if random >> 56 == 0 { n as usize % 4 } else { 3 }] + Span::from_secs(n as i64 * 10);
+            let day = if (random >> 55).is_multiple_of(128) { i32::MAX } else { (n / 8640) as i32 };
+            novelty.absorb(&Seen {
+                time,
+                network: Id(random >> 30),
+                client: Id(random >> 10),
+                agent: Id(random >> 57),
+                endpoint: Id(random >> 50),
+                status: (random >> 40) as u16,
+                day,
+            });
+            match random >> 52 {
+                0 => novelty.hold(),
+                1 | 2 => novelty.release(random >> 40 & 1 == 0),
+                _ => {}
+            }
+        }
+        let (all, parts) = (novelty.newcomers(Timestamp::MIN), novelty.parts());
+        assert!(all.arrivals.len() <= NETWORKS && parts.iter().all(|part| part.len() <= NETWORKS));
+        let bytes = postcard::to_allocvec(&novelty).unwrap();
+        assert!(bytes.len() < 6_000, "{}", bytes.len());
+    }
+
+    #[test]
+    fn a_network_of_last_month_is_new_again() {
+        let start = Timestamp::from_secs(1_772_409_600);
+        let seen = |day: i32, network: u64| Seen {
+            time: start + Span::from_days(i64::from(day)),
+            network: Id(network),
+            client: Id(network),
+            agent: Id(9),
+            endpoint: Id(1),
+            status: 200,
+            day,
+        };
+        let mut novelty = Novelty::new(start, 0);
+        assert!(!novelty.absorb(&seen(0, 1)) && !novelty.absorb(&seen(0, 2)));
+        for day in 1..30 {
+            assert!(!novelty.absorb(&seen(day, 1)));
+        }
+        assert!(!novelty.absorb(&seen(30, 2)), "thirty days are remembered");
+        for day in 31..62 {
+            assert!(!novelty.absorb(&seen(day, 1)));
+        }
+        assert!(novelty.absorb(&seen(62, 2)));
+        assert_eq!(novelty.newcomers(start).networks, 1);
+    }
+}

@@ -72,6 +72,11 @@ impl Novelty {
         !self.settled
     }
 
+    /// Whether an incident about the key is open.
+    pub fn is_held(&self) -> bool {
+        self.held
+    }
+
     /// Whether its users are the public: more than 50 new networks a day are usual.
     pub fn is_public(&self) -> bool {
         self.public
