@@ -182,6 +182,24 @@ fn an_office_that_moves_and_a_laptop_are_no_leaks() {
 }
 
 #[test]
+fn a_migration_is_a_line_in_the_digest_until_the_old_users_come_back() {
+    let mut story = Story::of(480.0);
+    story.usual(0..14 * 24, 20, &OFFICE);
+    for n in 0..400 {
+        let cloud = format!("10.0.{}", n % 3);
+        story.request(14.0 * 24.0 + f64::from(n) / 50.0, &cloud, "Go-http-client", 200);
+    }
+    let (_, finding) = &story.told[0];
+    assert_eq!((finding.severity, &finding.facts["moved"]), (Severity::Info, &Fact::Flag(true)));
+    assert_eq!(story.pages().count(), 0);
+    for n in 0..100 {
+        story.request(14.0 * 24.0 + 8.0 + f64::from(n) / 20.0, OFFICE[0], "okhttp", 200);
+        story.request(14.0 * 24.0 + 8.0 + f64::from(n) / 20.0, "10.0.1", "Go-http-client", 200);
+    }
+    assert!(story.pages().count() > 0, "both at a time are no move");
+}
+
+#[test]
 fn a_customer_that_scales_by_itself_and_an_app_of_the_public_are_silent() {
     let mut scaling = Story::of(2400.0);
     let mut random = 7u64;
