@@ -13,13 +13,20 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Fact, Facts, Finding, Impact, Parts, Trend};
+use super::{DetectorKind, Fact, Facts, Finding, Impact, Parts, Trend};
 use crate::event::Severity;
 use crate::measure::repeats::{Run, Sighting};
 use crate::time::{Span, Timestamp};
 
 /// The detector's name in the contract.
 pub const NAME: &str = "retry-loop";
+
+/// The detector as it is listed.
+pub const KIND: DetectorKind = DetectorKind {
+    name: NAME,
+    notices: "the same request again and again: fast, or slow enough to pass every rate limit; not a long-standing poller",
+    rank: 3,
+};
 
 /// When a run of one request is a loop.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

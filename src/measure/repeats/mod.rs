@@ -42,6 +42,10 @@ const PROMOTION: u32 = 3;
 /// Fewest calls and shortest time of a run that any rule could fire on.
 const WORTH_JUDGING: (u32, Span) = (12, Span::from_mins(2));
 
+/// Calls of a run (or since it began to fail) of which each is handed out, and which of the others.
+const OFTEN: u32 = 1024;
+const SELDOM: u32 = 16;
+
 /// A request as far as repeating it matters.
 #[derive(Clone, Copy, Debug)]
 pub struct Call {
@@ -178,7 +182,7 @@ pub struct Repeats {
 
 impl Repeats {
     /// Takes a request. Answers with the run it belongs to if that could be odd (12 calls in 2 minutes at least): then it is to
-    /// be judged at once. Lines that are not HTTP, and static assets, are passed over.
+    /// be judged at once. After 1,024 calls (failing or not) this is every 16th; for a held run never: look at those on ticks. Lines that are not HTTP, and static assets, are passed over.
     pub fn absorb(&mut self, call: &Call) -> Option<Sighting> {
         let from = *self.witnessed_from.get_or_insert(call.time);
         if !call.request.is_some() || !call.flags.has(Flags::HTTP) || call.flags.has(Flags::STATIC) {
@@ -210,7 +214,9 @@ impl Repeats {
         }
         let run = entry.run(from);
         let worth = run.calls >= WORTH_JUDGING.0 && run.last_at - run.started_at >= WORTH_JUDGING.1;
-        worth.then(|| Self::sighting(run, route, from, call.time))
+        let fresh = run.calls <= OFTEN || (1..=OFTEN).contains(&run.failing_calls);
+        let due = !run.held && (fresh || run.calls.is_multiple_of(SELDOM));
+        (worth && due).then(|| Self::sighting(run, route, from, call.time))
     }
 
     /// The run of a call as it stands, for looking at an open incident again.
@@ -299,5 +305,83 @@ impl Repeats {
             failing_callers: route.failing_callers(now),
             caller_requests: None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn call(n: u64, time: Timestamp, day: i32) -> Call {
+        Call {
+            time,
+            request: Id(n),
+            caller: Id(1),
+            caller_is_key: n.is_multiple_of(2),
+            route: Id(n % 7),
+            method: Method::Get,
+            status: (n % 600) as u16,
+            flags: Flags::HTTP.with(Flags::STRONG),
+            duration_ms: n as u32,
+            cost: f32::from_bits(n as u32),
+            day,
+        }
+    }
+
+    #[test]
+    fn no_clock_and_no_number_can_upset_it() {
+        let times = [Timestamp::MIN, Timestamp::MAX, Timestamp::from_secs(0), Timestamp::from_secs(1_772_409_600)];
+        let (mut repeats, mut random) = (Repeats::default(), 1u64);
+        for n in 0..20_000u64 {
+            random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(n | 1);
+            let time = times[(random >> 60) as usize % 4] + Span::from_millis((random >> 20) as i64 % 100_000_000);
+            let day = [i32::MIN, i32::MAX, 0, 20_000][(random >> 50) as usize % 4];
+            let mut each = call(random >> 59, time, day);
+            each.cost = f32::from_bits((random >> 11) as u32);
+            repeats.absorb(&each);
+            if n % 1000 == 0 {
+                repeats.sweep(time);
+            }
+        }
+        let bytes = postcard::to_allocvec(&repeats).unwrap();
+        assert!(postcard::from_bytes::<Repeats>(&bytes).is_ok());
+        assert!(postcard::from_bytes::<Repeats>(&bytes[..bytes.len() / 2]).is_err());
+    }
+
+    #[test]
+    fn a_known_call_that_had_to_make_room_comes_back_with_its_days() {
+        let start = Timestamp::from_secs(1_772_409_600);
+        let mut repeats = Repeats::default();
+        let mut days = Days::new(10);
+        for day in 10..15 {
+            days.turn(day, false);
+            days.add(1440, 0);
+        }
+        repeats.known.insert(KnownCall { request: Id(77), last: start, days }, start);
+        for n in 0..3 {
+            repeats.absorb(&call(77, start + Span::from_mins(n), 15));
+        }
+        let run = repeats.look(Id(77), start).unwrap().run;
+        assert_eq!(run.days.earlier_days(), 5);
+        assert!(run.days.busiest() > 1300);
+        assert!(repeats.known.is_empty());
+    }
+
+    #[test]
+    fn its_limits_are_what_the_module_says() {
+        let bytes = [ENTRIES * size_of::<Entry>(), KNOWN * size_of::<KnownCall>(), ROUTES * size_of::<Route>()];
+        assert!(bytes[0] <= 10 << 20 && bytes[1] <= 2 << 20 && bytes[2] <= 1 << 20, "{bytes:?}");
+    }
+
+    #[test]
+    fn what_is_not_a_request_is_passed_over() {
+        let mut repeats = Repeats::default();
+        for flags in [Flags::default(), Flags::HTTP.with(Flags::STATIC)] {
+            for n in 0..50 {
+                let time = Timestamp::from_secs(1_772_409_600 + n * 60);
+                assert!(repeats.absorb(&Call { flags, ..call(5, time, 0) }).is_none());
+            }
+        }
+        assert!(repeats.is_empty());
     }
 }
