@@ -11,9 +11,9 @@ use serde::Serialize;
 use super::safe::{self, VALUE_CHARS};
 use super::template::{TemplateError, Templates};
 use super::{Notice, NoticeType, SCHEMA, words};
-use crate::detect::{Fact, Facts};
+use crate::detect::{Fact, Facts, Impact, Trend};
 use crate::event::SubjectKind;
-use crate::incident::{Again, Change, ChangeKind, Ending, Incident, Part};
+use crate::incident::{Again, Change, ChangeKind, Ending, Incident, Part, Where};
 use crate::time::{Span, Timestamp, Zone};
 
 /// The most characters of a title; one that gets longer loses its end.
@@ -113,7 +113,7 @@ pub(super) fn notice(templates: &Templates, change: &Change, zone: Zone) -> Noti
         expected: finite(incident.expected),
         unit: incident.unit.clone(),
         trend: incident.trend,
-        impact: incident.impact,
+        impact: Impact { cost: incident.impact.cost.filter(|c| c.is_finite()), ..incident.impact },
         parts: incident.parts.clone(),
         title: texts.title,
         summary: texts.summary,
@@ -139,9 +139,9 @@ pub(super) fn topic(templates: &Templates, notice: &Notice, zone: Zone) -> Strin
         expected: 0.0,
         peak: 0.0,
         unit: notice.unit.clone(),
-        trend: crate::detect::Trend::Steady,
-        impact: crate::detect::Impact::default(),
-        parts: crate::incident::Where::default(),
+        trend: Trend::Steady,
+        impact: Impact::default(),
+        parts: Where::default(),
         facts: Facts::new(),
         also: Vec::new(),
         history: Span::ZERO,
@@ -236,7 +236,7 @@ fn view(change: &Change, zone: Zone) -> View {
         ChangeKind::Updated(Again::Reminder) => ("Still going on: ".to_owned(), ""),
         ChangeKind::Updated(Again::NewHarm) => (
             match incident.also.last().map(|finding| finding.split(' ').next().unwrap_or_default()) {
-                Some(detector) => format!("Now also {}: ", words::harm(&safe::name(detector, TITLE_NAME_CHARS))),
+                Some(detector) => format!("Also {}: ", words::harm(&safe::name(detector, TITLE_NAME_CHARS))),
                 None => "More: ".to_owned(),
             },
             "",
@@ -271,9 +271,9 @@ fn view(change: &Change, zone: Zone) -> View {
         peak_factor: factor(incident.peak.max(incident.observed)),
         unit: safe::clip(&safe::terminal(&incident.unit), TITLE_NAME_CHARS),
         trend: match incident.trend {
-            crate::detect::Trend::Rising => "rising",
-            crate::detect::Trend::Steady => "steady",
-            crate::detect::Trend::Falling => "falling",
+            Trend::Rising => "rising",
+            Trend::Steady => "steady",
+            Trend::Falling => "falling",
         },
         requests: incident.impact.requests,
         errors: incident.impact.errors,

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::{Notice, NoticeType, safe, words};
+use super::{Notice, NoticeType, Settings, safe, words};
 use crate::detect::Trend;
 use crate::event::{Severity, SubjectKind};
 use crate::incident::Part;
@@ -42,9 +42,10 @@ pub(super) struct Layout {
 const SHOWN: usize = 2;
 const SHOWN_IN_ALL: usize = 5;
 
-pub(super) fn layout(notice: &Notice, zone: Zone) -> Layout {
+pub(super) fn layout(notice: &Notice, settings: &Settings) -> Layout {
     let actions: Vec<String> = notice.actions.iter().map(|a| safe::lines(a)).collect();
     let steps: Vec<String> = actions.iter().enumerate().map(|(i, a)| format!("{}. {a}", i + 1)).collect();
+    let zone = settings.zone;
     let named = named(notice);
     let (state, mark, colour) = state(notice);
     Layout {
@@ -58,7 +59,7 @@ pub(super) fn layout(notice: &Notice, zone: Zone) -> Layout {
         steps: steps.join("\n"),
         actions,
         since: since(notice, zone),
-        size: size(notice),
+        size: size(notice, &settings.currency),
         place: if named.is_empty() {
             subject(notice)
         } else {
@@ -116,22 +117,23 @@ fn since(notice: &Notice, zone: Zone) -> String {
     format!("{started}, noticed {} later", words::duration(delay))
 }
 
-fn size(notice: &Notice) -> String {
+fn size(notice: &Notice, currency: &str) -> String {
     let unit = safe::value(&notice.unit, safe::VALUE_CHARS);
     let mut size = words::measured(notice.observed, &unit);
     if notice.expected > 0.0 {
-        let usual = match unit.as_str() {
-            u if u.ends_with("/min") => words::rate(notice.expected),
-            u if u.starts_with("share") => words::percent(notice.expected),
-            _ => words::measured(notice.expected, ""),
-        };
-        size = format!("{size}, usually {usual}");
+        size = format!("{size}, usually {}", words::usual(notice.expected, &unit));
     }
-    if notice.impact.requests > 0 {
-        let requests = words::plural(notice.impact.requests as f64, "request", "requests");
-        size = format!("{size}; {requests} {}", if notice.ended_at.is_some() { "in all" } else { "so far" });
+    let mut toll = Vec::new();
+    if notice.impact.requests > 0 && notice.impact.requests as f64 != notice.observed {
+        toll.push(words::plural(notice.impact.requests as f64, "request", "requests"));
     }
-    size
+    if let Some(cost) = notice.impact.cost.filter(|c| c.is_finite() && *c > 0.0) {
+        toll.push(words::money(cost, currency));
+    }
+    if toll.is_empty() {
+        return size;
+    }
+    format!("{size}; {} {}", words::list(&toll, 2), if notice.ended_at.is_some() { "in all" } else { "so far" })
 }
 
 /// The largest parts that are not the subject itself.
@@ -153,7 +155,7 @@ fn named(notice: &Notice) -> Vec<(String, f64)> {
 }
 
 fn with_share(name: &str, share: f64) -> String {
-    if share >= 0.01 { format!("{name} {}", words::percent(share)) } else { name.to_owned() }
+    if (0.01..0.995).contains(&share) { format!("{name} {}", words::percent(share)) } else { name.to_owned() }
 }
 
 /// A Slack code span: nothing in it is markup.

@@ -90,7 +90,9 @@ fn title(newest: &[&Notice]) -> String {
     match (newest.first(), open) {
         (None, _) => "No incidents".to_owned(),
         (Some(_), 0) => format!("{} {} over", many(newest.len()), if newest.len() == 1 { "is" } else { "are" }),
-        (Some(worst), _) => format!("{}, worst: {}", many(newest.len()), worst.title),
+        (Some(worst), _) => {
+            format!("{}, worst: {}", words::plural(newest.len() as f64, "more incident", "more incidents"), worst.title)
+        }
     }
 }
 

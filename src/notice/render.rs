@@ -29,7 +29,7 @@ pub struct Settings {
 #[derive(Debug)]
 pub struct Renderer {
     templates: Templates,
-    zone: Zone,
+    settings: Settings,
 }
 
 /// A layout with what a single receiver adds to it.
@@ -56,14 +56,14 @@ impl Renderer {
     /// The first template that cannot be read or would not work, with file and line.
     pub fn new(settings: &Settings) -> Result<Self, TemplateError> {
         let templates = Templates::load(settings.templates.as_deref(), &settings.currency)?;
-        let renderer = Renderer { templates, zone: settings.zone };
+        let renderer = Renderer { templates, settings: settings.clone() };
         renderer.check()?;
         Ok(renderer)
     }
 
     /// The notice of a change.
     pub fn compose(&self, change: &Change) -> Notice {
-        compose::notice(&self.templates, change, self.zone)
+        compose::notice(&self.templates, change, self.settings.zone)
     }
 
     /// A Slack message with blocks.
@@ -73,14 +73,14 @@ impl Renderer {
 
     /// A Slack message without blocks, for when Slack refuses them.
     pub fn slack_plain(&self, notice: &Notice) -> Json {
-        slack::plain(&plain(&layout(notice, self.zone)))
+        slack::plain(&plain(&layout(notice, &self.settings)))
     }
 
     /// A mail.
     pub fn email(&self, notice: &Notice, settings: &EmailSettings) -> Email {
-        let layout = layout(notice, self.zone);
+        let layout = layout(notice, &self.settings);
         let bodies = self.bodies("email", &layout).unwrap_or_else(|_| plain_bodies(&plain(&layout)));
-        let topic = compose::topic(&self.templates, notice, self.zone);
+        let topic = compose::topic(&self.templates, notice, self.settings.zone);
         email::of_notice(notice, &topic, &layout, bodies, settings)
     }
 
@@ -91,7 +91,7 @@ impl Renderer {
 
     /// A block of lines for the terminal, without a line feed at its end.
     pub fn terminal(&self, notice: &Notice, style: Style) -> String {
-        let layout = layout(notice, self.zone);
+        let layout = layout(notice, &self.settings);
         self.try_terminal(&layout, style).unwrap_or_else(|_| plain(&layout))
     }
 
@@ -149,7 +149,7 @@ impl Renderer {
     }
 
     fn try_slack(&self, notice: &Notice) -> Result<Json, TemplateError> {
-        self.json("slack.json.j2", &layout(notice, self.zone))
+        self.json("slack.json.j2", &layout(notice, &self.settings))
     }
 
     fn try_note_slack(&self, note: &Note) -> Result<Json, TemplateError> {
@@ -189,12 +189,12 @@ impl Renderer {
             // A template of a detector is tried with that detector's samples, a user's own with all.
             let own = changes.iter().any(|c| c.incident.detector == detector);
             for change in changes.iter().filter(|c| !own || c.incident.detector == detector) {
-                compose::check(&self.templates, name, change, self.zone)?;
+                compose::check(&self.templates, name, change, self.settings.zone)?;
             }
         }
         let notices: Vec<Notice> = changes.iter().map(|change| self.compose(change)).collect();
         for notice in &notices {
-            let layout = layout(notice, self.zone);
+            let layout = layout(notice, &self.settings);
             self.try_slack(notice)?;
             self.bodies("email", &layout)?;
             self.try_terminal(&layout, Style::default())?;
@@ -214,15 +214,17 @@ fn view(note: &Note) -> NoteView<'_> {
 
 /// A message without any template.
 fn plain(layout: &Layout) -> String {
-    let mut text = format!("{}: {}\n{}", layout.state, layout.title, layout.summary);
-    for (label, value) in [("Since", &layout.since), ("How big", &layout.size), ("Where", &layout.place)] {
-        text.push_str(&format!("\n{label}: {value}"));
-    }
-    text.push_str(&format!("\nTrend: {}", layout.trend));
-    for action in &layout.actions {
-        text.push_str(&format!("\n- {action}"));
-    }
-    format!("{text}\n{}", layout.footer)
+    let mut lines = vec![
+        format!("{}: {}", layout.state, layout.title),
+        layout.summary.clone(),
+        format!("Since: {}", layout.since),
+        format!("How big: {}", layout.size),
+        format!("Where: {}", layout.place),
+        format!("Trend: {}", layout.trend),
+    ];
+    lines.extend(layout.actions.iter().map(|action| format!("- {action}")));
+    lines.push(layout.footer.clone());
+    lines.join("\n")
 }
 
 fn plain_bodies(text: &str) -> (String, String) {

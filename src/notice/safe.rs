@@ -1,5 +1,7 @@
 //! Text from logs made safe for the place where it is shown.
 
+use std::fmt::Write;
+
 use unicode_width::UnicodeWidthStr;
 
 /// The most characters of one log value inside an alert.
@@ -11,8 +13,8 @@ pub(crate) fn terminal(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         match c {
-            c if c.is_control() => out.push_str(&format!("\\x{:02x}", c as u32)),
-            c if invisible(c) => out.push_str(&format!("\\u{{{:x}}}", c as u32)),
+            c if c.is_control() => _ = write!(out, "\\x{:02x}", c as u32),
+            c if invisible(c) => _ = write!(out, "\\u{{{:x}}}", c as u32),
             c => out.push(c),
         }
     }

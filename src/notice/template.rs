@@ -123,6 +123,7 @@ impl Templates {
         for name in names(directory)? {
             let Some((text, origin)) = source(&name, directory)? else { continue };
             templates.origins.insert(name.clone(), origin);
+            templates.environment.set_syntax(syntax(&name));
             if let Err(error) = templates.environment.add_template_owned(name.clone(), text.into_owned()) {
                 return Err(templates.error(&name, &error));
             }
@@ -201,6 +202,14 @@ impl Templates {
     }
 }
 
+/// In layouts, tags on a line of their own leave no blank line behind. In words every line end counts: as a space.
+fn syntax(name: &str) -> SyntaxConfig {
+    let layout = !name.starts_with("words/");
+    let syntax = SyntaxConfig::builder().trim_blocks(layout).lstrip_blocks(layout).build();
+    // The delimiters are the usual ones, which always build.
+    syntax.unwrap_or_default()
+}
+
 /// What templates can call: the words for numbers and the safe forms of texts.
 fn environment(currency: &str) -> Environment<'static> {
     let mut environment = Environment::new();
@@ -208,10 +217,6 @@ fn environment(currency: &str) -> Environment<'static> {
     environment.set_fuel(Some(FUEL));
     environment.set_recursion_limit(40);
     environment.set_debug(true);
-    // Tags on a line of their own leave no blank line behind; the delimiters are the usual ones, which always build.
-    if let Ok(syntax) = SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build() {
-        environment.set_syntax(syntax);
-    }
     environment.set_auto_escape_callback(|name| match name {
         n if n.ends_with(".json.j2") => AutoEscape::Json,
         n if n.ends_with(".html.j2") => AutoEscape::Html,
@@ -227,6 +232,7 @@ fn environment(currency: &str) -> Environment<'static> {
     environment.add_filter("duration", move |seconds: f64| words::duration(span(seconds)));
     environment.add_filter("every", move |seconds: f64| words::every(span(seconds)));
     environment.add_filter("measured", |value: f64, unit: String| words::measured(value, &unit));
+    environment.add_filter("usual", |value: f64, unit: String| words::usual(value, &unit));
     environment.add_filter("plural", |n: f64, one: String, many: String| words::plural(n, &one, &many));
     environment.add_filter("harm", |detector: String| words::harm(&detector));
     environment.add_filter("capital", |text: String| words::capital(&text));
@@ -255,9 +261,9 @@ pub(crate) fn parts_list(parts: &[Part], shown: usize) -> String {
     let names: Vec<String> = parts
         .iter()
         .enumerate()
-        .map(|(i, p)| match telling && p.share >= 0.01 && i < shown {
-            true => format!("{} ({})", p.name, words::percent(p.share)),
-            false => p.name.clone(),
+        .map(|(i, p)| {
+            let share = telling && p.share >= 0.01 && i < shown;
+            if share { format!("{} ({})", p.name, words::percent(p.share)) } else { p.name.clone() }
         })
         .collect();
     words::list(&names, shown)

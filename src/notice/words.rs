@@ -172,9 +172,9 @@ pub fn list<S: AsRef<str>>(names: &[S], shown: usize) -> String {
     }
 }
 
-/// So many things: `1 address`, `37 addresses`.
+/// So many things: `one address`, `37 addresses`.
 pub fn plural(n: f64, one: &str, many: &str) -> String {
-    if tidy(n).round() == 1.0 { format!("1 {one}") } else { format!("{} {many}", count(n)) }
+    if tidy(n).round() == 1.0 { format!("one {one}") } else { format!("{} {many}", count(n)) }
 }
 
 /// A value of a notice in its unit: `about 58 requests a minute`, `38 % of requests`, `37 new addresses`.
@@ -188,6 +188,16 @@ pub fn measured(value: f64, unit: &str) -> String {
     let value = tidy(value);
     let number = if value.fract() == 0.0 || value >= 10.0 { count(value) } else { one_decimal(value) };
     if unit.is_empty() { number } else { format!("{number} {unit}") }
+}
+
+/// What is usual in a unit that was just named: `about 2 a minute`, `0.4 %`, `none`.
+pub fn usual(value: f64, unit: &str) -> String {
+    match unit {
+        u if u.ends_with("/min") => rate(value),
+        u if u.starts_with("share") && value > 0.0 => percent(value),
+        _ if tidy(value) < 0.5 => "none".to_owned(),
+        _ => measured(value, ""),
+    }
 }
 
 /// What another finding means, from a detector's name: `errors`, `more traffic`.
@@ -355,7 +365,7 @@ mod tests {
         assert_eq!(list(&names[..2], 2), "/a and /b");
         assert_eq!(list(&names[..1], 2), "/a");
         assert_eq!(list::<&str>(&[], 2), "");
-        assert_eq!(plural(1.0, "address", "addresses"), "1 address");
+        assert_eq!(plural(1.0, "address", "addresses"), "one address");
         assert_eq!(plural(37.0, "address", "addresses"), "37 addresses");
     }
 }
