@@ -233,7 +233,9 @@ fn view(change: &Change, zone: Zone) -> View {
     let (prefix, ending) = match change.kind {
         ChangeKind::Opened => (String::new(), ""),
         ChangeKind::Updated(Again::Worse) => ("Worse: ".to_owned(), ""),
-        ChangeKind::Updated(Again::Reminder) => ("Still going on: ".to_owned(), ""),
+        ChangeKind::Updated(Again::Reminder) => {
+            (format!("Still going on after {}: ", words::roughly(end - incident.started_at)), "")
+        }
         ChangeKind::Updated(Again::NewHarm) => (
             match incident.also.last().map(|finding| finding.split(' ').next().unwrap_or_default()) {
                 Some(detector) => format!("Also {}: ", words::harm(&safe::name(detector, TITLE_NAME_CHARS))),

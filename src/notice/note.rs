@@ -86,12 +86,13 @@ impl Note {
 
 fn title(newest: &[&Notice]) -> String {
     let open = newest.iter().filter(|n| n.kind != NoticeType::Resolved).count();
-    let many = |n: usize| words::plural(n as f64, "incident", "incidents");
+    let more = |n: usize| format!("{} more incident{}", words::count(n as f64), if n == 1 { "" } else { "s" });
     match (newest.first(), open) {
         (None, _) => "No incidents".to_owned(),
-        (Some(_), 0) => format!("{} {} over", many(newest.len()), if newest.len() == 1 { "is" } else { "are" }),
+        (Some(_), 0) if newest.len() == 1 => "1 incident is over".to_owned(),
+        (Some(_), 0) => format!("{} incidents are over", words::count(newest.len() as f64)),
         (Some(worst), _) => {
-            format!("{}, worst: {}", words::plural(newest.len() as f64, "more incident", "more incidents"), worst.title)
+            format!("{}, worst: {}", more(newest.len()), worst.title)
         }
     }
 }
@@ -109,15 +110,15 @@ fn body(newest: &[&Notice]) -> String {
     .filter(|(n, _)| *n > 0)
     .map(|(n, what)| format!("{n} {what}"))
     .collect();
-    if counts.is_empty() {
+    if newest.len() < 2 || over == newest.len() {
         return String::new();
     }
-    format!("They came close together, so they are told in one message: {}.", words::list(&counts, 4))
+    format!("Told in one message, each as it stands now: {}.", words::list(&counts, 4))
 }
 
 fn item(notice: &Notice) -> String {
     match notice.kind {
-        NoticeType::Resolved => format!("over: {}", notice.title),
+        NoticeType::Resolved => format!("resolved: {}", notice.title),
         _ => format!("{}: {}", notice.severity, notice.title),
     }
 }

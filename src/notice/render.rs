@@ -12,7 +12,7 @@ use super::template::{TemplateError, Templates};
 use super::terminal::{Ink, Style, ink};
 use super::{Note, Notice, compose, email, safe, sample, slack, webhook};
 use crate::incident::Change;
-use crate::time::Zone;
+use crate::time::{Timestamp, Zone};
 
 /// How notices are worded.
 #[derive(Clone, PartialEq, Debug, Default)]
@@ -64,6 +64,16 @@ impl Renderer {
     /// The notice of a change.
     pub fn compose(&self, change: &Change) -> Notice {
         compose::notice(&self.templates, change, self.settings.zone)
+    }
+
+    /// One opening of each detector that has a sample (or of `detector` only), as of `at` and marked as drills.
+    pub fn drills(&self, detector: Option<&str>, at: Timestamp) -> Vec<Notice> {
+        sample::detectors()
+            .iter()
+            .filter(|name| detector.is_none_or(|wanted| wanted == name.as_str()))
+            .filter_map(|name| sample::drill(name, at))
+            .map(|change| Notice { drill: true, ..self.compose(&change) })
+            .collect()
     }
 
     /// A Slack message with blocks.
@@ -199,7 +209,7 @@ impl Renderer {
             self.bodies("email", &layout)?;
             self.try_terminal(&layout, Style::default())?;
         }
-        for note in [Note::new("t", "", crate::time::Timestamp::default()), Note::digest(&notices)] {
+        for note in [Note::new("t", "", Timestamp::default()), Note::digest(&notices)] {
             self.try_note_slack(&note)?;
             self.bodies("email-note", &view(&note.clean()))?;
             self.try_note_terminal(&note.clean(), Style::default())?;

@@ -61,7 +61,7 @@ fn life(incident: &Incident) -> Vec<Change> {
     let opened = incident.detected_at - incident.started_at;
     let grow = |incident: &mut Incident| {
         let share = incident.unit.starts_with("share");
-        incident.observed = if share { 0.99f64.min(incident.observed * 1.5) } else { incident.observed * 2.0 };
+        incident.observed = if share { 0.99f64.min(incident.observed * 1.5) } else { incident.observed * 3.0 };
         incident.peak = incident.observed;
         incident.impact.requests *= 3;
         incident.impact.errors *= 3;
@@ -74,7 +74,7 @@ fn life(incident: &Incident) -> Vec<Change> {
                 {
                     *n *= 3;
                 }
-                Fact::Number(n) if ["factor", "per_minute", "cost"].contains(&name.as_str()) => *n *= 2.0,
+                Fact::Number(n) if ["factor", "per_minute", "cost"].contains(&name.as_str()) => *n *= 3.0,
                 Fact::Share(s) if name == "share" => *s = 0.99f64.min(*s * 1.5),
                 _ => {}
             }

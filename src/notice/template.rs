@@ -222,6 +222,11 @@ fn environment(currency: &str) -> Environment<'static> {
         n if n.ends_with(".html.j2") => AutoEscape::Html,
         _ => AutoEscape::None,
     });
+    // As minijinja does it, but with our escapes: readable source where the text is harmless.
+    environment.set_formatter(|out, state, value| match state.auto_escape() {
+        AutoEscape::Html if !value.is_safe() => Ok(out.write_str(&safe::html(&value.to_string()))?),
+        _ => minijinja::escape_formatter(out, state, value),
+    });
 
     let span = |seconds: f64| Span::from_millis((seconds * 1000.0) as i64);
     environment.add_filter("count", words::count);

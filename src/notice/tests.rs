@@ -99,10 +99,9 @@ fn the_messages_of_every_detector_and_type_in_every_form() {
 fn digests_and_notes_in_every_form() {
     let renderer = renderer();
     let notices: Vec<Notice> = sample::changes()
-        .iter()
-        .filter(|c| !matches!(c.kind, ChangeKind::Updated(_)))
-        .step_by(2)
-        .map(|c| renderer.compose(c))
+        .chunks(6)
+        .enumerate()
+        .map(|(i, life)| renderer.compose(&life[if i % 4 == 1 { 4 } else { 0 }]))
         .collect();
     let forms = |slack: serde_json::Value, email: email::Email, webhook: String, terminal: String| {
         format!("{slack:#}\n\n{}\n\n{webhook}\n\n{terminal}", email_text(&email))
@@ -143,7 +142,7 @@ fn a_digest_tells_the_newest_state_of_each_incident_the_worst_first() {
     assert_eq!(note.title, "3 more incidents, worst: Key wayne is suddenly used from 37 new addresses");
     assert!(note.body.ends_with("1 critical, 1 for information and 1 already over."), "{}", note.body);
     assert_eq!(note.items.len(), 3);
-    assert!(note.items[1].starts_with("info: ") && note.items[2].starts_with("over: "), "{:?}", note.items);
+    assert!(note.items[1].starts_with("info: ") && note.items[2].starts_with("resolved: "), "{:?}", note.items);
     assert_eq!(Note::digest(&[]).title, "No incidents");
 }
 
@@ -241,8 +240,7 @@ fn mails_of_one_incident_make_one_thread() {
 fn a_drill_says_so_everywhere() {
     let renderer = renderer();
     let at = crate::time::Timestamp::parse("2026-05-01T09:00:00Z").unwrap();
-    let mut notice = renderer.compose(&sample::drill("leaked-key", at).unwrap());
-    notice.drill = true;
+    let notice = renderer.drills(Some("leaked-key"), at).remove(0);
     assert_eq!(notice.at, at);
     assert!(notice.summary.contains("Since 08:59 UTC"), "{}", notice.summary);
     let slack = renderer.slack(&notice).to_string();
@@ -251,7 +249,8 @@ fn a_drill_says_so_everywhere() {
     assert!(email.subject.starts_with("[Drill] ") && email.message_id.starts_with("<drill."), "{}", email.subject);
     assert!(renderer.terminal(&notice, Style::default()).starts_with("DRILL"));
     assert!(renderer.webhook(&notice).contains("\"drill\":true"));
-    assert!(sample::drill("nonsense", at).is_none());
+    assert!(renderer.drills(Some("nonsense"), at).is_empty());
+    assert_eq!(renderer.drills(None, at).len(), sample::detectors().len());
 }
 
 fn with_template(name: &str, text: &str) -> (tempfile::TempDir, Result<Renderer, TemplateError>) {

@@ -95,6 +95,16 @@ pub fn duration(span: Span) -> String {
     }
 }
 
+/// A length of time to its largest unit, for titles: `6 h`, `3 days`.
+pub fn roughly(span: Span) -> String {
+    let unit = match span {
+        s if s < Span::HOUR => return duration(s),
+        s if s < Span::DAY.times(2) => Span::HOUR,
+        _ => Span::DAY,
+    };
+    duration(unit.times(span.millis() / unit.millis()))
+}
+
 /// How often something repeats: `about every 3 minutes`, `several times a second`.
 pub fn every(gap: Span) -> String {
     let seconds = tidy(gap.secs_f64());
@@ -208,6 +218,15 @@ pub fn harm(detector: &str) -> String {
         "leaked-key" => "use from new addresses",
         "retry-loop" => "a repeated call",
         "traffic-drop" => "missing traffic",
+        "harvesting" => "collecting of data",
+        "enumeration" => "probing",
+        "credential-stuffing" => "password guessing",
+        "scope-creep" => "new kinds of use",
+        "workflow" => "skipped steps",
+        "impossible-travel" => "use in two places at once",
+        "payload-size" => "unusual sizes",
+        "drift" => "a changed mix of requests",
+        "slow-response" => "slow responses",
         other => return other.replace('-', " "),
     }
     .to_owned()
@@ -324,6 +343,8 @@ mod tests {
         ] {
             assert_eq!(duration(Span::from_secs(seconds)), words);
         }
+        assert_eq!(roughly(Span::from_mins(365)), "6 h");
+        assert_eq!(roughly(Span::from_hours(80)), "3 days");
         for (ms, words) in [
             (100, "several times a second"),
             (1_000, "about every second"),
