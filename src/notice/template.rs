@@ -91,15 +91,15 @@ fn read(path: &Path) -> Result<String, String> {
 
 /// The names of all templates: the built-in ones and the user's own.
 fn names(directory: Option<&Path>) -> Result<Vec<String>, TemplateError> {
-    let mut names: Vec<String> = BuiltIn::iter().map(Cow::into_owned).collect();
+    let template = |name: &str| [".txt", ".j2"].iter().any(|end| name.ends_with(end)) && !name.starts_with('.');
+    let mut names: Vec<String> = BuiltIn::iter().filter(|name| template(name)).map(Cow::into_owned).collect();
     for folder in ["", "words"] {
         let Some(path) = directory.map(|d| d.join(folder)).filter(|p| p.is_dir()) else { continue };
         let unreadable = |e: std::io::Error| TemplateError::Unreadable { path: path.clone(), reason: e.to_string() };
         for entry in std::fs::read_dir(&path).map_err(unreadable)? {
             let entry = entry.map_err(unreadable)?;
             let name = entry.file_name().to_string_lossy().into_owned();
-            let wanted = [".txt", ".j2"].iter().any(|end| name.ends_with(end)) && !name.starts_with('.');
-            if wanted && entry.path().is_file() {
+            if template(&name) && entry.path().is_file() {
                 names.push(if folder.is_empty() { name } else { format!("{folder}/{name}") });
             }
         }
@@ -185,7 +185,7 @@ impl Templates {
         }
         let reason = match (innermost.kind(), innermost.detail()) {
             (minijinja::ErrorKind::UndefinedError, detail) => format!(
-                "this name does not exist{}; see the head of alert-templates/words/base.txt for the names there are",
+                "this name does not exist{}; alert-templates/README.md lists the names there are",
                 detail.map_or(String::new(), |d| format!(" ({d})"))
             ),
             (minijinja::ErrorKind::OutOfFuel, _) => {
