@@ -42,9 +42,10 @@ fn detectors() -> Vec<&'static str> {
 #[test]
 fn every_detector_is_listed() {
     let text = std::fs::read_to_string(tree::repository().join("src/detect/mod.rs")).unwrap();
-    let list = text.split_once("DETECTORS:").and_then(|(_, rest)| rest.split_once("];")).map_or("", |(list, _)| list);
-    let missing: Vec<_> =
-        detectors().into_iter().filter(|name| !list.contains(&format!("{}::", name.replace('-', "_")))).collect();
+    let list = text.split_once("DETECTORS:").and_then(|(_, rest)| rest.split_once("\n];")).map_or("", |(list, _)| list);
+    let listed =
+        |name: &&str| list.contains(&format!("{}::", name.replace('-', "_"))) || list.contains(&format!("\"{name}\""));
+    let missing: Vec<_> = detectors().into_iter().filter(|name| !listed(name)).collect();
     assert!(missing.is_empty(), "not in DETECTORS of src/detect/mod.rs: {missing:?}");
 }
 
@@ -78,7 +79,7 @@ fn every_rule_belongs_to_a_detector() {
 fn no_file_is_too_long_to_read() {
     let long: Vec<String> = tree::rust_files("src")
         .into_iter()
-        .filter(|path| stem(path) != "tests")
+        .filter(|path| !is_tests(path))
         .filter_map(|path| {
             let text = std::fs::read_to_string(&path).unwrap();
             let lines = tree::lines_before_tests(&text).filter(|l| !l.trim().is_empty()).count();
@@ -117,7 +118,7 @@ fn no_test_sleeps() {
             continue;
         }
         let text = std::fs::read_to_string(&path).unwrap();
-        let all_tests = path.starts_with(tree::repository().join("tests")) || stem(&path) == "tests";
+        let all_tests = path.starts_with(tree::repository().join("tests")) || is_tests(&path);
         let before = if all_tests { 0 } else { tree::lines_before_tests(&text).count() };
         let paused = text.contains("start_paused") || text.contains("time::pause");
         for (number, line) in text.lines().enumerate().skip(before) {
@@ -134,9 +135,14 @@ fn every_source_file_says_what_it_is() {
     let silent: Vec<_> = tree::rust_files("src")
         .into_iter()
         .filter(|path| !std::fs::read_to_string(path).unwrap().starts_with("//! "))
-        .filter(|path| stem(path) != "tests")
+        .filter(|path| !is_tests(path))
         .collect();
     assert!(silent.is_empty(), "files without a first line `//! …`: {silent:?}");
+}
+
+/// Whether a file of `src/` holds tests only.
+fn is_tests(path: &Path) -> bool {
+    stem(path) == "tests" || stem(path).ends_with("_tests")
 }
 
 fn stem(path: &Path) -> String {

@@ -193,25 +193,25 @@ def burst():
 
 
 def traffic_drop():
-    """Five days; from 14:10 to 14:55 of the last nothing but the health probe gets through."""
+    """Twelve days; from 14:10 to 14:55 of the last nothing but the health probe gets through."""
     rng = generator("haproxy")
-    start, end = utc("2026-10-12T00:00:00"), utc("2026-10-16T17:00:00")
-    groups = [(["203.0.113.9", "203.0.113.10", "203.0.113.77"], "okhttp/4.12.0", "office", 2200),
-              (["2001:db8:40::11", "203.0.113.140", "198.51.100.7"], "axios/1.6.7", "shop", 2400),
-              (["198.51.100.201", "192.0.2.118"], "Go-http-client/2.0", "office", 1400)]
+    start, end = utc("2026-10-05T00:00:00"), utc("2026-10-16T17:00:00")
+    groups = [(["203.0.113.9", "203.0.113.10", "203.0.113.77"], "okhttp/4.12.0", "office", 2000),
+              (["2001:db8:40::11", "203.0.113.140", "198.51.100.7"], "axios/1.6.7", "shop", 1900),
+              (["198.51.100.201", "192.0.2.118"], "Go-http-client/2.0", "office", 1200)]
     consumers = [Consumer(agent, per_day, rhythm, clients, agent) for clients, agent, rhythm, per_day in groups]
     quiet = utc("2026-10-16T14:10:00"), utc("2026-10-16T14:55:00")
-    calls = [call for call in ordinary(rng, consumers, start, 5) if call.at < end and not quiet[0] <= call.at < quiet[1]]
+    calls = [call for call in ordinary(rng, consumers, start, 12) if call.at < end and not quiet[0] <= call.at < quiet[1]]
     for call in calls:
         call.user = None
     calls = merged(calls, probe(start, end, 60))
     return Scenario(
         "haproxy", "haproxy", "haproxy.cfg", "haproxy",
         list(zip(["access.log.1.gz", "access.log.gz"], split(calls, utc("2026-10-16T00:00:00")))),
-        "Five days of HAProxy; on the last afternoon only the health probe gets through for 45 minutes.",
+        "Twelve days of HAProxy; on the last afternoon only the health probe gets through for 45 minutes.",
         [{"detector": "traffic-drop", "subject": {"kind": "site", "name": ""}, "also_right": ["source", "endpoint"],
-          "started_at": quiet[0], "ended_at": quiet[1], "told_by": quiet[0] + 900,
-          "reads": "usually about 8 requests a minute at this hour, now 1: only the health probe"}])
+          "started_at": quiet[0], "ended_at": quiet[1], "told_by": quiet[0] + 1800,
+          "reads": "usually about 7 requests a minute at this hour, now 1: only the health probe"}])
 
 
 def ordinary_days():
