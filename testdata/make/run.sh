@@ -22,4 +22,4 @@ exec unshare -n sh -c '
     for block in 192.0.2.0/24 198.51.100.0/24 203.0.113.0/24 198.18.0.0/15; do ip route add local "$block" dev lo; done
     ip -6 route add local 2001:db8::/32 dev lo
     echo 1 > /proc/sys/net/ipv6/ip_nonlocal_bind
-    exec python3 "$0" "$@"' "$here/make.py" "$@"
+    exec python3 -B "$0" "$@"' "$here/make.py" "$@"

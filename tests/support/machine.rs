@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use rustix::process::{Pid, Signal, kill_process};
+
 /// How often a condition is looked at.
 const LOOK: Duration = Duration::from_millis(50);
 
@@ -90,10 +92,15 @@ impl Running {
         let _ = self.child.wait();
     }
 
+    fn ask_to_end(&self) {
+        if let Some(id) = Pid::from_raw(self.child.id().cast_signed()) {
+            let _ = kill_process(id, Signal::TERM);
+        }
+    }
+
     /// Asks it to end (SIGTERM) and waits until it has.
     pub(crate) fn terminate(&mut self, at_most: Duration) -> std::process::ExitStatus {
-        let id = self.child.id().to_string();
-        let _ = Command::new("kill").args(["-TERM", &id]).status();
+        self.ask_to_end();
         wait_for(&format!("{} ends", self.name), at_most, || self.child.try_wait().ok().flatten())
     }
 }
@@ -101,8 +108,7 @@ impl Running {
 impl Drop for Running {
     fn drop(&mut self) {
         // nginx has workers that outlive a killed master, so it is asked first.
-        let id = self.child.id().to_string();
-        let _ = Command::new("kill").args(["-TERM", &id]).stderr(Stdio::null()).status();
+        self.ask_to_end();
         let began = Instant::now();
         while began.elapsed() < Duration::from_secs(3) && matches!(self.child.try_wait(), Ok(None)) {
             std::thread::sleep(LOOK);

@@ -48,7 +48,7 @@ http {{
         std::fs::create_dir_all(folder.join("logs")).unwrap();
         let config = folder.join("nginx.conf");
         // As root, nginx would hand its files to `nobody`, who may not enter the test's folder.
-        let user = if is_root() { "user root;\n" } else { "" };
+        let user = if rustix::process::geteuid().is_root() { "user root;\n" } else { "" };
         std::fs::write(&config, format!("{user}{text}")).unwrap();
         let mut command = Command::new(program("nginx").expect("nginx"));
         command.arg("-p").arg(folder).arg("-c").arg(&config).arg("-e").arg(folder.join("nginx.errors"));
@@ -170,10 +170,6 @@ fn exchange(address: SocketAddr, request: &str) -> String {
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer).expect("an answer comes");
     String::from_utf8_lossy(&answer).into_owned()
-}
-
-fn is_root() -> bool {
-    Command::new("id").arg("-u").output().is_ok_and(|o| o.stdout == b"0\n")
 }
 
 /// RFC 4648 base64, for basic authentication.
