@@ -235,7 +235,7 @@ def ordinary_days():
     for call in calls:
         call.user = None
     return Scenario(
-        "lighttpd", "lighttpd", "lighttpd.conf", "combined",
+        "lighttpd", "lighttpd", "lighttpd.conf", "lighttpd",
         list(zip(["access.log.1.gz", "access.log"], split(calls, utc("2026-10-16T00:00:00")))),
         "Five ordinary days of lighttpd: nothing to tell.", [],
         [{"from": start, "until": end, "why": "nothing happens"},
