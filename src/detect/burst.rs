@@ -9,7 +9,7 @@
 //! that are asked for.
 
 use crate::detect::scene::{Scene, Sensitivity, need_bits};
-use crate::detect::{Fact, Facts, Finding, Impact, Parts, Trend};
+use crate::detect::{DetectorKind, Fact, Facts, Finding, Impact, Parts, Trend};
 use crate::event::{Severity, SubjectKind};
 use crate::measure::normal::WINDOWS_MIN;
 use crate::measure::ring::{Counts, TICK};
@@ -19,6 +19,13 @@ use crate::time::{Span, Timestamp};
 
 /// Its name in the contract.
 pub const NAME: &str = "burst";
+
+/// How it is listed.
+pub const KIND: DetectorKind = DetectorKind {
+    name: NAME,
+    notices: "a key, endpoint, client or the site far above its own usual, time of day and week considered",
+    rank: 70,
+};
 
 /// How the detector is tuned.
 #[derive(Clone, Copy, PartialEq, Debug)]

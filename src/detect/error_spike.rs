@@ -7,7 +7,7 @@
 //! seconds cannot fill two whole minutes.
 
 use crate::detect::scene::{Scene, Sensitivity};
-use crate::detect::{Fact, Facts, Finding, Impact, Parts, Trend};
+use crate::detect::{DetectorKind, Fact, Facts, Finding, Impact, Parts, Trend};
 use crate::event::{Id, Severity, SubjectKind};
 use crate::measure::failures::{Class, Failures};
 use crate::measure::mix::Mix;
@@ -18,6 +18,13 @@ use crate::time::{Span, Timestamp};
 
 /// Its name in the contract.
 pub const NAME: &str = "error-spike";
+
+/// How it is listed.
+pub const KIND: DetectorKind = DetectorKind {
+    name: NAME,
+    notices: "a share of failing requests far above the usual, for an endpoint, key, client or the site",
+    rank: 60,
+};
 
 /// How the detector is tuned.
 #[derive(Clone, Copy, PartialEq, Debug)]

@@ -115,30 +115,5 @@ pub struct DetectorKind {
 }
 
 /// Every detector, in the order in which the contract names them.
-pub const DETECTORS: &[DetectorKind] = &[
-    DetectorKind {
-        name: burst::NAME,
-        notices: "a key, endpoint, client or the site far above its own usual, time of day and week considered",
-        rank: 70,
-    },
-    DetectorKind {
-        name: error_spike::NAME,
-        notices: "a share of failing requests far above the usual, for an endpoint, key, client or the site",
-        rank: 60,
-    },
-    DetectorKind {
-        name: "leaked-key",
-        notices: "a key used from new networks or agents while its old users go on",
-        rank: 10,
-    },
-    DetectorKind {
-        name: retry_loop::NAME,
-        notices: "the same request again and again: fast, or slow enough to pass every rate limit",
-        rank: 30,
-    },
-    DetectorKind {
-        name: traffic_drop::NAME,
-        notices: "a source, endpoint or key that should be busy and has gone quiet",
-        rank: 80,
-    },
-];
+pub const DETECTORS: &[DetectorKind] =
+    &[burst::KIND, error_spike::KIND, leaked_key::KIND, retry_loop::KIND, traffic_drop::KIND];

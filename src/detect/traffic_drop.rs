@@ -4,7 +4,7 @@
 //! `missing` (Count).
 
 use crate::detect::scene::{Scene, Sensitivity};
-use crate::detect::{Fact, Facts, Finding, Impact, Parts, Trend};
+use crate::detect::{DetectorKind, Fact, Facts, Finding, Impact, Parts, Trend};
 use crate::event::{Severity, SubjectKind};
 use crate::measure::rows::Full;
 use crate::measure::surprise::nb_lower_tail_bits;
@@ -12,6 +12,13 @@ use crate::time::{Span, Timestamp};
 
 /// Its name in the contract.
 pub const NAME: &str = "traffic-drop";
+
+/// How it is listed.
+pub const KIND: DetectorKind = DetectorKind {
+    name: NAME,
+    notices: "a source, endpoint, key or the site that should be busy and has gone quiet",
+    rank: 80,
+};
 
 /// How the detector is tuned.
 #[derive(Clone, Copy, PartialEq, Debug)]

@@ -78,6 +78,9 @@ impl Engine {
         for candidate in candidates {
             self.place_finding(candidate, end);
         }
+        if end.millis() % Span::MINUTE.millis() == 0 && self.settings.leaked_key_enabled {
+            self.young_keys(&looked, end);
+        }
         self.refresh(tick, history);
         cause::settle(&mut self.book);
         let settings = self.settings.book;
@@ -138,6 +141,8 @@ impl Engine {
             }
             (n > 0).then(|| (sum / f64::from(n)).clamp(1e-3, 1e6))
         };
+        let day = local.bucket(Span::DAY) as i32;
+        self.keys.pass(end, day);
         self.means.keys = mean(&mut self.keys).unwrap_or(self.means.keys);
         self.means.clients = mean(&mut self.clients).unwrap_or(self.means.clients);
         self.means.endpoints = mean(&mut self.endpoints).unwrap_or(self.means.endpoints);
@@ -306,6 +311,16 @@ impl Engine {
                     let tag = class.index() as u64;
                     candidates.extend(self.candidate(one.about, tag, finding, judged.window));
                 }
+            }
+        }
+    }
+
+    /// Keys on their first day are judged by their number of networks, which no single request decides.
+    fn young_keys(&mut self, looked: &[Looked], end: Timestamp) {
+        for one in looked.iter().filter(|l| l.about.kind == SubjectKind::Key) {
+            let young = self.keys.get(one.slot).and_then(|row| row.novelty.as_deref());
+            if young.is_some_and(crate::measure::novelty::Novelty::is_first_day) {
+                self.judge_key(one.about, end);
             }
         }
     }

@@ -19,7 +19,7 @@ use crate::engine::clocks::{Clocks, Reading};
 use crate::event::{Batch, Event, Flags, Hasher, Id, SubjectKind, Text};
 use crate::incident::Change;
 use crate::incident::book::{self, Book};
-use crate::intake::route::Routes;
+use crate::intake::routes::Routes;
 use crate::measure::calendar::Calendar;
 use crate::measure::normal::Surroundings;
 use crate::measure::peers::{self, Peak, Peers};

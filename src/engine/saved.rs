@@ -7,7 +7,7 @@ use crate::engine::judge::SiteUp;
 use crate::engine::{Engine, Means, Settings, Totals};
 use crate::event::{Id, SubjectKind};
 use crate::incident::book::Book;
-use crate::intake::route::Routes;
+use crate::intake::routes::Routes;
 use crate::measure::calendar::Calendar;
 use crate::measure::peers::Peers;
 use crate::measure::repeats::Repeats;

@@ -4,7 +4,7 @@
 use crate::detect::scene::Scene;
 use crate::detect::{Fact, burst, error_spike, leaked_key, retry_loop, traffic_drop};
 use crate::engine::Engine;
-use crate::event::{Event, Flags, Id, SubjectKind};
+use crate::event::{Event, Flags, Id, Severity, SubjectKind};
 use crate::incident::Change;
 use crate::incident::book::{About, Evidence};
 use crate::measure::failures::Class;
@@ -12,6 +12,11 @@ use crate::measure::novelty::{Novelty, Seen};
 use crate::measure::repeats::Call;
 use crate::measure::rows::Full;
 use crate::time::{Span, Timestamp};
+
+/// Whether the measure behind a detector is held while its incident is open.
+fn is_held(detector: &str) -> bool {
+    matches!(detector, retry_loop::NAME | leaked_key::NAME)
+}
 
 /// What an open incident did in the tick, for its numbers.
 struct Along {
@@ -69,8 +74,7 @@ impl Engine {
 
     fn judge_newcomer(&mut self, event: &Event, slot: u32, day: i32) -> bool {
         let Some(row) = self.keys.get_mut(slot) else { return false };
-        let first_seen = row.first_seen;
-        let novelty = row.novelty.get_or_insert_with(|| Box::new(Novelty::new(event.time)));
+        let novelty = row.novelty.get_or_insert_with(|| Box::new(Novelty::new(event.time, day)));
         let newcomer = novelty.absorb(&Seen {
             time: event.time,
             network: event.network.id,
@@ -84,27 +88,35 @@ impl Engine {
             return false;
         }
         let about = About { kind: SubjectKind::Key, id: event.key.id };
-        let finding = self.look_at_key(about, first_seen, event.time);
-        finding.is_some_and(|finding| self.tell_at_once(about, 0, finding, event.time))
+        self.judge_key(about, event.time)
     }
 
-    /// Judges who uses a key.
-    fn look_at_key(&self, about: About, first_seen: Timestamp, now: Timestamp) -> Option<crate::detect::Finding> {
-        let row = self.row(about)?;
-        let novelty = row.novelty.as_deref()?;
-        let context = self.key_context(row.full.as_deref(), first_seen, now);
-        leaked_key::judge(novelty, &context, &self.settings.leaked_key)
+    /// Judges who uses a key. A key that merely moved house (the old network is gone, a few new ones took over) is a line
+    /// for the digest.
+    pub(super) fn judge_key(&mut self, about: About, now: Timestamp) -> bool {
+        let Some(row) = self.row(about) else { return false };
+        let Some(novelty) = row.novelty.as_deref() else { return false };
+        let context = self.key_context(row.full.as_deref(), now);
+        let Some(finding) = leaked_key::judge(novelty, &context, &self.settings.leaked_key) else { return false };
+        if finding.severity == Severity::Info {
+            return false;
+        }
+        if let Some(novelty) = self.novelty_mut(about) {
+            novelty.hold();
+        }
+        self.tell_at_once(about, 0, finding, now)
     }
 
-    fn key_context(&self, full: Option<&Full>, first_seen: Timestamp, now: Timestamp) -> leaked_key::Context<'_> {
+    fn key_context(&self, full: Option<&Full>, now: Timestamp) -> leaked_key::Context<'_> {
         let scene = self.scene_at(SubjectKind::Key, now);
         let usual = |window: Span| full.map_or(0.0, |full| full.normal.expected(now, window, &scene.around));
+        let hour = now.bucket(Span::HOUR);
         leaked_key::Context {
             now,
-            first_seen,
-            history: self.history(),
-            seen_hour: full.map_or(0.0, |full| full.counts.minutes(now.bucket(Span::MINUTE), 60) as f64),
+            watched_from: self.first_event.unwrap_or(now),
+            requests_hour: full.map_or(0.0, |full| full.counts.minutes(now.bucket(Span::MINUTE), 60) as f64),
             usual_hour: usual(Span::HOUR),
+            requests_day: full.map_or(0.0, |full| full.counts.hours.sum(hour - 23, hour) as f64),
             usual_day: usual(Span::DAY),
             peers: &self.peers,
         }
@@ -161,9 +173,11 @@ impl Engine {
                 let (parts, spread) = self.parts(about, &finding.parts);
                 Some((finding, parts, spread))
             });
-            let over: Vec<u64> =
-                entry.evidence.iter().filter(|v| v.detector == retry_loop::NAME).map(|v| v.tag).collect();
-            let done = active.is_empty() && !over.is_empty();
+            let held: Vec<Evidence> = if active.is_empty() {
+                entry.evidence.iter().filter(|v| is_held(&v.detector)).cloned().collect()
+            } else {
+                Vec::new()
+            };
             let Some(entry) = self.book.entries_mut().get_mut(index) else { break };
             for i in active {
                 if let Some(evidence) = entry.evidence.get_mut(i) {
@@ -183,13 +197,25 @@ impl Engine {
                     entry.incident.impact = requests;
                 }
             }
-            if done {
-                for tag in over {
-                    self.repeats.hold(Id(tag), false);
-                }
+            for evidence in held {
+                self.let_go(&evidence);
             }
             index += 1;
         }
+    }
+
+    /// What belonged to an incident that has gone quiet is learned again.
+    fn let_go(&mut self, evidence: &Evidence) {
+        if evidence.detector == retry_loop::NAME {
+            self.repeats.hold(Id(evidence.tag), false);
+        } else if let Some(novelty) = self.novelty_mut(evidence.about).filter(|novelty| novelty.is_held()) {
+            novelty.release(false);
+        }
+    }
+
+    fn novelty_mut(&mut self, about: About) -> Option<&mut Novelty> {
+        let slot = self.keys.find(about.id)?;
+        self.keys.get_mut(slot)?.novelty.as_deref_mut()
     }
 
     fn goes_on(&self, evidence: &Evidence, tick: i64, history: Span) -> bool {
@@ -238,8 +264,8 @@ impl Engine {
         }
         if detector == leaked_key::NAME {
             let novelty = row.novelty.as_deref()?;
-            let context = self.key_context(row.full.as_deref(), row.first_seen, end);
-            return Some(leaked_key::finding(novelty, &context, &self.settings.leaked_key));
+            let context = self.key_context(row.full.as_deref(), end);
+            return Some(leaked_key::finding(novelty, &context));
         }
         let full = row.full.as_deref()?;
         let scene = self.scene(about.kind, tick, history);

@@ -145,9 +145,10 @@ fn explains(entry: &Entry, rise: &Rise<'_>) -> f64 {
     let about = rise.about;
     let share = match (entry.about.kind, about.kind) {
         (Site, Site | Source) => 1.0,
-        // Everything is up: a part must stand out by a fifth of the whole excess to be news.
-        (Site, _) if same_detector || entry.incident.detector == burst::NAME => {
-            holds(excess < 0.2 * entry.excess() || entry.is_group())
+        // Everything is up: a caller must stand out by a fifth of the whole excess to be news, an endpoint by most of it.
+        (Site, kind) if same_detector || entry.incident.detector == burst::NAME => {
+            let news = if kind == Endpoint { 0.6 } else { 0.2 };
+            holds(excess < news * entry.excess() || entry.is_group())
         }
         (Site, _) => 0.0,
         (_, Site | Source) => entry.excess() / excess,

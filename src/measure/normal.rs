@@ -288,7 +288,8 @@ impl Normal {
         let middle = Moment::at(start + Span::from_mins(30), around.zone);
         let (how, hod) = (middle.hour, middle.hour % 24);
         let total = counts.hours.get(hour) as f32;
-        let g = around.calendar.site_factor(hour) as f32;
+        // What everybody does may be taught, but no more than a large campaign: an attack by many keys is not usual.
+        let g = around.calendar.site_factor(hour).min(3.0) as f32;
 
         let expected_per_minute = self.rate(middle, around) as f32;
         let expected = expected_per_minute * exposure;

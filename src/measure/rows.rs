@@ -74,7 +74,7 @@ impl Full {
 }
 
 /// One subject.
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Row {
     /// What it is counted under.
     pub id: Id,
@@ -304,6 +304,13 @@ impl Rows {
                     self.touched.push(slot);
                 }
             }
+        }
+    }
+
+    /// Tells the keys that time has passed, also those that are silent.
+    pub fn pass(&mut self, now: Timestamp, day: i32) {
+        for novelty in self.rows.iter_mut().filter_map(|row| row.novelty.as_deref_mut()) {
+            novelty.pass(now, day);
         }
     }
 
