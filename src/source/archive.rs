@@ -94,7 +94,9 @@ impl Archive {
             Packing::Unreadable(name) => {
                 return Err(io::Error::new(
                     io::ErrorKind::Unsupported,
-                    format!("expected plain text, .gz or .zst, found {name}; unpack it first ({name} -dc FILE | lapwing replay -)"),
+                    format!(
+                        "expected plain text, .gz or .zst, found {name}; unpack it first ({name} -dc FILE | lapwing replay -)"
+                    ),
                 ));
             }
         };
@@ -292,7 +294,9 @@ impl<R: BufRead> Read for Zstd<R> {
                 }
                 match self.decoder.reset(&mut self.source) {
                     Ok(()) => self.in_frame = true,
-                    Err(FrameDecoderError::ReadFrameHeaderError(ReadFrameHeaderError::SkipFrame { length, .. })) => {
+                    Err(FrameDecoderError::ReadFrameHeaderError(ReadFrameHeaderError::SkipFrame {
+                        length, ..
+                    })) => {
                         io::copy(&mut (&mut self.source).take(u64::from(length)), &mut io::sink())?;
                     }
                     Err(e) => return Err(io::Error::new(io::ErrorKind::InvalidData, e.to_string())),

@@ -171,7 +171,7 @@ impl OpenFile {
         }
         let n = self.file.read_at(chunk, self.read_at())?;
         let fresh = chunk.get(..n).unwrap_or_default();
-        if fresh.first() == Some(&0) && (self.lines.only_nuls() || self.lines.passing()) && self.pass_hole()? {
+        if fresh.first() == Some(&0) && (self.lines.only_nuls() || self.lines.passing()) && self.pass_hole() {
             return Ok(if self.parked.is_some() { Step::AtEnd } else { Step::Moved });
         }
         if fresh.is_empty() || !self.same(Facts::of(&self.file)?.size)? {
@@ -284,7 +284,7 @@ impl OpenFile {
     }
 
     /// Passes over a hole at the place to read without reading it. False if there is none.
-    fn pass_hole(&mut self) -> io::Result<bool> {
+    fn pass_hole(&mut self) -> bool {
         let at = self.read_at();
         let hole = match rustix::fs::seek(&self.file, SeekFrom::Data(at)) {
             Ok(data) => data.saturating_sub(at),
@@ -292,18 +292,18 @@ impl OpenFile {
             Err(rustix::io::Errno::NXIO) if self.lines.passing() => self.facts.size.saturating_sub(at),
             Err(rustix::io::Errno::NXIO) => {
                 self.park();
-                return Ok(true);
+                return true;
             }
             Err(_) => 0,
         };
         if hole == 0 {
-            return Ok(false);
+            return false;
         }
         let zeros = [0; PROOF_BYTES];
         let seen = zeros.get(..hole.min(PROOF_BYTES as u64) as usize).unwrap_or_default();
         self.lines.pass_hole(hole);
         self.remember(seen, 0, 0);
-        Ok(true)
+        true
     }
 
     /// Zeros at the end may be space that a writer set aside and will fill: they are looked at again when it grew.

@@ -146,15 +146,14 @@ impl Follower {
         self.start_archives(now);
         self.rank();
         self.retire(now);
+        self.hold(now);
         self.scanned = true;
     }
 
     /// Takes in what was written, at most [`Limits::read_bytes`], fairly over all logs; of one log the older file first.
     pub fn read(&mut self, now: Span, sink: &mut dyn FnMut(Chunk)) -> Progress {
         let mut progress = Progress::default();
-        for chunk in self.pending.drain(..) {
-            sink(chunk);
-        }
+        self.hand_out_pending(sink);
         let mut queue = self.queue(now);
         let budget = self.limits.read_bytes as u64;
         let mut spent = 0;
@@ -164,6 +163,8 @@ impl Follower {
             let Some(&id) = files.front() else { continue };
             self.last_lineage = lineage;
             let (bytes, more) = self.advance(id, now, sink, &mut files);
+            // What a step decided comes before what the next one reads.
+            self.hand_out_pending(sink);
             progress.bytes += bytes;
             spent += bytes.max(LOOK_BYTES);
             if !more {
@@ -174,10 +175,6 @@ impl Follower {
             }
         }
         progress.at_end = queue.is_empty();
-        // What a step decided comes after the lines it was decided on.
-        for chunk in self.pending.drain(..) {
-            sink(chunk);
-        }
         progress.behind = self.generations.values().map(Generation::behind).sum();
         progress.forgotten = std::mem::take(&mut self.forgotten);
         progress
@@ -197,6 +194,12 @@ impl Follower {
     /// What happened to files so far.
     pub fn counters(&self) -> Counters {
         self.counters
+    }
+
+    fn hand_out_pending(&mut self, sink: &mut dyn FnMut(Chunk)) {
+        for chunk in self.pending.drain(..) {
+            sink(chunk);
+        }
     }
 
     /// The files with something to do, older first within each log, beginning after the log served last.
@@ -323,7 +326,7 @@ impl Follower {
         let old = self.generations.get_mut(&id)?;
         let open = old.open.take()?;
         old.state = State::Gone { shrank: true, since: now, partial };
-        let position = Position { generation: new, source: old.position.source.clone(), path: old.path().clone(), ..BLANK };
+        let position = unread(new, old.position.source.clone(), old.path().clone());
         let mut generation = Generation::new(position, old.source, old.lineage, now);
         generation.order = old.order;
         generation.named = old.named;
@@ -406,6 +409,22 @@ impl Follower {
         }
     }
 
+    /// Opens the logs that are written now, as far as descriptors go: what is deleted later can then still be read.
+    fn hold(&mut self, now: Span) {
+        let open = self.generations.values().filter(|g| g.open.is_some()).count();
+        let live = |g: &&Generation| {
+            let idle = g.named && g.open.is_none() && matches!(g.state, State::Reading);
+            idle && !g.superseded && g.retry_at <= now
+        };
+        let left = self.limits.open_files.saturating_sub(open);
+        let ids: Vec<u64> = self.generations.values().filter(live).map(|g| g.id).take(left).collect();
+        for id in ids {
+            if let Err(error) = self.make_ready(id, now) {
+                self.failed(id, now, &error);
+            }
+        }
+    }
+
     /// Closes files that are over: rotated or deleted, at their end, and quiet.
     fn retire(&mut self, now: Span) {
         let mut done = Vec::new();
@@ -460,24 +479,14 @@ impl Follower {
 /// The source of positions whose source is not configured any more.
 const UNCONFIGURED: SourceId = SourceId(u16::MAX);
 
-/// A position before anything is known.
-const BLANK: Position = Position {
-    generation: 0,
-    source: String::new(),
-    path: PathBuf::new(),
-    device: 0,
-    inode: 0,
-    head: super::Proof { len: 0, hash: 0 },
-    tail: super::Proof { len: 0, hash: 0 },
-    offset: 0,
-    lines: 0,
-    unseen: Span::ZERO,
-};
+/// The position of a file before anything was read of it.
+fn unread(generation: u64, source: String, path: PathBuf) -> Position {
+    let (head, tail) = Default::default();
+    Position { generation, source, path, device: 0, inode: 0, head, tail, offset: 0, lines: 0, unseen: Span::ZERO }
+}
 
 /// The directory of a path, for joining names.
 fn directory_of(path: &Path) -> &Path {
     path.parent().unwrap_or(Path::new(""))
 }
 
-#[cfg(test)]
-mod tests;

@@ -163,6 +163,7 @@ fn order_of(file: &Path, log: &Path) -> Order {
 }
 
 /// What a suffix says.
+#[derive(Clone, Copy)]
 enum Suffix {
     Date(u64),
     Number(i64),
@@ -226,9 +227,8 @@ fn number_or_date(text: &[u8]) -> Option<Suffix> {
         digits += 1;
     }
     match digits {
-        0 => None,
         1..=5 if digits == text.len() => Some(Suffix::Number(value as i64)),
-        1..=5 => None,
+        0..=5 => None,
         // Dates of different precision compare by their first digits: all are brought to 14.
         6..=14 if digits != 10 || text.len() > 10 || text.starts_with(b"20") => {
             Some(Suffix::Date(value.saturating_mul(10u64.pow(14 - digits as u32))))

@@ -129,6 +129,12 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Limits { line_bytes: 1 << 20, chunk_bytes: 64 << 10, open_files: 512, read_bytes: 1 << 20, buffered_bytes: 32 << 20 }
+        Limits {
+            line_bytes: 1 << 20,
+            chunk_bytes: 64 << 10,
+            open_files: 512,
+            read_bytes: 1 << 20,
+            buffered_bytes: 32 << 20,
+        }
     }
 }

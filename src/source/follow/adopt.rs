@@ -9,13 +9,13 @@ use std::fs::File;
 use std::io;
 
 use super::whereabouts::Found;
-use super::{BLANK, EVIDENCE, FORGET, Follower, HOLD_DELETED, UNCONFIGURED, directory_of};
+use super::{EVIDENCE, FORGET, Follower, HOLD_DELETED, UNCONFIGURED, directory_of, unread};
 use crate::source::archive::Packing;
 use crate::source::file::{self, OpenFile};
 use crate::source::generation::{Generation, Packed, State};
 use crate::source::history::{Order, stems};
 use crate::source::identity::{Facts, PROOF_BYTES, bytes_before, proves};
-use crate::source::{Position, Proof, Start};
+use crate::source::{Proof, Start};
 use crate::time::Span;
 
 /// A match of content shorter than this needs evidence beside it.
@@ -141,7 +141,8 @@ impl Follower {
             return;
         }
         // A truncation that was not noticed yet would make a copy look like a file of its own.
-        let lineages: HashSet<usize> = ids.iter().filter_map(|id| self.generations.get(id)).map(|g| g.lineage).collect();
+        let lineages: HashSet<usize> =
+            ids.iter().filter_map(|id| self.generations.get(id)).map(|g| g.lineage).collect();
         self.notice_truncations(&lineages, now);
         for id in ids {
             if let Err(error) = self.decide_copy(id, now) {
@@ -217,8 +218,12 @@ impl Follower {
             if (facts.device, facts.inode) != (found.facts.device, found.facts.inode) {
                 return Ok(None); // Swapped since it was found.
             }
-            if proves(file, facts.size, &generation.position)? {
-                if Packing::of(&bytes_before(file, 10.min(facts.size), 10)?) != Packing::Plain {
+            let packed = Packing::of(&bytes_before(file, 10.min(facts.size), 10)?) != Packing::Plain;
+            // Nothing was read of it, so nothing proves that it is no copy of another one.
+            let unproven = generation.position.offset == 0 && found.order != Order::LIVE;
+            let whole = !packed || facts.size == generation.position.offset;
+            if whole && !unproven && proves(file, facts.size, &generation.position)? {
+                if packed {
                     generation.state = State::Done;
                 }
                 same = Some(id);
@@ -264,7 +269,8 @@ impl Follower {
         generation.named = true;
         generation.nameless_since = None;
         generation.seen = now;
-        if moved && generation.position.offset > 0 && !matches!(generation.state, State::Undecided { .. } | State::CopyOf(_)) {
+        // Of the others no position may be stored: what is in them is not known yet.
+        if moved && matches!(generation.state, State::Reading | State::Done) {
             self.note(id);
         }
     }
@@ -279,7 +285,7 @@ impl Follower {
         let (name, start) = (source.settings.name.clone(), source.settings.start);
         let limit = self.limits.line_bytes;
         let packing = Packing::of(&bytes_before(&file, 10.min(facts.size), 10)?);
-        let position = Position { generation: self.next_generation, source: name, path: found.path.clone(), ..BLANK };
+        let position = unread(self.next_generation, name, found.path.clone());
         let mut generation = Generation::new(position, found.source, found.lineage, now);
         generation.order = found.order;
         generation.facts = facts;
@@ -287,11 +293,8 @@ impl Follower {
         let mut keep_open = true;
         let open = if packing != Packing::Plain {
             keep_open = false;
-            generation.state = if fresh {
-                State::Done
-            } else {
-                State::Packed(Packed::Waiting { since: now, size: facts.size })
-            };
+            generation.state =
+                if fresh { State::Done } else { State::Packed(Packed::Waiting { since: now, size: facts.size }) };
             OpenFile::at(file, facts, facts.size, limit)?
         } else if fresh && !found.matched {
             // It was rotated before anybody asked for it: history, which a replay reads.
@@ -348,7 +351,10 @@ impl Follower {
                 Some(known) if known.present() => Ok(()),
                 Some(_) => self.inherit(id, original, &file, facts),
                 // Its original went on elsewhere: everything in it was counted there.
-                None => self.settle(id, OpenFile::at(file, facts, facts.size, limit)?, 0),
+                None => {
+                    self.settle(id, OpenFile::at(file, facts, facts.size, limit)?, 0);
+                    Ok(())
+                }
             };
         }
         let State::Undecided { since, size } = generation.state else { return Ok(()) };
@@ -373,16 +379,20 @@ impl Follower {
             Some((_, original)) if !self.generations.get(&original).is_some_and(Generation::present) => {
                 self.inherit(id, original, &file, facts)
             }
-            Some((bytes, original)) if bytes >= ENOUGH_BYTES || self.generations.get(&original).is_some_and(|g| !g.named) => {
+            Some((bytes, original))
+                if bytes >= ENOUGH_BYTES || self.generations.get(&original).is_some_and(|g| !g.named) =>
+            {
                 self.copy_of(id, original);
                 Ok(())
             }
             Some(_) if !waited => Ok(()),
-            Some(_) => self.settle(id, OpenFile::from_start(file, facts, limit), 0),
             None if (unclear || begins.is_some()) && !waited => Ok(()),
             // Nothing was added to it since, and its original shrank: it is all that was copied, and was read there.
             None if begins.is_some() => self.inherit(id, begins.unwrap_or_default(), &file, facts),
-            None => self.settle(id, OpenFile::from_start(file, facts, limit), 0),
+            _ => {
+                self.settle(id, OpenFile::from_start(file, facts, limit), 0);
+                Ok(())
+            }
         }
     }
 
@@ -404,13 +414,13 @@ impl Follower {
         };
         tracing::info!(path = %position.path.display(), offset = position.offset, "its rotated copy is read on from there");
         self.counters.copies += 1;
-        self.settle(id, open, position.lines)?;
+        self.settle(id, open, position.lines);
         self.forget(original);
         Ok(())
     }
 
     /// Begins to read a file about which there was doubt.
-    fn settle(&mut self, id: u64, open: OpenFile, lines: u64) -> io::Result<()> {
+    fn settle(&mut self, id: u64, open: OpenFile, lines: u64) {
         if let Some(generation) = self.generations.get_mut(&id) {
             open.mark(&mut generation.position);
             generation.position.lines = lines.max(generation.position.lines);
@@ -418,20 +428,16 @@ impl Follower {
             generation.state = State::Reading;
             self.note(id);
         }
-        Ok(())
     }
 }
 
 /// Compares the content of a new file with what is known of another one.
 fn likeness(file: &File, size: u64, known: &Generation) -> io::Result<Likeness> {
     let position = &known.position;
-    if position.offset == 0 || !matches!(known.state, State::Reading | State::Gone { .. }) {
+    if !matches!(known.state, State::Reading | State::Gone { .. }) {
         return Ok(Likeness::Different);
     }
-    if size >= position.offset {
-        return Ok(if proves(file, size, position)? { Likeness::Same(position.offset) } else { Likeness::Different });
-    }
-    // Shorter than what was read of the other one: still being copied, or copied before we read the rest.
+    // The other one can be looked at itself, also where it was not read yet: a copy is a start of it.
     if let Some(open) = &known.open {
         let (new, old) = (file, open.file());
         let head = size.min(PROOF_BYTES as u64);
@@ -440,8 +446,17 @@ fn likeness(file: &File, size: u64, known: &Generation) -> io::Result<Likeness> 
         if same {
             return Ok(Likeness::Same(size));
         }
-        return Ok(if open.is_over()? { Likeness::Unclear } else { Likeness::Different });
+        if size < position.offset {
+            return Ok(if open.is_over()? { Likeness::Unclear } else { Likeness::Different });
+        }
     }
+    if position.offset == 0 {
+        return Ok(Likeness::Different);
+    }
+    if size >= position.offset {
+        return Ok(if proves(file, size, position)? { Likeness::Same(position.offset) } else { Likeness::Different });
+    }
+    // Shorter than what was read of the other one: still being copied, or copied before we read the rest.
     let head = u64::from(position.head.len);
     if size < head {
         return Ok(Likeness::Unclear);

@@ -6,11 +6,11 @@
 
 use std::io::{self, BufRead};
 
-use super::{BLANK, Follower};
+use super::{Follower, unread};
 use crate::source::archive;
 use crate::source::file;
 use crate::source::generation::{Generation, Looking, Packed, State, Unpacking};
-use crate::source::identity::{Facts, PROOF_BYTES, slide};
+use crate::source::identity::{PROOF_BYTES, slide};
 use crate::source::lines::LineBuffer;
 use crate::source::{Chunk, Position, Proof, Skipped};
 use crate::time::Span;
@@ -36,7 +36,8 @@ impl Follower {
         let Some(id) = ready else { return };
         let Some(lineage) = self.generations.get(&id).map(|g| g.lineage) else { return };
         let busy = self.generations.values().any(|g| {
-            g.is_unpacking() || (g.lineage == lineage && g.open.is_some() && !g.named && matches!(g.state, State::Reading))
+            g.is_unpacking()
+                || (g.lineage == lineage && g.open.is_some() && !g.named && matches!(g.state, State::Reading))
         });
         if busy {
             return;
@@ -97,7 +98,8 @@ impl Follower {
         let mut best = looking.best;
         looking.candidates.retain(|candidate| {
             let Some(position) = known(candidate) else { return false };
-            let proof = |len: u16| Proof::of(recent.get(recent.len().saturating_sub(usize::from(len))..).unwrap_or_default());
+            let proof =
+                |len: u16| Proof::of(recent.get(recent.len().saturating_sub(usize::from(len))..).unwrap_or_default());
             if at == u64::from(position.head.len) && proof(position.head.len) != position.head {
                 return false;
             }
@@ -112,9 +114,10 @@ impl Follower {
         if ended && best.is_none() {
             // It ends before what was read of a file that begins alike and was truncated: all of it was read there.
             let shrank = |g: &Generation| matches!(g.state, State::Gone { shrank: true, .. });
-            best = looking.candidates.iter().copied().find(|c| self.generations.get(c).is_some_and(|g| {
-                shrank(g) && at >= u64::from(g.position.head.len)
-            }));
+            best =
+                looking.candidates.iter().copied().find(|c| {
+                    self.generations.get(c).is_some_and(|g| shrank(g) && at >= u64::from(g.position.head.len))
+                });
         }
         looking.best = best;
         if !ended && !looking.candidates.is_empty() {
@@ -140,7 +143,7 @@ impl Follower {
         let inside = inside.unwrap_or_else(|| {
             let new = self.next_generation;
             self.next_generation += 1;
-            let position = Position { generation: new, source: name, path: path.clone(), ..BLANK };
+            let position = unread(new, name, path.clone());
             let mut generation = Generation::new(position, source, lineage, seen);
             generation.state = State::Gone { shrank: true, since: seen, partial: false };
             self.generations.insert(new, generation);
@@ -215,12 +218,10 @@ impl Follower {
         let limit = self.limits.line_bytes;
         let Some(generation) = self.generations.get_mut(&id) else { return Ok(()) };
         generation.state = State::Done;
-        let (file, facts): (_, Facts) = match file::open(generation.path()) {
-            Ok(opened) => opened,
-            // Renamed meanwhile: the position it was met with names the same bytes.
-            Err(_) => return Ok(self.note(id)),
-        };
-        if facts.inode == generation.position.inode {
+        // If it was renamed meanwhile, the position it was met with names the same bytes.
+        if let Ok((file, facts)) = file::open(generation.path())
+            && facts.inode == generation.position.inode
+        {
             file::OpenFile::at(file, facts, facts.size, limit)?.mark(&mut generation.position);
         }
         self.note(id);

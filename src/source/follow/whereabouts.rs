@@ -48,9 +48,9 @@ impl Follower {
     /// The log that a file, by its name, is a rotated copy of, if that log is known.
     pub(super) fn copied_log(&self, source: SourceId, path: &Path, beside: &Path) -> Option<(usize, Order)> {
         let name = path.file_name()?;
-        stems(name).into_iter().find_map(|stem| {
-            Some((*self.lineages.get(&(source, beside.join(stem.base)))?, stem.order))
-        })
+        stems(name)
+            .into_iter()
+            .find_map(|stem| Some((*self.lineages.get(&(source, beside.join(stem.base)))?, stem.order)))
     }
 
     fn look_for(&mut self, at: usize, found: &mut Vec<Found>, directories: &mut BTreeSet<PathBuf>) {
