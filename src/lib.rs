@@ -8,6 +8,8 @@ pub mod time;
 
 pub mod event;
 
+pub mod assets;
+
 pub mod source;
 
 pub mod format;
