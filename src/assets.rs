@@ -72,7 +72,8 @@ pub fn names(folder: Folder) -> Vec<String> {
         Folder::Rules => Rules::iter().map(Into::into).collect(),
         Folder::AlertTemplates => AlertTemplates::iter().map(Into::into).collect(),
     };
-    names.retain(|name| !name.starts_with('.'));
+    // The folders may explain themselves.
+    names.retain(|name| !name.starts_with('.') && name != "README.md");
     names.sort();
     names
 }

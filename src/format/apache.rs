@@ -147,16 +147,15 @@ impl Directive {
             ("b" | "B", _) => Known::new(Role::BytesOut, 0),
             ("O", _) => Known::new(Role::BytesOut, 1),
             ("I", _) => Known::new(Role::BytesIn, 0),
-            ("D", _) => Known::duration(Unit::Micros, 0),
+            ("D", _) | ("T", Some("us")) => Known::duration(Unit::Micros, 0),
             ("T", None | Some("s")) => Known::duration(Unit::Seconds, 2),
             ("T", Some("ms")) => Known::duration(Unit::Millis, 1),
-            ("T", Some("us")) => Known::duration(Unit::Micros, 0),
             ("V", _) => Known::new(Role::Host, 0),
             ("v", _) => Known::new(Role::Host, 1),
             ("L", _) => Known::new(Role::RequestId, 1),
             ("i" | "^ti", Some(header)) => header_role(header),
             // Notes, environment and response headers are how applications hand a consumer or token counts to the log.
-            ("n" | "e" | "x" | "o", Some(name)) => role::by_name(name.as_bytes())
+            ("n" | "e" | "x" | "o", Some(name)) => role::by_header(name.as_bytes())
                 .filter(|known| {
                     matches!(
                         known.role,
@@ -184,7 +183,7 @@ impl Directive {
 }
 
 fn header_role(header: &str) -> Known {
-    role::by_name(header.as_bytes())
+    role::by_header(header.as_bytes())
         .filter(|known| known.role.is_header() || known.role == Role::BytesIn)
         .unwrap_or(Known::EXTRA)
 }

@@ -34,6 +34,10 @@ impl<'a> Draft<'a> {
         if &*value == b"-" {
             return Ok(());
         }
+        if role == Role::Client && value.contains(&b',') {
+            self.client_list(value);
+            return Ok(());
+        }
         let record = &mut self.record;
         // An empty referer is a fact; an empty user is nobody.
         let named = || if value.is_empty() { None } else { Some(value.clone()) };
@@ -68,6 +72,12 @@ impl<'a> Draft<'a> {
         Ok(())
     }
 
+    /// Where a chain of proxies is logged as the client, its last address is the peer.
+    fn client_list(&mut self, chain: Value<'a>) {
+        self.record.client = Some(last_of(&chain));
+        self.record.forwarded_for.get_or_insert(chain);
+    }
+
     /// Keeps a field under its name; beyond the limit it is dropped.
     pub(super) fn extra(&mut self, name: &'a str, value: Value<'a>) {
         if &*value != b"-" && self.record.extra.len() < EXTRA_FIELDS {
@@ -97,8 +107,14 @@ impl<'a> Draft<'a> {
         }
     }
 
-    /// The record, its target put together from path and query where the log has them apart.
+    /// The record, its target put together from path and query where the log has them apart. Where only the chain of
+    /// proxies is logged, its last address stands for the peer: that is whom the nearest proxy saw.
     pub(super) fn finish(mut self) -> Record<'a> {
+        if self.record.client.is_none()
+            && let Some(chain) = &self.record.forwarded_for
+        {
+            self.record.client = Some(last_of(chain));
+        }
         if self.record.target.is_none() {
             self.record.target = match (self.path, self.query) {
                 (Some(path), Some(query)) => {
@@ -112,13 +128,20 @@ impl<'a> Draft<'a> {
     }
 }
 
+fn last_of<'a>(chain: &Value<'a>) -> Value<'a> {
+    let start = memchr::memrchr(b',', chain).map_or(0, |at| at + 1);
+    match chain {
+        Cow::Borrowed(text) => Cow::Borrowed(text[start..].trim_ascii()),
+        Cow::Owned(text) => Cow::Owned(text[start..].trim_ascii().to_vec()),
+    }
+}
+
 /// Three digits; `-1` (HAProxy) and 0 with a sign mean none.
 fn status(value: &[u8]) -> Result<Option<u16>, Reason> {
     match field::whole(value) {
         Some(n @ 0..=999) => Ok(Some(n as u16)),
-        Some(_) => Err(Reason::Status),
         None if value.is_empty() || value == b"-1" => Ok(None),
-        None => Err(Reason::Status),
+        _ => Err(Reason::Status),
     }
 }
 

@@ -70,8 +70,13 @@ fn protocol(text: &[u8]) -> IResult<&[u8], &[u8]> {
     .parse(text)
 }
 
+/// Whether the text can be a peer, or the list of proxies that some servers log in its place.
+pub(super) fn is_client(text: &[u8]) -> bool {
+    text.split(|b| *b == b',').all(|part| is_address(part.trim_ascii()))
+}
+
 /// Whether the text can be a peer: IPv4 or IPv6 address with or without port, `unix:` socket, host name, or `-`.
-pub(super) fn is_address(text: &[u8]) -> bool {
+fn is_address(text: &[u8]) -> bool {
     if text.starts_with(b"unix:") {
         return !text.contains(&b'"');
     }

@@ -1,5 +1,7 @@
 //! Which known format fits a log, and why: a vote over its first lines.
 
+use std::cmp::Ordering;
+
 use super::registry::Registry;
 
 /// Lines that vote; further ones are not looked at.
@@ -111,16 +113,11 @@ fn reason(candidates: &[Candidate], chosen: Option<usize>, lines: usize, also: &
             Some(first) => format!("no format fits: {} at best", of(first)),
         };
     };
-    let mut text = of(best);
-    if let Some(rival) = candidates.iter().find(|c| c.name != best.name) {
-        text.push_str(&match rival.count.cmp(&best.count) {
-            std::cmp::Ordering::Less => format!("; next comes {} with {}", rival.name, rival.count),
-            std::cmp::Ordering::Equal => format!("; {} reads as many but says less about each", rival.name),
-            std::cmp::Ordering::Greater => format!("; {} reads {} but says less about each", rival.name, rival.count),
-        });
-    }
-    if !also.is_empty() {
-        text.push_str(&format!("; other lines are read as {}", also.join(", ")));
-    }
-    text
+    let rival = candidates.iter().find(|c| c.name != best.name).map(|rival| match rival.count.cmp(&best.count) {
+        Ordering::Less => format!("; next comes {} with {}", rival.name, rival.count),
+        Ordering::Equal => format!("; {} reads as many but says less about each", rival.name),
+        Ordering::Greater => format!("; {} reads {} but says less about each", rival.name, rival.count),
+    });
+    let others = (!also.is_empty()).then(|| format!("; other lines are read as {}", also.join(", ")));
+    [of(best), rival.unwrap_or_default(), others.unwrap_or_default()].concat()
 }

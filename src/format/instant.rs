@@ -123,11 +123,14 @@ pub(super) fn epoch_whole(number: u64) -> Option<Timestamp> {
 
 /// Seconds, milliseconds, microseconds or nanoseconds since the epoch, by size.
 fn epoch_units(n: i64) -> Timestamp {
-    Timestamp::from_millis(match n {
-        ..100_000_000_000 => n * 1000,
-        ..100_000_000_000_000 => n,
-        ..100_000_000_000_000_000 => n / 1000,
-        _ => n / 1_000_000,
+    Timestamp::from_millis(if n < 100_000_000_000 {
+        n.saturating_mul(1000)
+    } else if n < 100_000_000_000_000 {
+        n
+    } else if n < 100_000_000_000_000_000 {
+        n / 1000
+    } else {
+        n / 1_000_000
     })
 }
 

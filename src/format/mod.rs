@@ -20,6 +20,10 @@ mod apache;
 
 mod template;
 
+mod repair;
+
+mod names;
+
 mod json;
 
 mod registry;
@@ -31,6 +35,7 @@ mod parser;
 use std::borrow::Cow;
 use std::fmt;
 
+use serde::{Serialize, Serializer};
 use smallvec::SmallVec;
 
 use crate::time::Timestamp;
@@ -163,8 +168,15 @@ impl fmt::Display for Reason {
     }
 }
 
+/// For scripts: the short name.
+impl Serialize for Reason {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
 /// A line that could not be read: small and `Copy`, since hostile logs are full of them.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
 pub struct Reject {
     /// Where reading stopped: byte column, counted from 1.
     pub column: u32,
@@ -184,7 +196,7 @@ pub trait Format: Send + Sync + fmt::Debug {
     fn parse<'a>(&'a self, line: &'a [u8]) -> Result<Record<'a>, Reject>;
 
     /// Reads a line that no format takes strictly: stray quotes inside quoted values are put up with, so that no client
-    /// can hide its line behind one.
+    /// can hide its line behind one, and seconds without fraction where nginx would write one.
     ///
     /// # Errors
     /// [`Reject`] as for [`Format::parse`].

@@ -194,7 +194,7 @@ fn known(name: &str) -> Known {
             let plain = name.strip_prefix("upstream_http_").unwrap_or(name);
             let plain = plain.strip_prefix("http_").filter(|p| !matches!(*p, "host")).unwrap_or(plain);
             let header = plain.len() < name.len();
-            role::by_name(plain.as_bytes())
+            role::by_header(plain.as_bytes())
                 .filter(|known| {
                     !header
                         || known.role.is_header()

@@ -1,7 +1,7 @@
 //! What a source reads its lines with: one format that was named or pasted, or those that its first lines suggest.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use serde::{Deserialize, Serialize};
 
@@ -14,8 +14,12 @@ use crate::time::Zone;
 /// The name of a format that was pasted into the configuration.
 pub const PASTED: &str = "log_format";
 
-/// Lines after which the share of rejects is looked at anew.
-const WINDOW: u32 = 1000;
+/// Lines after which the share of rejects is looked at anew, at first; a look that finds nothing doubles it.
+const WINDOW_LINES: u32 = 100;
+/// The longest such window.
+const WINDOW_LINES_AT_MOST: u32 = 1 << 20;
+/// One reject in so many lines is worth another look.
+const REJECTS_ONE_IN: u32 = 20;
 
 /// What the configuration says about a source's format.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -65,7 +69,8 @@ pub struct SourceParser {
     warnings: Vec<String>,
     lines: AtomicU32,
     rejects: AtomicU32,
-    wants_sample: std::sync::atomic::AtomicBool,
+    window: u32,
+    wants_sample: AtomicBool,
 }
 
 impl SourceParser {
@@ -100,6 +105,7 @@ impl SourceParser {
             warnings,
             lines: AtomicU32::new(0),
             rejects: AtomicU32::new(0),
+            window: WINDOW_LINES,
             wants_sample: auto.into(),
         })
     }
@@ -114,8 +120,8 @@ impl SourceParser {
         !self.formats.is_empty()
     }
 
-    /// Whether [`SourceParser::offer`] should be given lines: at the beginning with `auto`, and again when half of the
-    /// last thousand lines could not be read (a deploy changed the format).
+    /// Whether [`SourceParser::offer`] should be given lines: at the beginning with `auto`, and again when one line
+    /// in twenty could not be read since, at growing distances (a deploy changed the format, another server writes to the same file).
     pub fn wants_sample(&self) -> bool {
         self.wants_sample.load(Ordering::Relaxed)
     }
@@ -124,15 +130,17 @@ impl SourceParser {
     /// leaves an earlier decision in force. With a chosen format the guess is only information.
     pub fn offer(&mut self, sample: &[&[u8]]) -> Guess {
         let guess = guess(sample, &self.registry);
-        self.wants_sample.store(self.auto && guess.format.is_none() && self.formats.is_empty(), Ordering::Relaxed);
-        if self.auto
-            && let Some(format) = &guess.format
-        {
-            let earlier = self.decision().into_iter().map(|d| d.format);
-            let names: Vec<String> =
-                std::iter::once(format.clone()).chain(guess.also.iter().cloned()).chain(earlier).collect();
+        let before = self.decision();
+        if self.auto {
+            let earlier = before.iter().flat_map(|d| std::iter::once(&d.format).chain(&d.also));
+            let names: Vec<String> = guess.format.iter().chain(&guess.also).chain(earlier).cloned().collect();
             self.take(&names);
         }
+        let changed = self.decision() != before;
+        self.window = if changed { WINDOW_LINES } else { self.window.saturating_mul(2).min(WINDOW_LINES_AT_MOST) };
+        self.lines.store(0, Ordering::Relaxed);
+        self.rejects.store(0, Ordering::Relaxed);
+        self.wants_sample.store(false, Ordering::Relaxed);
         guess
     }
 
@@ -198,16 +206,16 @@ impl SourceParser {
         Err(farthest.unwrap_or(Reject { column: 1, reason: Reason::NoFormat }))
     }
 
-    /// Notices when most lines of a window are rejected. One thread reads a source, so no count is lost.
+    /// Notices when many lines of a window are rejected. One thread reads a source, so no count is lost.
     fn count(&self, rejected: bool) {
         let lines = self.lines.load(Ordering::Relaxed) + 1;
         let rejects = self.rejects.load(Ordering::Relaxed) + u32::from(rejected);
-        if lines < WINDOW {
+        if lines < self.window {
             self.lines.store(lines, Ordering::Relaxed);
             self.rejects.store(rejects, Ordering::Relaxed);
             return;
         }
-        if self.auto && rejects * 2 >= WINDOW {
+        if self.auto && rejects >= self.window / REJECTS_ONE_IN {
             self.wants_sample.store(true, Ordering::Relaxed);
         }
         self.lines.store(0, Ordering::Relaxed);

@@ -96,6 +96,9 @@ struct File {
     samples: Vec<Sample>,
 }
 
+/// What is wrong, and where in the file.
+type Wrong = (String, Range<usize>);
+
 /// One path or several, the best first.
 #[derive(Deserialize)]
 #[serde(untagged)]
@@ -191,7 +194,7 @@ impl Entry {
             }
         };
         let compiled = match (syntax, &file.log_format) {
-            (None, None) => Compiled::Json(Arc::new(Json::new(&name, fields, file.require, zone))),
+            (None, None) => Compiled::Json(Arc::new(Json::new(&name, fields, &file.require, zone))),
             (None, Some(text)) => {
                 return Err(failed("a JSON format has [fields], no log_format".to_owned(), Some(text.span())));
             }
@@ -261,7 +264,8 @@ impl Entry {
         for sample in &self.samples {
             match format.parse(sample.line.as_bytes()) {
                 Err(reject) => {
-                    wrong.push(format!("{}: column {}: {}: {}", self.origin, reject.column, reject.reason, sample.line))
+                    wrong
+                        .push(format!("{}: column {}: {}: {}", self.origin, reject.column, reject.reason, sample.line));
                 }
                 Ok(record) => {
                     for (field, expected) in &sample.expect {
@@ -300,7 +304,7 @@ fn same(field: &str, found: &str, expected: &toml::Value) -> bool {
 
 impl File {
     /// `[fields]` and `[units]` to meanings by path.
-    fn mapping(&self) -> Result<Vec<(String, Known)>, (String, Range<usize>)> {
+    fn mapping(&self) -> Result<Vec<(String, Known)>, Wrong> {
         let mut mapping = Vec::new();
         for (name, paths) in &self.fields {
             let role = Role::parse(name.get_ref()).ok_or_else(|| {
@@ -322,7 +326,7 @@ impl File {
         Ok(mapping)
     }
 
-    fn unit(&self, field: &str) -> Result<Unit, (String, Range<usize>)> {
+    fn unit(&self, field: &str) -> Result<Unit, Wrong> {
         let Some((_, unit)) = self.units.iter().find(|(name, _)| name.get_ref() == field) else {
             return Ok(Unit::Guess);
         };

@@ -140,6 +140,14 @@ pub(super) fn by_name(name: &[u8]) -> Option<Known> {
     by_plain_name(plain.get(..len)?)
 }
 
+/// What a header of this name usually is; the `X-` before the names of private headers does not matter.
+pub(super) fn by_header(name: &[u8]) -> Option<Known> {
+    let plain = name.strip_prefix(b"X-").or_else(|| name.strip_prefix(b"x-")).or_else(|| name.strip_prefix(b"x_"));
+    by_name(name).or_else(|| by_name(plain?))
+}
+
+// Rows of one role stand in several lines where one would be too long.
+#[allow(clippy::match_same_arms)]
 fn by_plain_name(name: &[u8]) -> Option<Known> {
     use Role::{
         ApiKey, BodyDigest, BytesIn, BytesOut, Client, Consumer, Cost, Country, ForwardedFor, Host, Method, Model,
@@ -247,6 +255,7 @@ mod tests {
         }
         assert_eq!(by_name(b"@timestamp").map(|k| k.role), Some(Role::Time));
         assert_eq!(by_name(b"duration_ms").map(|k| k.unit), Some(Unit::Millis));
+        assert_eq!(by_header(b"X-Tokens-In").map(|k| k.role), Some(Role::TokensIn));
         assert_eq!(by_name(b"something_else"), None);
         assert_eq!(by_name(&[b'x'; 500]), None);
     }

@@ -32,6 +32,8 @@ pub(super) enum Shape {
     Number,
     /// Three digits or a dash.
     Status,
+    /// Seconds with their fraction, as nginx writes them.
+    Seconds,
     Time(TimeShape),
     /// Values of several upstreams, `0.1, 0.2 : 0.3`.
     List,
@@ -55,22 +57,23 @@ pub(super) struct Step {
 #[derive(Clone, Debug)]
 pub(super) struct Steps {
     pub(super) first: Vec<u8>,
-    pub(super) steps: Vec<Step>,
+    pub(super) fields: Vec<Step>,
     pub(super) escape: Escape,
 }
 
-/// What to think of quotes inside quoted values. Servers that escape them leave no doubt; for the others:
+/// How much a line must look like the format.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Quotes {
-    /// They come in pairs, `x "quoted" y`. Anything else belongs to another format with more fields.
-    Paired,
+pub(super) enum Reading {
+    /// Quotes inside quoted values (of servers that do not escape them) come in pairs, `x "quoted" y`; nginx's seconds
+    /// have a fraction. Anything else belongs to another format with more or other fields.
+    Strict,
     /// Anything goes, so that no client can hide its line behind a stray quote; the last separator between quotes counts.
-    Stray,
+    Loose,
 }
 
-impl Quotes {
-    fn allow(self, value: &[u8], escape: Escape, is_last: bool) -> bool {
-        if self == Quotes::Stray {
+impl Reading {
+    fn allows_quotes(self, value: &[u8], escape: Escape, is_last: bool) -> bool {
+        if self == Reading::Loose {
             return !is_last || memchr::memmem::find(value, b"\" \"").is_none();
         }
         let mut open = 0u32;
@@ -78,14 +81,16 @@ impl Quotes {
             if escape != Escape::None && is_escaped(value, 0, at) {
                 continue;
             }
-            let closes = at > 0 && value[at - 1] != b' ' && value.get(at + 1).is_none_or(|&b| b == b' ');
-            match (closes, open.checked_sub(1)) {
-                (false, _) => open += 1,
-                (true, Some(left)) => open = left,
-                (true, None) => return false,
+            let blank_before = at == 0 || value[at - 1] == b' ';
+            let blank_after = value.get(at + 1).is_none_or(|&b| b == b' ');
+            match (blank_before, blank_after) {
+                (false, true) if open == 0 => return false,
+                (false, true) => open -= 1,
+                (false, false) if open > 0 => open -= 1,
+                _ => open += 1,
             }
         }
-        true
+        open == 0
     }
 }
 
@@ -94,7 +99,7 @@ struct State<'l> {
     line: &'l [u8],
     escape: Escape,
     zone: Zone,
-    quotes: Quotes,
+    reading: Reading,
     time: Option<Timestamp>,
     retries: u32,
 }
@@ -127,18 +132,18 @@ impl Steps {
         line: &'a [u8],
         (from, to): (usize, usize),
         zone: Zone,
-        quotes: Quotes,
+        reading: Reading,
     ) -> Result<Record<'a>, Reject> {
         let line = line.get(..to).unwrap_or(line);
         let start = self.open(line, from).map_err(Stop::reject)?;
         let mut cuts: SmallVec<[Cut; 24]> = SmallVec::new();
-        let mut state = State { line, escape: self.escape, zone, quotes, time: None, retries: RETRIES };
+        let mut state = State { line, escape: self.escape, zone, reading, time: None, retries: RETRIES };
         // How many fields had been read, and where it stopped: what is told is the first place of those that got farthest.
         let mut farthest: Option<(usize, Stop)> = None;
         let (mut position, mut search) = (start, start);
         loop {
-            let tried = match self.steps.get(cuts.len()) {
-                Some(step) => step.cut(&mut state, position, search, cuts.len() + 1 == self.steps.len()),
+            let tried = match self.fields.get(cuts.len()) {
+                Some(step) => step.cut(&mut state, position, search, cuts.len() + 1 == self.fields.len()),
                 None if position == line.len() => break,
                 None => Err(Stop { at: position, reason: Reason::Trailing }),
             };
@@ -180,7 +185,7 @@ impl Steps {
 
     fn fill<'a>(&'a self, line: &'a [u8], cuts: &[Cut], time: Option<Timestamp>) -> Result<Record<'a>, Reject> {
         let mut draft = Draft::default();
-        for (step, cut) in self.steps.iter().zip(cuts) {
+        for (step, cut) in self.fields.iter().zip(cuts) {
             let value = line.get(cut.start..cut.end).unwrap_or_default();
             match step.known.role {
                 Role::Time | Role::Ignored => {}
@@ -232,35 +237,34 @@ impl Step {
                 next: line.len(),
             });
         };
-        let honoured = self.quoted && state.escape != Escape::None;
-        let mut plain = None;
-        for at in memchr::memchr_iter(first, &line[search..]) {
+        let honoured = self.quoted && state.escape != Escape::None && state.reading == Reading::Strict;
+        memchr::memchr_iter(first, &line[search..]).find_map(|at| {
             let end = search + at;
-            let Ok((rest, ())) = literal(&self.until, &line[end..]) else { continue };
-            let cut = Cut { start, end, next: line.len() - rest.len() };
-            if !honoured || !is_escaped(line, start, end) {
-                return Some(cut);
-            }
-            // Servers that do not escape the backslash: a value may really end with one.
-            plain = plain.or(Some(cut).filter(|_| state.quotes == Quotes::Stray));
-        }
-        plain
+            let (rest, ()) = literal(&self.until, &line[end..]).ok()?;
+            let escaped = honoured && is_escaped(line, start, end);
+            (!escaped).then_some(Cut { start, end, next: line.len() - rest.len() })
+        })
     }
 
     fn fits(&self, state: &mut State<'_>, cut: Cut, is_last: bool) -> Result<(), Reason> {
         let (value, rest) = (&state.line[cut.start..cut.end], &state.line[cut.next..]);
         let good = |is_good: bool, reason| if is_good { Ok(()) } else { Err(reason) };
-        if self.quoted && !state.quotes.allow(value, state.escape, is_last) {
+        if self.quoted && !state.reading.allows_quotes(value, state.escape, is_last) {
             return Err(if rest.is_empty() { Reason::Trailing } else { Reason::Unquoted });
         }
         match &self.shape {
             Shape::Any => Ok(()),
-            Shape::Address => good(field::is_address(value), Reason::Address),
+            Shape::Address => good(field::is_client(value), Reason::Address),
             Shape::Ident => good(!value.is_empty() && !value.iter().any(|b| b" .:".contains(b)), Reason::Literal(b'-')),
             Shape::User => good(!value.starts_with(b"- "), Reason::Literal(b'-')),
             Shape::Status => {
                 let known = value.len() == 3 && value.iter().all(u8::is_ascii_digit);
                 good(known || value == b"-" || value == b"-1", Reason::Status)
+            }
+            Shape::Seconds => {
+                let decimal = value.contains(&b'.') || state.reading == Reading::Loose;
+                let digits = value.iter().all(|b| b.is_ascii_digit() || *b == b'.');
+                good(value == b"-" || (digits && decimal && !value.is_empty()), Reason::Number)
             }
             Shape::Number => {
                 let digits = value.strip_prefix(b"+").or_else(|| value.strip_prefix(b"-")).unwrap_or(value);

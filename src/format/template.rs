@@ -5,7 +5,7 @@ use std::ops::Range;
 use super::field::{Escape, Unit};
 use super::instant::TimeShape;
 use super::role::{Known, Role};
-use super::steps::{Quotes, Shape, Step, Steps};
+use super::steps::{Reading, Shape, Step, Steps};
 use super::{Format, Record, Reject, apache, nginx};
 use crate::time::Zone;
 
@@ -157,29 +157,25 @@ impl Template {
     /// How much a line must look like this format to fit: of two that fit, the one that asks for more says more.
     pub(super) fn specificity(&self) -> u32 {
         let literal: usize =
-            self.steps.first.len() + self.steps.steps.iter().map(|step| step.until.len()).sum::<usize>();
-        let fields: u32 = self
-            .steps
-            .steps
-            .iter()
-            .map(|step| match (&step.shape, step.known.role) {
-                (Shape::Ident, _) => 11,
-                (_, Role::Ignored) => 1,
-                (Shape::Any, Role::Extra) if step.until.is_empty() => 0,
-                (_, Role::Extra) => 8,
-                _ => 10,
-            })
-            .sum();
-        fields * 4 + literal as u32
+            self.steps.first.len() + self.steps.fields.iter().map(|step| step.until.len()).sum::<usize>();
+        let field = |step: &Step| match (&step.shape, step.known.role) {
+            // A last field that takes whatever is left fits nearly everything.
+            (Shape::Any, Role::Extra) if step.until.is_empty() => -15,
+            (_, Role::Extra) => 8,
+            (_, Role::Ignored) if step.shape != Shape::Ident => 1,
+            _ => 10,
+        };
+        let fields: i32 = self.steps.fields.iter().map(field).sum();
+        u32::try_from(fields * 4).unwrap_or(0) + literal as u32
     }
 
-    fn run<'a>(&'a self, line: &'a [u8], span: (usize, usize), quotes: Quotes) -> Result<Record<'a>, Reject> {
-        let mut record = self.steps.run(line, span, self.zone, quotes)?;
+    fn run<'a>(&'a self, line: &'a [u8], span: (usize, usize), reading: Reading) -> Result<Record<'a>, Reject> {
+        let mut record = self.steps.run(line, span, self.zone, reading)?;
         record.format = &self.name;
         Ok(record)
     }
 
-    fn read<'a>(&'a self, line: &'a [u8], quotes: Quotes) -> Result<Record<'a>, Reject> {
+    fn read<'a>(&'a self, line: &'a [u8], reading: Reading) -> Result<Record<'a>, Reject> {
         let (mut from, mut to) = (0, line.len());
         if self.trim {
             let blank = |b: &&u8| matches!(b, b' ' | b'\t' | b'\r' | b'\n');
@@ -190,12 +186,12 @@ impl Template {
             let head = &line[from..to.min(from + HEADER_BYTES)];
             from += memchr::memmem::find(head, &self.header_end).map_or(0, |at| at + self.header_end.len());
         }
-        let as_it_stands = self.run(line, (from, to), quotes);
+        let as_it_stands = self.run(line, (from, to), reading);
         // Some exports put the whole line in quotes.
         let quoted =
             to - from > 1 && line[from] == b'"' && line[to - 1] == b'"' && !self.steps.first.starts_with(b"\"");
         if as_it_stands.is_err() && quoted {
-            return self.run(line, (from + 1, to - 1), quotes).or(as_it_stands);
+            return self.run(line, (from + 1, to - 1), reading).or(as_it_stands);
         }
         as_it_stands
     }
@@ -207,11 +203,11 @@ impl Format for Template {
     }
 
     fn parse<'a>(&'a self, line: &'a [u8]) -> Result<Record<'a>, Reject> {
-        self.read(line, Quotes::Paired)
+        self.read(line, Reading::Strict)
     }
 
     fn parse_loosely<'a>(&'a self, line: &'a [u8]) -> Result<Record<'a>, Reject> {
-        self.read(line, Quotes::Stray)
+        self.read(line, Reading::Loose)
     }
 }
 
@@ -248,7 +244,7 @@ fn join_targets(pieces: Vec<Piece>) -> Vec<Piece> {
         };
         match out.last_mut() {
             Some(Piece::Field { known, .. }) if joins && known.role == Role::Path => {
-                *known = Known::new(Role::Target, 0)
+                *known = Known::new(Role::Target, 0);
             }
             Some(last) if joins && is_path(last) => {}
             _ => out.push(piece),
@@ -321,12 +317,12 @@ fn keep_best_of_each_role(pieces: &mut [Piece]) {
 
 /// Pieces to steps; fields that nothing separates are warned about.
 fn build(pieces: Vec<Piece>, escape: Escape, warnings: &mut Vec<String>) -> Steps {
-    let mut steps = Steps { first: Vec::new(), steps: Vec::new(), escape };
+    let mut steps = Steps { first: Vec::new(), fields: Vec::new(), escape };
     let mut before: Vec<u8> = Vec::new();
     for piece in pieces {
         match piece {
             Piece::Literal(text) => {
-                match steps.steps.last_mut() {
+                match steps.fields.last_mut() {
                     Some(last) => last.until.clone_from(&text),
                     None => steps.first.clone_from(&text),
                 }
@@ -341,7 +337,7 @@ fn build(pieces: Vec<Piece>, escape: Escape, warnings: &mut Vec<String>) -> Step
                     stop: None,
                     quoted: before.ends_with(b"\""),
                 };
-                if let Some(last) = steps.steps.last_mut().filter(|last| last.until.is_empty()) {
+                if let Some(last) = steps.fields.last_mut().filter(|last| last.until.is_empty()) {
                     last.stop = first_byte(known.role);
                     if last.stop.is_none() {
                         warnings.push(format!(
@@ -355,18 +351,18 @@ fn build(pieces: Vec<Piece>, escape: Escape, warnings: &mut Vec<String>) -> Step
                 if step.known.role == Role::Time && step.quoted && step.shape == Shape::Time(TimeShape::Zoned) {
                     step.shape = Shape::Time(TimeShape::Any);
                 }
-                steps.steps.push(step);
+                steps.fields.push(step);
             }
         }
     }
     // Blanks around the line are trimmed, so they are no part of the format either.
-    if let Some(last) = steps.steps.last_mut() {
+    if let Some(last) = steps.fields.last_mut() {
         let kept = last.until.trim_ascii_end().len();
         last.until.truncate(kept);
         // A quote that ends the line is the last one.
         last.quoted = last.quoted && last.until.starts_with(b"\"");
     }
-    for step in &mut steps.steps {
+    for step in &mut steps.fields {
         step.quoted = step.quoted && step.until.starts_with(b"\"");
     }
     steps
@@ -380,6 +376,7 @@ fn shape(name: &str, known: Known, time: Option<TimePart>, ident: bool) -> Shape
         (Role::Client, _) => Shape::Address,
         (Role::User, _) => Shape::User,
         (Role::Status, _) => Shape::Status,
+        (Role::Duration, _) if known.unit == Unit::Seconds && name == "request_time" => Shape::Seconds,
         (Role::Duration, _) if known.unit == Unit::Seconds && known.rank > 0 => Shape::List,
         (Role::BytesOut | Role::BytesIn | Role::Duration | Role::TokensIn | Role::TokensOut, _) => Shape::Number,
         (Role::ForwardedFor, _) => Shape::List,
@@ -400,10 +397,10 @@ fn first_byte(role: Role) -> Option<u8> {
 
 /// A format must say when and what, or nothing can be learned from it.
 fn check(steps: &Steps, text: &str) -> Result<(), FormatError> {
-    let has = |roles: &[Role]| steps.steps.iter().any(|step| roles.contains(&step.known.role));
+    let has = |roles: &[Role]| steps.fields.iter().any(|step| roles.contains(&step.known.role));
     let whole = Some(0..text.len());
-    if steps.steps.len() > FIELDS {
-        let message = format!("the format has {} fields; at most {FIELDS} are taken", steps.steps.len());
+    if steps.fields.len() > FIELDS {
+        let message = format!("the format has {} fields; at most {FIELDS} are taken", steps.fields.len());
         return Err(FormatError { message, span: whole });
     }
     if !has(&[Role::Time]) {

@@ -95,7 +95,7 @@ fn pasted_nginx_formats_read_as_nginx_means_them() {
         Ok("0.6".to_owned())
     );
 
-    let parts = r#"$msec $scheme://$host$uri$is_args$args $request_method $status [$remote_addr]:$remote_port"#;
+    let parts = r"$msec $scheme://$host$uri$is_args$args $request_method $status [$remote_addr]:$remote_port";
     let line = "1772461867.031 https://api.example.com/a/b?c=d POST 201 [2001:db8::7]:50123";
     assert_eq!(read(parts, line), Ok("2001:db8::7 - POST /a/b?c=d - 201 -".to_owned()));
 }
@@ -109,13 +109,16 @@ fn pasted_apache_formats_read_as_apache_means_them() {
         expected
     );
     assert_eq!(read(r#"%h %l %u %t "%r" %>s %b "%{Referer}i" "%{User-Agent}i" %D"#, line), expected);
-    let split = r#"%{%Y-%m-%d %H:%M:%S}t.%{msec_frac}t %{%z}t %a %m %U%q %H %s %{ms}T %{X-Client-Id}i"#;
+    let split = r"%{%Y-%m-%d %H:%M:%S}t.%{msec_frac}t %{%z}t %a %m %U%q %H %s %{ms}T %{X-Client-Id}i";
     let line = "2026-03-02 14:31:07.250 +0100 192.0.2.1 GET /a?b=c HTTP/1.1 200 31 acme";
     assert_eq!(read(split, line), Ok("192.0.2.1 - GET /a?b=c HTTP/1.1 200 0.031".to_owned()));
     let template = Template::new("log_format", split, Zone::UTC).unwrap();
     let record = template.parse(line.as_bytes()).unwrap();
     assert_eq!(record.time.to_rfc3339_millis(), "2026-03-02T13:31:07.250Z");
     assert_eq!(text(record.consumer.as_ref()), "acme");
+    let proxied = r#"%{X-Forwarded-For}i %l %u %t "%r" %>s %b"#;
+    let line = r#"203.0.113.9, 10.0.0.7 - acme [02/Mar/2026:14:31:07 +0000] "GET /a HTTP/1.1" 200 5"#;
+    assert_eq!(read(proxied, line), Ok("10.0.0.7 acme GET /a HTTP/1.1 200 -".to_owned()));
     assert_eq!(
         read(
             "%t %400,501{User-agent}i|100%% %!200{Referer}i %>s %U",
@@ -210,6 +213,14 @@ fn rejects_point_at_the_place_and_name_the_reason() {
 }
 
 #[test]
+fn rejects_are_written_with_fixed_words() {
+    let reject = Reject { column: 41, reason: Reason::Unquoted };
+    assert_eq!(serde_json::to_string(&reject).unwrap(), r#"{"column":41,"reason":"unquoted request"}"#);
+    assert_eq!(Reason::Literal(b'"').to_string(), "expected '\\\"'");
+    assert_eq!(Reason::NoFormat.to_string(), "no format fits");
+}
+
+#[test]
 fn a_long_hostile_line_costs_linear_time() {
     let format = Template::new("x", COMBINED, Zone::UTC).unwrap();
     for filler in ["\" ", "\\\"", "\" \"", " - [", "] \"", "\\"] {
@@ -293,6 +304,18 @@ fn times_without_zone_are_read_in_the_zone_of_the_source() {
 }
 
 #[test]
+fn the_format_file_that_the_readme_shows_works() {
+    let readme = include_str!("../../parsers/README.md");
+    let text = readme.split("```toml\n").nth(1).unwrap().split("```").next().unwrap().to_owned();
+    let asset = crate::assets::Asset { file: "api.toml".to_owned(), origin: "README".to_owned(), text };
+    let entry = Entry::compile(&asset).unwrap_or_else(|e| panic!("{e}"));
+    assert_eq!(entry.check_samples(), Vec::<String>::new());
+    for name in role::Role::names() {
+        assert!(readme.contains(name), "parsers/README.md does not name the field {name}");
+    }
+}
+
+#[test]
 fn broken_format_files_are_pointed_at() {
     let check = |text: &str, words: &str, at: &str| {
         let asset =
@@ -333,7 +356,7 @@ fn hostile_line() -> impl Strategy<Value = Vec<u8>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(400))]
+    #![proptest_config(ProptestConfig::with_cases(2000))]
 
     #[test]
     fn no_line_makes_a_shipped_format_panic_and_rejects_stay_inside_it(line in hostile_line()) {
