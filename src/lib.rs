@@ -10,6 +10,8 @@ pub mod event;
 
 pub mod sanitize;
 
+pub mod assets;
+
 pub mod source;
 
 pub mod format;

@@ -93,6 +93,7 @@ fn an_endpoint_that_fails_for_everybody_is_one_error_spike_on_it() {
     }
     site.run_until(start + Span::from_hours(2));
     site.finish();
+    for c in &site.changes { eprintln!("{} {:?} {} {} {} {} {:?} {:?}", c.at, c.kind, c.incident.detector, c.incident.subject, c.incident.observed, c.incident.started_at, c.incident.also, c.incident.parts.endpoints); }
     assert_eq!(site.opened(), ["error-spike endpoint /v1/reports"]);
     let opened = site.first("error-spike").unwrap();
     assert!(opened.at - start <= Span::from_secs(240), "noticed after {}", opened.at - start);

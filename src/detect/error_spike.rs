@@ -160,7 +160,7 @@ pub fn still(full: &Full, class: Class, scene: &Scene<'_>, settings: &Settings) 
     let Some(failures) = full.failures[class.index()].as_deref() else { return false };
     let errors = failures.tens.sum(scene.tick - 17, scene.tick) as f64;
     let n = full.counts.tens.sum(scene.tick - 17, scene.tick) as f64;
-    errors >= 1.0 && errors > (2.0 * failures.share()).max(1.5 * settings.least_share) * n
+    exceeds(errors, (2.0 * failures.share()).max(1.5 * settings.least_share) * n)
 }
 
 /// Requests and failures of a window, and of its worst minute.
@@ -209,11 +209,18 @@ fn lasts(failures: &Failures, full: &Full, scene: &Scene<'_>, usual: f64, need: 
     }
     let (errors, requests) = (window.errors - window.worst_errors, window.requests - window.worst_requests);
     let rest = beta_binomial_tail_bits(errors, requests, usual, failures.spread());
-    // What thin streams lack in a minute they may show in three.
-    let recent = failures.tens.sum(scene.tick - 17, scene.tick) as f64;
-    let recently = full.counts.tens.sum(scene.tick - 17, scene.tick) as f64;
-    let now = high(minute(0)) || (recently < 20.0 && recent >= (0.5 * share).max(usual) * recently);
+    // What thin streams lack in a minute they may show in three; long windows are asked for the last five.
+    let ticks = if window.minutes <= 5 { 18 } else { 30 };
+    let recent = failures.tens.sum(scene.tick - ticks + 1, scene.tick) as f64;
+    let recently = full.counts.tens.sum(scene.tick - ticks + 1, scene.tick) as f64;
+    let clearly = exceeds(recent, (0.5 * share).max(usual) * recently);
+    let now = clearly && (high(minute(0)) || recently < 20.0 || window.minutes > 5);
     now && errors > usual * requests && errors >= 3.0 && rest >= 0.4 * need
+}
+
+/// Clearly more than expected, not one error by chance.
+fn exceeds(errors: f64, expected: f64) -> bool {
+    errors > expected + expected.sqrt() + 1.0
 }
 
 /// The first of the unbroken run of minutes above twice the usual share; a gap of one minute is bridged.

@@ -67,7 +67,7 @@ pub fn judge(
     let mut best: Option<(f64, Span, f64, f64)> = None;
     for (w, minutes) in [(1usize, 5i64), (2, 15), (3, 60)] {
         let window = Span::from_mins(minutes);
-        let expected = full.normal.expected(scene.end, window, &scene.around);
+        let expected = full.normal.expected_at_least(scene.end, window, &scene.around);
         if expected < settings.least_expected {
             continue;
         }

@@ -185,6 +185,17 @@ impl Normal {
             .sum()
     }
 
+    /// What the window of length `window` that ends at `end` should hold at the least: the smaller of what this hour of the
+    /// week and this hour of the day usually bring, without today's growth. One busy week does not make silence odd.
+    pub fn expected_at_least(&self, end: Timestamp, window: Span, around: &Surroundings<'_>) -> f64 {
+        let at = Moment::at(end - window.scale(0.5), around.zone);
+        let level = self.level(around.population_mean) as f32;
+        let low = |hour: usize| self.rate_of_hour(hour, level).min(self.rate_of_day(hour, level));
+        let near = if at.weight > 0.0 { low(at.near) } else { 0.0 };
+        let rate = (1.0 - at.weight) * low(at.hour) + at.weight * near;
+        window.mins_f64() * f64::from(rate) * self.short_factor().min(1.0)
+    }
+
     /// Variance beyond Poisson over squared mean for windows of index `w` of [`WINDOWS_MIN`] that end at `now`.
     pub fn spread(&self, w: usize, now: Timestamp, hour: usize) -> f64 {
         let of = |s: &Sums| (PRIOR_SPREAD.1 * PRIOR_SPREAD.0 + s.over) / (PRIOR_SPREAD.1 + s.weight);
@@ -266,14 +277,18 @@ impl Normal {
     }
 
     fn rate_of_hour(&self, hour: usize, level: f32) -> f32 {
-        let (a24, b24) = self.by_hour_of_day[hour % 24].get();
-        let e24 = (a24 + 60.0 * level) / (b24 + 60.0);
+        let e24 = self.rate_of_day(hour, level);
         let (a168, b168) = self.by_hour_of_week[hour % 168].get();
         if b168 == 0.0 {
             return e24;
         }
         let kappa = (3.0 / e24.max(1e-6)).max(60.0);
         (a168 + kappa * e24) / (b168 + kappa)
+    }
+
+    fn rate_of_day(&self, hour: usize, level: f32) -> f32 {
+        let (a24, b24) = self.by_hour_of_day[hour % 24].get();
+        (a24 + 60.0 * level) / (b24 + 60.0)
     }
 
     /// Today against the profile: absorbs holidays and growth.
