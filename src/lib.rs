@@ -17,3 +17,5 @@ pub mod detect;
 pub mod incident;
 
 pub mod notice;
+
+pub mod store;
