@@ -19,3 +19,5 @@ pub mod incident;
 pub mod notice;
 
 pub mod store;
+
+pub mod notify;
