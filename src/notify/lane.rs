@@ -356,3 +356,60 @@ fn worst_first(mut notices: Vec<Notice>) -> Vec<Notice> {
         .sort_by(|a, b| over(a).cmp(&over(b)).then(b.severity.cmp(&a.severity)).then(a.started_at.cmp(&b.started_at)));
     notices
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::outbox_tests::notice;
+    use super::*;
+
+    fn row(number: u64, incident: &str, kind: NoticeType) -> Queued {
+        (number, OutboxRow::new("ops", notice(incident, kind), String::new(), Timestamp::from_secs(1000)))
+    }
+
+    fn lane() -> Lane {
+        Lane::new(ChannelKind::Slack, PaceSettings::default(), None, 7)
+    }
+
+    const NOW: Timestamp = Timestamp::from_secs(1000);
+
+    #[test]
+    fn nothing_overtakes_an_earlier_message_about_the_same_incident() {
+        let mut first = row(1, "A", NoticeType::Opened);
+        // One recipient is still to be asked again: this one must stay as it is.
+        first.1.settled = vec!["ann@example.com".to_owned()];
+        first.1.next_try = NOW + Span::from_mins(5);
+        let mut queue = vec![first, row(2, "A", NoticeType::Resolved), row(3, "B", NoticeType::Opened)];
+        let mut lane = lane();
+        assert_eq!(lane.next(&queue, NOW, Span::ZERO), Step::Send(3));
+        queue.pop();
+        assert_eq!(lane.next(&queue, NOW, Span::ZERO), Step::Wait(Span::from_mins(5)));
+        // Nor is it merged into a digest that goes out before.
+        queue.extend((10..20).map(|n| row(n, &n.to_string(), NoticeType::Opened)));
+        let Step::Merge { numbers, .. } = lane.next(&queue, NOW, Span::ZERO) else { panic!("a crowd is merged") };
+        assert_eq!(numbers, (10..20).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn a_wall_clock_set_back_holds_no_message_for_ever() {
+        let mut late = row(1, "A", NoticeType::Opened);
+        late.1.next_try = NOW + Span::from_hours(5);
+        assert_eq!(lane().next(&[late], NOW, Span::ZERO), Step::Send(1));
+    }
+
+    #[test]
+    fn one_rule_in_a_storm_gathers_into_a_digest() {
+        let mut lane = lane();
+        let mut mono = Span::ZERO;
+        for number in 0..6 {
+            let queued = row(number, &number.to_string(), NoticeType::Opened);
+            assert_eq!(lane.next(std::slice::from_ref(&queued), NOW, mono), Step::Send(number));
+            lane.ended(Outcome::Delivered, &queued.1, NOW, mono);
+            mono = mono + Span::SECOND;
+        }
+        let held = [row(7, "7", NoticeType::Opened), row(8, "8", NoticeType::Opened)];
+        assert_eq!(lane.next(&held, NOW, mono), Step::Wait(mono + Span::from_secs(30)));
+        let later = NOW + Span::from_secs(30);
+        let Step::Merge { numbers, groups } = lane.next(&held, later, mono + Span::from_secs(30)) else { panic!() };
+        assert_eq!((numbers, groups.len(), groups[0].len()), (vec![7, 8], 1, 2));
+    }
+}

@@ -6,6 +6,7 @@
 
 mod email;
 mod file;
+mod health;
 mod http;
 mod lane;
 mod outbox;
@@ -31,8 +32,9 @@ use serde::{Deserialize, Serialize};
 
 pub use email::{EmailSettings, MailSecurity};
 pub use file::FileSettings;
+pub use health::{ChannelState, ChannelStatus};
 pub use http::HttpSettings;
-pub use outbox::{Channel, ChannelState, ChannelStatus, Outbox};
+pub use outbox::{Channel, Outbox};
 pub use pace::PaceSettings;
 pub use route::Routes;
 pub use silence::covers;

@@ -3,16 +3,14 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use serde::Serialize;
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 
+use super::health::{ChannelState, ChannelStatus, about_channel};
 use super::lane::{Lane, Step, Turned, Verdict};
 use super::{ChannelKind, Message, Notifier, Outcome, PaceSettings, Render, Routes, covers};
-use crate::detect::{Impact, Trend};
-use crate::event::{Hasher, Severity, Subject};
-use crate::incident::Where;
-use crate::notice::{Notice, NoticeType, SCHEMA};
+use crate::event::Hasher;
+use crate::notice::{Notice, NoticeType};
 use crate::store::{OutboxRow, Store, StoreError};
 use crate::time::{Clock, Span, Timestamp};
 
@@ -30,49 +28,6 @@ pub struct Channel {
     pub kind: ChannelKind,
     /// What sends.
     pub notifier: Arc<dyn Notifier>,
-}
-
-/// How a channel is doing.
-#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize)]
-#[serde(rename_all = "kebab-case", tag = "state")]
-pub enum ChannelState {
-    /// The last message was accepted, or none was tried yet.
-    #[default]
-    Ok,
-    /// Something failed; tried again at this time.
-    Waiting {
-        /// By the wall clock.
-        until: Timestamp,
-        /// What failed.
-        because: String,
-    },
-    /// Broken until somebody repairs it; tried every hour.
-    Broken {
-        /// By the wall clock.
-        since: Timestamp,
-        /// What was answered.
-        because: String,
-    },
-}
-
-/// What `lapwing status` shows of a channel.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
-pub struct ChannelStatus {
-    /// Its name in the configuration.
-    pub name: String,
-    /// Its kind.
-    pub kind: ChannelKind,
-    /// Whether it works.
-    #[serde(flatten)]
-    pub state: ChannelState,
-    /// Messages waiting.
-    pub queued: usize,
-    /// When the oldest of them was decided.
-    pub oldest: Option<Timestamp>,
-    /// When it last accepted one.
-    pub last_delivered: Option<Timestamp>,
-    /// How many it accepted in all.
-    pub delivered: u64,
 }
 
 /// Sees messages through. Dropping it stops the workers; what waits stays in the store.
@@ -313,7 +268,9 @@ async fn work(shared: Arc<Shared>, index: usize, mut stopped: watch::Receiver<bo
                 let newest = queue.iter().filter(|(number, _)| numbers.contains(number)).map(|(_, row)| row.decided_at);
                 let newest = newest.max().unwrap_or(now);
                 // It is as old as the newest word in it: 72 hours count from there.
-                rows.iter_mut().for_each(|row| row.decided_at = newest);
+                for row in &mut rows {
+                    row.decided_at = newest;
+                }
                 on_disk(&shared, name, move |store| store.replace(&numbers, rows)).await;
             }
             Step::Send(number) => {
@@ -407,9 +364,10 @@ async fn settle(shared: &Arc<Shared>, channel: &Channel, lane: &mut Lane, sent: 
         Turned::Repaired => (None, NoticeType::Resolved, String::new()),
     };
     let since = broken.as_ref().or(was_broken.as_ref()).map_or_else(|| shared.clock.now(), |(since, _)| *since);
-    match kind {
-        NoticeType::Resolved => tracing::info!(channel = %name, "works again"),
-        _ => tracing::error!(channel = %name, "broken: {why}"),
+    if kind == NoticeType::Resolved {
+        tracing::info!(channel = %name, "works again");
+    } else {
+        tracing::error!(channel = %name, "broken: {why}");
     }
     let owned = name.clone();
     on_disk(shared, name, move |store| store.set_broken(&owned, broken)).await;
@@ -434,57 +392,5 @@ async fn on_disk(
 fn note(channel: &str, written: Result<(), StoreError>) {
     if let Err(e) = written {
         tracing::warn!(%channel, "kept in memory only: {e}");
-    }
-}
-
-/// The notice about a channel itself.
-fn about_channel(channel: &Channel, since: Timestamp, now: Timestamp, kind: NoticeType, why: &str) -> Notice {
-    let name = &channel.name;
-    let over = kind == NoticeType::Resolved;
-    let (title, summary) = if over {
-        (
-            format!("Channel {name} delivers again"),
-            format!("The {} channel {name} accepts messages again; what waited for it is on its way.", channel.kind),
-        )
-    } else {
-        (
-            format!("Channel {name} is broken: alerts do not arrive there"),
-            format!(
-                "The {} channel {name} refuses messages for good: {why}. Alerts for it are kept for 72 hours and tried \
-                 every hour.",
-                channel.kind
-            ),
-        )
-    };
-    let actions = if over {
-        Vec::new()
-    } else {
-        vec![
-            format!("Repair [channel.{name}] in the configuration and reload"),
-            "Check it with: lapwing check --send".to_owned(),
-        ]
-    };
-    Notice {
-        schema: SCHEMA,
-        kind,
-        incident: format!("channel-{name}-{}", since.millis()),
-        detector: "lapwing".to_owned(),
-        rule: "channel-broken".to_owned(),
-        severity: Severity::Critical,
-        subject: Subject::site(),
-        started_at: since,
-        detected_at: since,
-        ended_at: over.then_some(now),
-        observed: 0.0,
-        expected: 0.0,
-        unit: "messages".to_owned(),
-        trend: Trend::Steady,
-        impact: Impact::default(),
-        parts: Where::default(),
-        title,
-        summary,
-        actions,
-        at: now,
-        drill: false,
     }
 }

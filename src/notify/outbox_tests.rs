@@ -103,7 +103,7 @@ impl Render for Plain {
     }
 }
 
-fn notice(incident: &str, kind: NoticeType) -> Notice {
+pub(super) fn notice(incident: &str, kind: NoticeType) -> Notice {
     let at = Timestamp::parse("2026-11-21T05:59:00Z").unwrap();
     Notice {
         schema: 1,

@@ -40,10 +40,8 @@ mod tests {
 
     #[test]
     fn doubles_to_five_minutes_with_jitter_and_obeys_the_receiver() {
-        let longest = |tries| wait(ChannelKind::Slack, tries, None, ceiling_of(tries));
-        fn ceiling_of(tries: u32) -> u64 {
-            (1000u64 << tries.saturating_sub(1).min(16)).min(300_000)
-        }
+        let ceiling = |tries: u32| (1000u64 << tries.saturating_sub(1).min(16)).min(300_000);
+        let longest = |tries| wait(ChannelKind::Slack, tries, None, ceiling(tries));
         let waits: Vec<i64> = (1..=11).map(|tries| longest(tries).millis() / 1000).collect();
         assert_eq!(waits, [1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300]);
         assert_eq!(wait(ChannelKind::Slack, u32::MAX, None, 0), SHORTEST);

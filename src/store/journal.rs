@@ -252,7 +252,7 @@ fn builder() -> Builder {
     builder
 }
 
-fn journal_error(doing: &'static str, path: &Path, reason: impl ToString) -> StoreError {
+fn journal_error(doing: &'static str, path: &Path, reason: impl std::fmt::Display) -> StoreError {
     StoreError::Journal { doing, path: path.to_owned(), reason: reason.to_string() }
 }
 

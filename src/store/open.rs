@@ -92,7 +92,7 @@ impl Opening<'_> {
                     "it was made again as of {at}: a message sent since may come twice, and closed incidents are forgotten"
                 ),
             ),
-            _ => self.salvage(salvaged),
+            _ => salvage(salvaged),
         };
         self.recovery
             .lost
@@ -103,17 +103,6 @@ impl Opening<'_> {
             Err(OpenError::Refused(e)) => Err(e),
             Err(OpenError::Damaged(reason, _)) => Err(StoreError::Journal { doing: "create", path: file, reason }),
         }
-    }
-
-    /// What a damaged journal still gave, where no snapshot has a copy.
-    fn salvage(&self, content: Content) -> (Mirror, String) {
-        let readable = content.rows.len();
-        let (mirror, _) = Mirror::of(content);
-        let words = match readable {
-            0 => "messages still owed, silences and incidents in it are lost".to_owned(),
-            _ => format!("{readable} of its rows could be saved, the others are lost"),
-        };
-        (mirror, words)
     }
 
     /// The journal's rows as the newest whole snapshot carries them.
@@ -204,27 +193,34 @@ impl Opening<'_> {
         if let Ok(Some(secret)) = read {
             return Ok(secret);
         }
-        let secret = match kept {
-            Some(secret) => {
-                self.recovery.lost.push("the secret file was missing or damaged; its copy was used".to_owned());
-                secret
+        let secret = if let Some(secret) = kept {
+            self.recovery.lost.push("the secret file was missing or damaged; its copy was used".to_owned());
+            secret
+        } else {
+            if !self.recovery.first_start {
+                // Ids in the saved state were made with the old seed: it means nothing any more.
+                self.recovery.state = None;
+                self.recovery.taken_at = None;
+                self.recovery.lost.push(
+                    "the secret file and its copy were lost: fingerprints of keys change, and what is usual is learnt \
+                     anew"
+                        .to_owned(),
+                );
             }
-            None => {
-                let new = Secret::create()?;
-                if !self.recovery.first_start {
-                    // Ids in the saved state were made with the old seed: it means nothing any more.
-                    self.recovery.state = None;
-                    self.recovery.taken_at = None;
-                    self.recovery.lost.push(
-                        "the secret file and its copy were lost: fingerprints of keys change, and what is usual is \
-                         learnt anew"
-                            .to_owned(),
-                    );
-                }
-                new
-            }
+            Secret::create()?
         };
         secret.write(self.dir)?;
         Ok(secret)
     }
+}
+
+/// What a damaged journal still gave, where no snapshot has a copy.
+fn salvage(content: Content) -> (Mirror, String) {
+    let readable = content.rows.len();
+    let (mirror, _) = Mirror::of(content);
+    let words = match readable {
+        0 => "messages still owed, silences and incidents in it are lost".to_owned(),
+        _ => format!("{readable} of its rows could be saved, the others are lost"),
+    };
+    (mirror, words)
 }

@@ -57,7 +57,7 @@ mod tests {
 
     #[test]
     fn checksums_are_stored_so_they_may_never_change() {
-        assert_eq!(checksum(b"lapwing"), checksum(&b"lapwing".to_vec()));
-        assert_eq!(checksum(b""), rapidhash_v3(b""));
+        assert_eq!(checksum(b"lapwing"), 236_299_255_265_878_525);
+        assert_eq!(checksum(b""), 232_177_599_295_442_350);
     }
 }

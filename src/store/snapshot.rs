@@ -168,7 +168,7 @@ fn take(frame: &mut impl Read, length: u64, sum: u64) -> Result<Vec<u8>, String>
     if bytes.len() as u64 != length {
         return Err("it ends too early".to_owned());
     }
-    if seal::checksum(&bytes) != sum { Err("its checksum does not hold".to_owned()) } else { Ok(bytes) }
+    if seal::checksum(&bytes) == sum { Ok(bytes) } else { Err("its checksum does not hold".to_owned()) }
 }
 
 #[cfg(test)]

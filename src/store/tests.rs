@@ -90,6 +90,7 @@ fn a_cut_comes_back_whole_after_a_restart() {
     let secret = store.secret().clone();
     store.cut(cut("one", "A")).unwrap();
     store.cut(cut("two", "B")).unwrap();
+    // For ever is longer than a calendar can write.
     let silence = Silence { subject: Some("key acme".into()), until: Timestamp::MAX, ..Silence::default() };
     let id = store.add_silence(silence).unwrap();
     drop(store);
@@ -181,6 +182,17 @@ fn a_second_daemon_is_refused_in_one_sentence() {
 fn a_newer_version_is_refused_and_left_as_it_is() {
     let dir = tempfile::tempdir().unwrap();
     open(dir.path()).0.cut(cut("one", "A")).unwrap();
+    // Said by the version file, or by a snapshot alone.
+    let file = snapshot::path(dir.path(), 1);
+    let bytes = fs::read(&file).unwrap();
+    let mut newer = bytes.clone();
+    newer[8] = 9;
+    let sum = seal::checksum(&newer[..64]);
+    newer[64..72].copy_from_slice(&sum.to_le_bytes());
+    fs::write(&file, newer).unwrap();
+    let refused = Store::open(dir.path(), Settings::default(), Arc::new(clock())).err().unwrap();
+    assert!(matches!(refused, StoreError::Newer { found: 9, .. }), "{refused}");
+    fs::write(&file, bytes).unwrap();
     fs::write(dir.path().join("VERSION"), "lapwing state 2\n").unwrap();
     let files = |dir: &Path| {
         let mut all: Vec<_> = fs::read_dir(dir)
@@ -198,6 +210,8 @@ fn a_newer_version_is_refused_and_left_as_it_is() {
     assert_eq!(files(dir.path()), before);
 }
 
+type Damage = fn(&mut Vec<u8>);
+
 #[test]
 fn every_kind_of_damage_to_every_file_is_survived_and_told() {
     let home = tempfile::tempdir().unwrap();
@@ -209,7 +223,7 @@ fn every_kind_of_damage_to_every_file_is_survived_and_told() {
         clock.advance(Span::from_hours(2));
         store.cut(cut("new", "B")).unwrap();
     }
-    let damages: [(&str, fn(&mut Vec<u8>)); 6] = [
+    let damages: [(&str, Damage); 6] = [
         ("bit", |b| {
             let at = b.len() / 2;
             b[at] ^= 1;
