@@ -170,7 +170,9 @@ impl Email {
         let why = reasons.join("; ");
         if accepted.is_empty() {
             return Err(match (refused.is_empty(), deferred.len()) {
-                (_, 0) => Outcome::GiveUp { why },
+                // Nobody at all takes it: that is no matter of this message, and somebody has to hear of it.
+                (_, 0) if settled.is_empty() => Outcome::Broken { why },
+                (_, 0) => Outcome::Partly { settled: refused, left: 0, why },
                 (true, _) => Outcome::Retry { after: None, why },
                 (false, left) => Outcome::Partly { settled: refused, left, why },
             });

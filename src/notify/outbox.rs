@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::{Notify, watch};
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, JoinSet};
 
 use super::health::{ChannelState, ChannelStatus, about_channel};
 use super::lane::{Lane, Step, Turned, Verdict};
@@ -83,7 +83,7 @@ impl Outbox {
         });
         let (stop, stopped) = watch::channel(false);
         let workers = (0..shared.channels.len())
-            .map(|index| tokio::spawn(work(shared.clone(), index, stopped.clone())))
+            .map(|index| tokio::spawn(supervise(shared.clone(), index, stopped.clone())))
             .collect();
         Outbox { shared, stop, workers }
     }
@@ -231,6 +231,22 @@ impl Shared {
             .collect();
         note(&broken.name, self.store.enqueue(rows));
         self.wake();
+    }
+}
+
+/// Keeps a channel's worker alive: a defect in a template or a sender must not silence it.
+async fn supervise(shared: Arc<Shared>, index: usize, stopped: watch::Receiver<bool>) {
+    loop {
+        // Dropped with this task, the set takes the worker along.
+        let mut running = JoinSet::new();
+        running.spawn(work(shared.clone(), index, stopped.clone()));
+        match running.join_next().await {
+            Some(Err(e)) if e.is_panic() => {
+                tracing::error!("internal error in the worker of a channel; it is started again");
+                tokio::time::sleep(Span::SECOND.to_std()).await;
+            }
+            _ => return,
+        }
     }
 }
 

@@ -493,6 +493,38 @@ async fn stopping_waits_for_the_message_in_flight_but_not_for_ever() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_template_that_panics_does_not_silence_the_channel() {
+    struct Fragile;
+    impl Render for Fragile {
+        fn message(&self, notice: &Notice, channel: &ChannelKind) -> Message {
+            Plain.message(notice, channel)
+        }
+
+        fn digest(&self, _notices: &[Notice], _channel: &ChannelKind) -> Message {
+            panic!("on purpose")
+        }
+    }
+    let clock = PausedClock::new();
+    let store = Arc::new(Store::in_memory(clock.clone()).unwrap());
+    let receiver = Scripted::new(&clock, vec![]);
+    let channel = Channel { name: "ops".to_owned(), kind: TEXT, notifier: receiver.clone() };
+    let render = Arc::new(Fragile);
+    let outbox =
+        Outbox::start(vec![channel], Routes::default(), PaceSettings::default(), store.clone(), render, clock.clone());
+    let crowd: Vec<Notice> = (0..7).map(|n| opened(&n.to_string())).collect();
+    store.cut(Cut { outbox: outbox.decide(&crowd), ..Cut::default() }).unwrap();
+    outbox.wake();
+    tokio::time::sleep(Span::from_secs(30).to_std()).await;
+    assert_eq!(store.outbox().len(), 7, "nothing is lost");
+    for (number, _) in store.outbox().into_iter().skip(1) {
+        store.give_up(number, "test").unwrap();
+    }
+    tokio::time::sleep(Span::from_mins(2).to_std()).await;
+    assert_eq!(receiver.texts(), ["opened 0"]);
+    outbox.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_sender_that_panics_is_a_failed_try() {
     struct Panics;
     impl Notifier for Panics {

@@ -330,7 +330,7 @@ async fn how_answers_of_a_mail_server_are_read() {
         (&[("MAIL", "552 5.3.4 too big")], "GiveUp"),
         (&[("RCPT", "450 4.2.0 greylisted")], "Retry"),
         (&[("RCPT", "421 4.7.0 closing")], "Retry"),
-        (&[("RCPT", "550 5.1.1 no such user")], "GiveUp"),
+        (&[("RCPT", "550 5.1.1 no such user")], "Broken"),
         (&[("RCPT TO:<bob", "550 5.1.1 no such user")], "Partly"),
         (&[("RCPT TO:<bob", "450 4.2.0 greylisted")], "Partly"),
         (&[("DATA", "451 4.3.0 later")], "Retry"),
