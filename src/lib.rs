@@ -27,3 +27,7 @@ pub mod incident;
 pub mod engine;
 
 pub mod notice;
+
+pub mod store;
+
+pub mod notify;
