@@ -104,6 +104,48 @@ fn logs_in_their_owners_format_are_read_when_it_is_pasted() {
     }
 }
 
+#[test]
+fn lines_without_expectations_are_read_as_far_as_their_formats_are_known() {
+    let Some(corpus) = corpus() else { return };
+    // The least number of lines that must be read; the rest is broken on purpose or no access log line.
+    let least: BTreeMap<&str, usize> = [
+        ("lnav_access.log", 3),
+        ("lnav_bad_access.log", 2),
+        ("lnav_shop_access.log", 1000),
+        ("mtail_apache-combined.log", 5),
+        ("apachelogs_vhost_combined.log", 6),
+        ("beats_nginx_access_log.log", 5),
+        ("beats_ingress_nginx_odd.log", 4),
+        ("fail2ban_traefik-auth.log", 6),
+        ("lnav_cloudflare.jsonl", 1),
+    ]
+    .into();
+    let mut files: Vec<PathBuf> =
+        std::fs::read_dir(corpus.join("parsers")).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.sort();
+    let mut failures = Vec::new();
+    for file in files {
+        let name = file.file_name().unwrap().to_string_lossy().into_owned();
+        if name.contains("expected") {
+            continue;
+        }
+        let lines = lines(&file);
+        let (parser, _) = auto(&lines);
+        let mut formats: BTreeMap<String, usize> = BTreeMap::new();
+        for line in &lines {
+            if let Ok(record) = parser.parse(line) {
+                *formats.entry(record.format.to_owned()).or_default() += 1;
+            }
+        }
+        let read: usize = formats.values().sum();
+        println!("{name:<42} {read:>5} of {:>5}  {formats:?}", lines.len());
+        if read < least.get(name.as_str()).copied().unwrap_or(0) {
+            failures.push(format!("{name}: {read} of {} lines", lines.len()));
+        }
+    }
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
+}
+
 /// Files whose formats are shipped, with lines that are meant to be refused, or are not access log lines, left out.
 const EXPECTED: &[&str] = &[
     "crowdsec_nginx_http-logs",

@@ -65,7 +65,7 @@ impl<'a> Draft<'a> {
             Role::TokensIn => record.tokens_in = count(&value)?,
             Role::TokensOut => record.tokens_out = count(&value)?,
             Role::Cost if value.is_empty() => {}
-            Role::Cost => record.cost = Some(field::decimal(&value).ok_or(Reason::Number)?),
+            Role::Cost => record.cost = Some(field::decimal(&value).filter(|cost| *cost >= 0.0).ok_or(Reason::Number)?),
             Role::Duration => record.duration = field::duration(&value, unit).map_err(|()| Reason::Number)?,
             Role::Request | Role::Time | Role::Extra | Role::Ignored => {}
         }

@@ -84,11 +84,9 @@ fn others(candidates: &[Candidate], best: usize, lines: usize) -> Vec<String> {
     let mut also = Vec::new();
     while also.len() < ALSO {
         let gain = |c: &Candidate| (0..lines).filter(|&at| c.fits[at] && !covered[at]).count();
-        let Some((gained, next)) =
-            candidates.iter().map(|c| (gain(c), c)).max_by_key(|(gained, c)| (*gained, c.specificity))
-        else {
-            break;
-        };
+        // Of equals the first by name, so that the order of the list does not matter.
+        let best = candidates.iter().rev().map(|c| (gain(c), c)).max_by_key(|(gained, c)| (*gained, c.specificity));
+        let Some((gained, next)) = best else { break };
         if gained == 0 {
             break;
         }

@@ -283,7 +283,7 @@ impl<'a> Reader<'a> {
             Role::BytesIn => record.bytes_in = count,
             Role::TokensIn => record.tokens_in = count,
             Role::TokensOut => record.tokens_out = count,
-            Role::Cost => record.cost = Some(number),
+            Role::Cost if number >= 0.0 => record.cost = Some(number),
             Role::Duration if number >= 0.0 => record.duration = Some(known.unit.seconds(number, whole.is_some())),
             _ => return false,
         }

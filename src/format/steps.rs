@@ -23,6 +23,8 @@ const RETRIES: u32 = 96;
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) enum Shape {
     Any,
+    /// No blanks outside quotes.
+    Word,
     Address,
     /// The answer of an ident server: nearly always a dash, never an address or host name.
     Ident,
@@ -211,11 +213,10 @@ impl Step {
             let Some(cut) = self.find(line, start, search, state) else {
                 return Err(stop.unwrap_or_else(|| self.why_not_found(line, start)));
             };
-            match self.fits(state, cut, is_last) {
-                Ok(()) => return Ok(cut),
-                Err(reason) => stop = Some(Stop { at: start, reason }),
-            }
-            state.retries = state.retries.checked_sub(1).ok_or(Stop { at: start, reason: Reason::Literal(b' ') })?;
+            let Err(reason) = self.fits(state, cut, is_last) else { return Ok(cut) };
+            let failed = Stop { at: start, reason };
+            stop = Some(failed);
+            state.retries = state.retries.checked_sub(1).ok_or(failed)?;
             search = cut.end + 1;
         }
     }
@@ -254,6 +255,7 @@ impl Step {
         }
         match &self.shape {
             Shape::Any => Ok(()),
+            Shape::Word => good(self.quoted || !value.contains(&b' '), Reason::Literal(b' ')),
             Shape::Address => good(field::is_client(value), Reason::Address),
             Shape::Ident => good(!value.is_empty() && !value.iter().any(|b| b" .:".contains(b)), Reason::Literal(b'-')),
             Shape::User => good(!value.starts_with(b"- "), Reason::Literal(b'-')),

@@ -163,6 +163,8 @@ impl Template {
             (Shape::Any, Role::Extra) if step.until.is_empty() => -15,
             (_, Role::Extra) => 8,
             (_, Role::Ignored) if step.shape != Shape::Ident => 1,
+            // A lone dash can be a host that is not there, or an ident that never is: the latter is far more usual.
+            (_, Role::Host) => 9,
             _ => 10,
         };
         let fields: i32 = self.steps.fields.iter().map(field).sum();
@@ -375,6 +377,7 @@ fn shape(name: &str, known: Known, time: Option<TimePart>, ident: bool) -> Shape
         (_, Some(TimePart::Pattern(pattern))) => Shape::Time(TimeShape::Pattern(pattern)),
         (Role::Client, _) => Shape::Address,
         (Role::User, _) => Shape::User,
+        (Role::Host | Role::Method | Role::Protocol | Role::RequestId | Role::Country, _) => Shape::Word,
         (Role::Status, _) => Shape::Status,
         (Role::Duration, _) if known.unit == Unit::Seconds && name == "request_time" => Shape::Seconds,
         (Role::Duration, _) if known.unit == Unit::Seconds && known.rank > 0 => Shape::List,

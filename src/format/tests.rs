@@ -285,6 +285,25 @@ fn a_log_that_changes_its_format_is_decided_anew() {
 }
 
 #[test]
+fn files_on_disk_replace_and_join_the_shipped_formats() {
+    let directory = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| std::fs::write(directory.path().join(name), text).unwrap();
+    write("mine.toml", "kind = 'nginx'\nlog_format = '$remote_addr|$msec|$status|$request'");
+    write("common.toml", "description = 'another'\nkind = 'apache'\nlog_format = '%h %t %r %s'");
+    let registry = Registry::with_dir(directory.path()).unwrap();
+    assert_eq!(registry.get("common").unwrap().description, "another");
+    let record_of = registry.get("mine").unwrap().format();
+    let record = record_of.parse(b"192.0.2.1|1772461867.5|200|GET /a b HTTP/1.1").unwrap();
+    assert_eq!((record.format, record.status, text(record.target.as_ref())), ("mine", Some(200), "/a b".to_owned()));
+    assert!(registry.get("combined").is_some());
+
+    write("broken.toml", "kind = 'nginx'\nlog_format = '$status'");
+    let error = Registry::with_dir(directory.path()).map(|_| ()).unwrap_err();
+    assert!(error.origin.ends_with("broken.toml") && error.message.contains("no time"), "{error}");
+    assert_eq!(&error.text[error.span.unwrap()], "$status");
+}
+
+#[test]
 fn names_that_are_not_known_are_answered_with_the_nearest() {
     let registry = Arc::new(registry());
     let error =
