@@ -2,7 +2,7 @@
 //! standing.
 //!
 //! Judged on each sighting that [`Repeats`](crate::measure::repeats::Repeats) hands out, without waiting for a tick. A run fires once
-//! it is longer than its kind allows: 20 calls that fail, 40 that change something, 400 that only read, fewer when each
+//! it is longer than its kind allows: 20 calls that fail, 36 that change something, 400 that only read, fewer when each
 //! costs money; more on routes where long runs are usual. Runs that were there before Lapwing, or on earlier days, are
 //! usual until they get three times as busy, or begin to fail.
 //!
@@ -63,7 +63,8 @@ impl Default for Settings {
     fn default() -> Self {
         Settings {
             failing_calls: 20,
-            unsafe_calls: 40,
+            // At a call every 173 seconds, an hour and three quarters.
+            unsafe_calls: 36,
             weak_calls: 80,
             safe_calls: 400,
             spent: 20.0,

@@ -13,6 +13,7 @@ use crate::measure::failures::Class;
 use crate::measure::normal::Surroundings;
 use crate::measure::peers;
 use crate::measure::ring::TICK;
+use crate::measure::rows::{Full, Rows};
 use crate::time::{Span, Timestamp};
 
 /// A silence longer than this is not gone through tick by tick.
@@ -131,7 +132,7 @@ impl Engine {
         if local.millis() % Span::DAY.millis() == 0 {
             self.peers.end_day();
         }
-        let mean = |rows: &mut crate::measure::rows::Rows| {
+        let mean = |rows: &mut Rows| {
             let (mut sum, mut n) = (0.0, 0u32);
             for full in rows.full_rows().filter_map(|row| row.full.as_deref()) {
                 if full.normal.weight() > 0.0 {
@@ -245,7 +246,7 @@ impl Engine {
             let Some(full) = row.full.as_deref() else { continue };
             let settings = &self.settings.burst;
             let judged = burst::judge(kind, full, one.now, &scene, streams, settings);
-            let usual_for_peers = !self.beyond_peers(kind, full, one.now.seen);
+            let usual_for_peers = is_of_one_key(kind, full) || !self.beyond_peers(kind, full, one.now.seen);
             let together = kind == SubjectKind::Site
                 && self.site_up.since.is_some_and(|since| end - since >= SITE_UP_FOR)
                 && judged.bits >= 0.5 * need_bits(kind, 1, history, settings.sensitivity);
@@ -268,7 +269,7 @@ impl Engine {
     }
 
     /// Without a long history of its own, a key or client must be beyond what its peers do in weeks.
-    fn beyond_peers(&self, kind: SubjectKind, full: &crate::measure::rows::Full, five: f64) -> bool {
+    fn beyond_peers(&self, kind: SubjectKind, full: &Full, five: f64) -> bool {
         let days = full.today.active_days;
         let limit = match kind {
             SubjectKind::Key if days >= 14 => return true,
@@ -292,7 +293,7 @@ impl Engine {
             for class in Class::ALL {
                 let scene = self.scene(kind, tick, history);
                 let Some(full) = self.rows(kind).get(one.slot).and_then(|row| row.full.as_deref()) else { continue };
-                if full.failures[class.index()].is_none() {
+                if full.failures[class.index()].is_none() || is_of_one_key(kind, full) {
                     continue;
                 }
                 let settings = &self.settings.error_spike;
@@ -469,6 +470,11 @@ impl Engine {
             }
         }
     }
+}
+
+/// Whether a client is one key's machine: the key speaks for it.
+fn is_of_one_key(kind: SubjectKind, full: &Full) -> bool {
+    kind == SubjectKind::Client && full.keys.shares().first().is_some_and(|top| top.now >= 0.8)
 }
 
 /// Rank of a detector for the title of an incident: smaller wins.

@@ -489,4 +489,3 @@ fn unread(generation: u64, source: String, path: PathBuf) -> Position {
 fn directory_of(path: &Path) -> &Path {
     path.parent().unwrap_or(Path::new(""))
 }
-

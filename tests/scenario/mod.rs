@@ -68,6 +68,8 @@ pub struct Stream {
     /// Every request is the very same one.
     pub identical: bool,
     pub cost: f32,
+    /// One request in each such span, a little early or late, instead of by chance.
+    pub pace: Option<Span>,
 }
 
 impl Stream {
@@ -85,6 +87,7 @@ impl Stream {
             errors: (0.005, 500),
             identical: false,
             cost: f32::NAN,
+            pace: None,
         }
     }
 
@@ -136,7 +139,11 @@ pub fn at(text: &str) -> Timestamp {
 
 impl Site {
     pub fn new(seed: u64, start: &str) -> Self {
-        Site::with(seed, start, Settings { zone: Zone::UTC, sources: vec!["api".into()], ..Settings::default() })
+        Site::with(seed, start, Site::settings())
+    }
+
+    pub fn settings() -> Settings {
+        Settings { zone: Zone::UTC, sources: vec!["api".into()], ..Settings::default() }
     }
 
     pub fn with(seed: u64, start: &str, settings: Settings) -> Self {
@@ -174,6 +181,18 @@ impl Site {
                 }
                 let mean = (stream.rate)(stream, self.now) * step.mins_f64();
                 let until = stream.until.min(self.now + step);
+                if let Some(pace) = stream.pace {
+                    let (first, last) = (self.now.bucket(pace), (self.now + step).bucket(pace));
+                    for n in first..=last {
+                        // The same jitter for the same beat, whichever step it falls into.
+                        let jitter = Random::new(n as u64).below(pace.millis() as usize / 5);
+                        let t = Timestamp::of_bucket(n, pace) + Span::from_millis(jitter as i64);
+                        if t >= self.now.max(stream.from) && t < until {
+                            times.push((t, index));
+                        }
+                    }
+                    continue;
+                }
                 for _ in 0..self.random.poisson(mean) {
                     let t = self.now + Span::from_millis(self.random.below(step.millis() as usize) as i64);
                     if t < until {
