@@ -274,6 +274,19 @@ fn f06_f07_truncated_and_refilled_larger() {
 }
 
 #[test]
+fn truncating_in_a_loop_does_not_pile_up_positions() {
+    let mut tail = Tail::started(&["a.log"]);
+    for n in 0..200 {
+        File::create(tail.at("a.log")).unwrap();
+        append(tail.at("a.log"), &numbered(n..n + 1));
+        tail.look();
+        append(tail.at("a.log"), "more\n");
+        tail.look();
+    }
+    assert!(tail.stored.len() < 70, "{}", tail.stored.len());
+}
+
+#[test]
 fn f08_created_again_with_the_same_inode() {
     for while_stopped in [false, true] {
         let mut tail = Tail::started(&["a.log"]);
