@@ -34,7 +34,7 @@ const EVIDENCE: Span = Span::from_secs(10);
 const FORGET: Span = Span::from_days(7);
 /// The shortest and the longest wait after a failed read.
 const RETRY: (Span, Span) = (Span::SECOND, Span::from_secs(30));
-/// What one look at a file costs of a call's budget, in bytes.
+/// What a step through a file costs of a call's budget at least, in bytes.
 const LOOK_BYTES: u64 = 4 << 10;
 
 /// What one call of [`Follower::read`] did.
@@ -90,6 +90,8 @@ pub struct Follower {
     last_lineage: usize,
     chunk: Vec<u8>,
     counters: Counters,
+    /// Files that can certainly still be opened within the limit.
+    room: usize,
 }
 
 impl Follower {
@@ -124,6 +126,7 @@ impl Follower {
             last_lineage: 0,
             chunk: vec![0; limits.chunk_bytes.max(1)],
             counters: Counters::default(),
+            room: 0,
         };
         for position in positions {
             let source = follower.sources.iter().find(|s| s.settings.name == position.source);
@@ -164,7 +167,9 @@ impl Follower {
             // What a step decided comes before what the next one reads.
             self.hand_out_pending(sink);
             progress.bytes += bytes;
-            spent += bytes.max(LOOK_BYTES);
+            // A look that finds nothing is free: there is one a file and call, and a budget spent on idle files would
+            // never let the call come to an end.
+            spent += if more { bytes.max(LOOK_BYTES) } else { bytes };
             if !more {
                 files.pop_front();
             }
@@ -298,22 +303,35 @@ impl Follower {
         Ok(false)
     }
 
-    /// Closes the file that was idle longest if the limit is reached. False if none can be closed.
+    /// Finds room for one more open file; closes those that were idle longest if the limit is reached. False if none
+    /// can be closed.
     fn make_room(&mut self) -> bool {
-        let open = self.generations.values().filter(|g| g.open.is_some()).count();
-        if open < self.limits.open_files.max(1) {
-            return true;
+        if self.room == 0 {
+            let limit = self.limits.open_files.max(1);
+            let open = self.generations.values().filter(|g| g.open.is_some()).count();
+            self.room = limit.saturating_sub(open);
+            if self.room == 0 {
+                // Some at once, so that going through many files does not look for a victim at each.
+                self.room = self.close_idle((limit / 8).max(1));
+            }
         }
-        let victim = self
-            .generations
-            .values_mut()
-            .filter(|g| g.named && matches!(g.state, State::Reading))
-            .filter(|g| g.open.is_some())
-            .min_by_key(|g| (g.open.as_ref().is_some_and(|o| !o.at_end()), g.active, g.id));
-        victim.is_some_and(|generation| {
-            generation.close();
-            true
-        })
+        let found = self.room > 0;
+        self.room = self.room.saturating_sub(1);
+        found
+    }
+
+    /// Closes up to `most` files, those at their end first, then those idle longest. Says how many.
+    fn close_idle(&mut self, most: usize) -> usize {
+        let open = self.generations.values().filter(|g| g.named && matches!(g.state, State::Reading));
+        let mut idle: Vec<_> = open.filter_map(|g| Some((!g.open.as_ref()?.at_end(), g.active, g.id))).collect();
+        idle.sort_unstable();
+        idle.truncate(most);
+        for (_, _, id) in &idle {
+            if let Some(generation) = self.generations.get_mut(id) {
+                generation.close();
+            }
+        }
+        idle.len()
     }
 
     /// The content of a file is over: its position stays, for the copy that may be somewhere, and the file is read from
