@@ -5,6 +5,8 @@
 //! [`super::watch`] only make them come sooner.
 
 mod adopt;
+mod closing;
+mod likeness;
 mod packed;
 mod status;
 mod whereabouts;
@@ -15,7 +17,7 @@ use std::path::{Path, PathBuf};
 use super::file::{self, OpenFile, Step};
 use super::generation::{Generation, State};
 use super::places::{Pattern, PatternError};
-use super::{Chunk, Limits, Position, Settings, Skipped};
+use super::{Chunk, Limits, Position, Settings};
 use crate::event::SourceId;
 use crate::time::Span;
 
@@ -24,19 +26,15 @@ pub use status::{FileStatus, SourceStatus};
 /// How often to scan when no event asks for it sooner.
 pub const SCAN_EVERY: Span = Span::from_secs(2);
 
-/// A file that was rotated away is read until it was quiet for this long.
-const QUIET: Span = Span::from_secs(60);
 /// A deleted file is held open no longer than this: it keeps disk space busy.
 const HOLD_DELETED: Span = Span::from_mins(10);
 /// Evidence for a copy is waited for no longer than this.
 const EVIDENCE: Span = Span::from_secs(10);
 /// Positions of files that were not seen for this long are dropped.
 const FORGET: Span = Span::from_days(7);
-/// Rotated files of one log held open at the same time.
-const OLD_OPEN: usize = 8;
 /// The shortest and the longest wait after a failed read.
 const RETRY: (Span, Span) = (Span::SECOND, Span::from_secs(30));
-/// What one look at a file costs of a call's budget, in bytes.
+/// What a step through a file costs of a call's budget at least, in bytes.
 const LOOK_BYTES: u64 = 4 << 10;
 
 /// What one call of [`Follower::read`] did.
@@ -92,6 +90,8 @@ pub struct Follower {
     last_lineage: usize,
     chunk: Vec<u8>,
     counters: Counters,
+    /// Files that can certainly still be opened within the limit.
+    room: usize,
 }
 
 impl Follower {
@@ -126,6 +126,7 @@ impl Follower {
             last_lineage: 0,
             chunk: vec![0; limits.chunk_bytes.max(1)],
             counters: Counters::default(),
+            room: 0,
         };
         for position in positions {
             let source = follower.sources.iter().find(|s| s.settings.name == position.source);
@@ -166,7 +167,9 @@ impl Follower {
             // What a step decided comes before what the next one reads.
             self.hand_out_pending(sink);
             progress.bytes += bytes;
-            spent += bytes.max(LOOK_BYTES);
+            // A look that finds nothing is free: there is one a file and call, and a budget spent on idle files would
+            // never let the call come to an end.
+            spent += if more { bytes.max(LOOK_BYTES) } else { bytes };
             if !more {
                 files.pop_front();
             }
@@ -232,7 +235,7 @@ impl Follower {
         successors: &mut VecDeque<u64>,
     ) -> (u64, bool) {
         if self.generations.get(&id).is_some_and(Generation::is_unpacking) {
-            return self.advance_archive(id, now, sink);
+            return self.advance_archive(id, sink);
         }
         match self.make_ready(id, now) {
             Ok(true) => {}
@@ -279,7 +282,7 @@ impl Follower {
         if generation.open.is_some() {
             return Ok(true);
         }
-        if !self.make_room(now) {
+        if !self.make_room() {
             return Ok(false);
         }
         let Some(generation) = self.generations.get_mut(&id) else { return Ok(false) };
@@ -300,22 +303,35 @@ impl Follower {
         Ok(false)
     }
 
-    /// Closes the file that was idle longest if the limit is reached. False if none can be closed.
-    fn make_room(&mut self, _now: Span) -> bool {
-        let open = self.generations.values().filter(|g| g.open.is_some()).count();
-        if open < self.limits.open_files.max(1) {
-            return true;
+    /// Finds room for one more open file; closes those that were idle longest if the limit is reached. False if none
+    /// can be closed.
+    fn make_room(&mut self) -> bool {
+        if self.room == 0 {
+            let limit = self.limits.open_files.max(1);
+            let open = self.generations.values().filter(|g| g.open.is_some()).count();
+            self.room = limit.saturating_sub(open);
+            if self.room == 0 {
+                // Some at once, so that going through many files does not look for a victim at each.
+                self.room = self.close_idle((limit / 8).max(1));
+            }
         }
-        let victim = self
-            .generations
-            .values_mut()
-            .filter(|g| g.named && matches!(g.state, State::Reading))
-            .filter(|g| g.open.is_some())
-            .min_by_key(|g| (g.open.as_ref().is_some_and(|o| !o.at_end()), g.active, g.id));
-        victim.is_some_and(|generation| {
-            generation.close();
-            true
-        })
+        let found = self.room > 0;
+        self.room = self.room.saturating_sub(1);
+        found
+    }
+
+    /// Closes up to `most` files, those at their end first, then those idle longest. Says how many.
+    fn close_idle(&mut self, most: usize) -> usize {
+        let open = self.generations.values().filter(|g| g.named && matches!(g.state, State::Reading));
+        let mut idle: Vec<_> = open.filter_map(|g| Some((!g.open.as_ref()?.at_end(), g.active, g.id))).collect();
+        idle.sort_unstable();
+        idle.truncate(most);
+        for (_, _, id) in &idle {
+            if let Some(generation) = self.generations.get_mut(id) {
+                generation.close();
+            }
+        }
+        idle.len()
     }
 
     /// The content of a file is over: its position stays, for the copy that may be somewhere, and the file is read from
@@ -385,94 +401,6 @@ impl Follower {
         if self.generations.remove(&id).is_some() {
             self.forgotten.push(id);
         }
-    }
-
-    /// Which of the files of a log have a younger one, and so are rotated.
-    fn rank(&mut self) {
-        let mut files: Vec<_> = self
-            .generations
-            .values()
-            .filter(|g| g.present() && matches!(g.state, State::Reading))
-            .map(|g| (g.lineage, g.named, g.order, g.id))
-            .collect();
-        files.sort_unstable();
-        for (at, file) in files.iter().enumerate() {
-            let superseded = files.get(at + 1).is_some_and(|next| next.0 == file.0);
-            if let Some(generation) = self.generations.get_mut(&file.3) {
-                if superseded && !generation.superseded {
-                    self.counters.rotations += 1;
-                    // Quiet is counted from here: its writer may only just be told.
-                    generation.active = generation.active.max(generation.seen);
-                }
-                generation.superseded = superseded;
-            }
-        }
-    }
-
-    /// Opens the logs that are written now, as far as descriptors go: what is deleted later can then still be read.
-    fn hold(&mut self, now: Span) {
-        let open = self.generations.values().filter(|g| g.open.is_some()).count();
-        let live = |g: &&Generation| {
-            let idle = g.named && g.open.is_none() && matches!(g.state, State::Reading);
-            idle && !g.superseded && g.retry_at <= now
-        };
-        let left = self.limits.open_files.saturating_sub(open);
-        let ids: Vec<u64> = self.generations.values().filter(live).map(|g| g.id).take(left).collect();
-        for id in ids {
-            if let Err(error) = self.make_ready(id, now) {
-                self.failed(id, now, &error);
-            }
-        }
-    }
-
-    /// Closes files that are over: rotated or deleted, at their end, and quiet.
-    fn retire(&mut self, now: Span) {
-        let mut done = Vec::new();
-        let mut old_open: HashMap<usize, usize> = HashMap::new();
-        for generation in self.generations.values().rev() {
-            let Some(open) = generation.open.as_ref().filter(|_| matches!(generation.state, State::Reading)) else {
-                continue;
-            };
-            if !open.at_end() {
-                continue;
-            }
-            let quiet = now - generation.active >= QUIET;
-            let nameless_for = generation.nameless_since.map(|since| now - since);
-            let deleted = open.facts.links == 0;
-            let old = generation.superseded && {
-                let count = old_open.entry(generation.lineage).or_default();
-                *count += 1;
-                *count > OLD_OPEN && !deleted
-            };
-            if (generation.superseded && quiet && nameless_for.is_none_or(|since| since >= QUIET))
-                || (deleted && nameless_for.is_some_and(|since| since >= HOLD_DELETED))
-            {
-                done.push((generation.id, true));
-            } else if old {
-                done.push((generation.id, false));
-            }
-        }
-        for (id, finish) in done {
-            if finish {
-                self.finish(id);
-            }
-            let Some(generation) = self.generations.get_mut(&id) else { continue };
-            generation.close();
-            if !generation.named {
-                generation.state = State::Gone { shrank: false, since: now, partial: false };
-            }
-        }
-    }
-
-    /// Hands out the unfinished last line of a file that is over.
-    fn finish(&mut self, id: u64) {
-        let Some(generation) = self.generations.get_mut(&id) else { return };
-        let Some(open) = generation.open.as_mut().filter(|open| open.unfinished()) else { return };
-        let mut bytes = Vec::new();
-        let skipped: Skipped = open.finish(&mut bytes);
-        open.mark(&mut generation.position);
-        let position = generation.position.clone();
-        self.pending.push_back(Chunk { source: generation.source, bytes, position, skipped });
     }
 }
 

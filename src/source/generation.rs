@@ -147,6 +147,14 @@ impl Generation {
         matches!(self.state, State::Packed(Packed::Looking(_) | Packed::Unpacking(_)))
     }
 
+    /// The generation that is read from this archive.
+    pub(super) fn unpacked(&self) -> Option<u64> {
+        match &self.state {
+            State::Packed(Packed::Unpacking(unpacking)) => Some(unpacking.generation),
+            _ => None,
+        }
+    }
+
     /// Bytes not taken in yet.
     pub(super) fn behind(&self) -> u64 {
         match self.state {

@@ -8,33 +8,26 @@ use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::io;
 
+use super::likeness::{Likeness, likeness};
 use super::whereabouts::Found;
 use super::{EVIDENCE, FORGET, Follower, HOLD_DELETED, UNCONFIGURED, directory_of, unread};
+use crate::source::Start;
 use crate::source::archive::Packing;
 use crate::source::file::{self, OpenFile};
 use crate::source::generation::{Generation, Packed, State};
 use crate::source::history::{Order, stems};
-use crate::source::identity::{Facts, PROOF_BYTES, bytes_before, proves};
-use crate::source::{Proof, Start};
+use crate::source::identity::{Facts, bytes_before, proves};
 use crate::time::Span;
 
 /// A match of content shorter than this needs evidence beside it.
 const ENOUGH_BYTES: u64 = 4 << 10;
 
+/// How many positions of files that are gone are kept, of one log and in all.
+const MOST_GONE_OF_A_LOG: usize = 64;
+const MOST_GONE: usize = 10_000;
+
 /// Positions of files that are not there are handed out again after this long, with how long they were not seen.
 const RETELL: Span = Span::HOUR;
-
-/// How the content of a new file compares with that of a known one.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Likeness {
-    /// The same, up to this many bytes.
-    Same(u64),
-    Different,
-    /// Too little of it is there yet.
-    Unclear,
-    /// The start of one that was truncated in place; it may still be being copied.
-    Begins,
-}
 
 impl Follower {
     /// Matches what was found with what is known, and meets what is new.
@@ -125,12 +118,26 @@ impl Follower {
                 retell.push(generation.id);
             }
         }
+        forget.extend(self.too_many_gone());
         for id in forget {
             self.forget(id);
         }
         for id in retell {
             self.note(id);
         }
+    }
+
+    /// The oldest positions of files that are gone, beyond what is kept: truncating in a loop fills no memory.
+    fn too_many_gone(&self) -> Vec<u64> {
+        let mut of_log: HashMap<usize, usize> = HashMap::new();
+        let gone = self.generations.values().rev().filter(|g| matches!(g.state, State::Gone { .. }));
+        let unpacked: HashSet<u64> = self.generations.values().filter_map(Generation::unpacked).collect();
+        let surplus = gone.enumerate().filter(|(at, generation)| {
+            let count = of_log.entry(generation.lineage).or_default();
+            *count += 1;
+            (*count > MOST_GONE_OF_A_LOG || *at >= MOST_GONE) && !unpacked.contains(&generation.id)
+        });
+        surplus.map(|(_, generation)| generation.id).collect()
     }
 
     /// Decides on new files under rotated names.
@@ -312,7 +319,7 @@ impl Follower {
         let waits = matches!(generation.state, State::Undecided { .. } | State::Packed(_));
         let id = generation.id;
         self.next_generation += 1;
-        if keep_open && self.make_room(now) {
+        if keep_open && self.make_room() {
             generation.open = Some(open);
         }
         self.generations.insert(id, generation);
@@ -429,40 +436,4 @@ impl Follower {
             self.note(id);
         }
     }
-}
-
-/// Compares the content of a new file with what is known of another one.
-fn likeness(file: &File, size: u64, known: &Generation) -> io::Result<Likeness> {
-    let position = &known.position;
-    if !matches!(known.state, State::Reading | State::Gone { .. }) {
-        return Ok(Likeness::Different);
-    }
-    // The other one can be looked at itself, also where it was not read yet: a copy is a start of it.
-    if let Some(open) = &known.open {
-        let (new, old) = (file, open.file());
-        let head = size.min(PROOF_BYTES as u64);
-        let same = bytes_before(new, head, PROOF_BYTES)? == bytes_before(old, head, PROOF_BYTES)?
-            && bytes_before(new, size, PROOF_BYTES)? == bytes_before(old, size, PROOF_BYTES)?;
-        if same {
-            return Ok(Likeness::Same(size));
-        }
-        if size < position.offset {
-            return Ok(if open.is_over()? { Likeness::Unclear } else { Likeness::Different });
-        }
-    }
-    if position.offset == 0 {
-        return Ok(Likeness::Different);
-    }
-    if size >= position.offset {
-        return Ok(if proves(file, size, position)? { Likeness::Same(position.offset) } else { Likeness::Different });
-    }
-    // Shorter than what was read of the other one: still being copied, or copied before we read the rest.
-    let head = u64::from(position.head.len);
-    if size < head {
-        return Ok(Likeness::Unclear);
-    }
-    if Proof::of(&bytes_before(file, head, PROOF_BYTES)?) != position.head {
-        return Ok(Likeness::Different);
-    }
-    Ok(if matches!(known.state, State::Gone { shrank: true, .. }) { Likeness::Begins } else { Likeness::Unclear })
 }

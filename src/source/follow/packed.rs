@@ -58,7 +58,7 @@ impl Follower {
     }
 
     /// One step through an archive. Says how many bytes it brought and whether there is more.
-    pub(super) fn advance_archive(&mut self, id: u64, _now: Span, sink: &mut dyn FnMut(Chunk)) -> (u64, bool) {
+    pub(super) fn advance_archive(&mut self, id: u64, sink: &mut dyn FnMut(Chunk)) -> (u64, bool) {
         let Some(generation) = self.generations.get_mut(&id) else { return (0, false) };
         match std::mem::replace(&mut generation.state, State::Done) {
             State::Packed(Packed::Looking(looking)) => match self.look(id, looking) {
