@@ -8,6 +8,10 @@ pub mod time;
 
 pub mod event;
 
+pub mod diag;
+
+pub mod options;
+
 pub mod source;
 
 pub mod format;
