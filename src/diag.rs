@@ -162,7 +162,9 @@ impl Diagnostic {
         });
         text.push_str(&clean(&self.message));
         if !self.label.is_empty() {
-            text.push_str(&format!(" ({})", clean(&self.label)));
+            text.push_str(" (");
+            text.push_str(&clean(&self.label));
+            text.push(')');
         }
         if let Some(help) = &self.help {
             text.push_str("; ");

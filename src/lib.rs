@@ -21,3 +21,5 @@ pub mod detect;
 pub mod incident;
 
 pub mod notice;
+
+pub mod config;

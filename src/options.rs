@@ -450,6 +450,10 @@ mod tests {
         report.into_list().iter().map(|d| d.render(false)).collect::<Vec<_>>().join("\n")
     }
 
+    fn all(options: &Options<'_>) {
+        options.accept_rest();
+    }
+
     #[test]
     fn all_errors_of_a_file_are_shown_with_their_places() {
         let shown = read("a = 5\nb = \"5 parsecs\"\ncolor = true\nlist = [\"x\", 7]\nsize = \"3 PB\"\n", |o| {
@@ -492,7 +496,7 @@ mod tests {
 
     #[test]
     fn syntax_errors_do_not_hide_each_other() {
-        let shown = read("a = \nb = [1, 2\nc = 1\nc = 2\n", Options::accept_rest);
+        let shown = read("a = \nb = [1, 2\nc = 1\nc = 2\n", all);
         assert!(shown.matches("error:").count() >= 2, "{shown}");
         assert!(shown.contains("t.toml:1:"), "{shown}");
     }
@@ -534,8 +538,8 @@ mod tests {
             "\u{0}".to_owned(),
             "a.".repeat(5000) + "b = 1",
         ] {
-            read(&text, Options::accept_rest);
+            read(&text, all);
         }
-        assert!(read("n = 99999999999999999999\n", Options::accept_rest).contains("too large"));
+        assert!(read("n = 99999999999999999999\n", all).contains("too large"));
     }
 }
