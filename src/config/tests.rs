@@ -20,6 +20,7 @@ fn load(dir: &Path) -> Result<Loaded, Invalid> {
         &dir.join("lapwing.toml"),
         Environment::new(&|name| match name {
             "SLACK" => Some("https://hooks.slack.example/MARKED".to_owned()),
+            "LAPWING_HOOK_AUTHORIZATION" => Some("Bearer MARKED".to_owned()),
             "CREDENTIALS_DIRECTORY" => Some(dir.join("credentials").to_string_lossy().into_owned()),
             _ => None,
         }),
@@ -430,4 +431,40 @@ fn an_empty_file_is_a_configuration() {
     let config = config_of("");
     assert_eq!(config.sources.len(), 0);
     assert_eq!(config.rules, built_in_rules());
+}
+
+/// The shipped configuration, as it is and with every key in force.
+#[test]
+fn the_sample_configuration_is_sound_commented_and_uncommented() {
+    let sample = include_str!("../../systemd/lapwing.toml");
+    let dir = tempfile::tempdir().unwrap();
+    write(dir.path(), "lapwing.toml", sample);
+    let Loaded { config, warnings } = load(dir.path()).unwrap_or_else(|e| panic!("{e}"));
+    assert_eq!(warnings, []);
+    let mut expected = Config { files: config.files.clone(), ..Config::default() };
+    for (field, place) in [
+        (&mut expected.parsers_dir, "parsers"),
+        (&mut expected.rules_dir, "rules"),
+        (&mut expected.templates_dir, "alert-templates"),
+    ] {
+        *field = dir.path().join(place);
+    }
+    expected.sources.clone_from(&config.sources);
+    assert_eq!(format!("{config:?}"), format!("{expected:?}"), "commented out, everything is as without a file");
+
+    write(dir.path(), "credentials/slack_url", "https://hooks.slack.example/services/x");
+    write(dir.path(), "credentials/smtp_password", "x");
+    let uncommented: String = sample
+        .lines()
+        .map(|line| match line.strip_prefix('#') {
+            Some(key) if !key.is_empty() && !key.starts_with(' ') => format!("{key}\n"),
+            _ => format!("{line}\n"),
+        })
+        .collect();
+    write(dir.path(), "lapwing.toml", &uncommented);
+    let Loaded { config, .. } = load(dir.path()).unwrap_or_else(|e| panic!("{e}"));
+    assert_eq!((config.channels.len(), config.consumers.len(), config.costs.len()), (5, 1, 1));
+    assert_eq!(config.backfill, Config::default().backfill, "a shown default is the default");
+    assert_eq!(config.cooldown, Config::default().cooldown);
+    assert_eq!(config.limits, Config::default().limits);
 }
