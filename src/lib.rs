@@ -23,3 +23,5 @@ pub mod incident;
 pub mod notice;
 
 pub mod config;
+
+pub mod app;
