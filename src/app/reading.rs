@@ -129,18 +129,18 @@ impl Reading {
     fn rest(&self, at_end: bool) -> Rest {
         let mut rest = Rest { at_end, ..Rest::default() };
         for source in self.follower.status() {
-            let mut behind = 0;
             for file in source.files {
-                behind += file.behind;
+                // What is ordinary needs no words.
+                let mode = (file.mode != "reading").then(|| file.mode.to_owned());
                 let status = FileStatus {
                     path: file.path.display().to_string(),
                     offset: file.offset,
                     bytes_behind: file.behind,
-                    note: file.note,
+                    note: file.last_error.or(mode),
                 };
-                rest.files.push((source.id, status));
+                rest.files.push((source.source, status));
             }
-            rest.behind.push((source.id, behind));
+            rest.behind.push((source.source, source.behind));
         }
         rest
     }

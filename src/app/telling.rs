@@ -4,10 +4,9 @@ use std::sync::Arc;
 
 use crate::config::{Channel, ChannelKind as Configured, Config};
 use crate::incident::Change;
-use crate::notice::email::EmailSettings;
-use crate::notice::render::Renderer;
+use crate::notice::email::{Email, EmailSettings};
 use crate::notice::terminal::Style;
-use crate::notice::{Notice, template::TemplateError};
+use crate::notice::{Notice, Renderer, TemplateError};
 use crate::notify::{ChannelKind, Message, Render};
 
 /// Words changes as the configuration wants them.
@@ -62,7 +61,7 @@ pub struct Messages {
 }
 
 impl Messages {
-    fn mail(mail: crate::notice::email::Email) -> Message {
+    fn mail(mail: Email) -> Message {
         Message::Email {
             subject: mail.subject,
             text: mail.text,

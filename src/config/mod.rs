@@ -7,6 +7,7 @@ mod channel;
 mod load;
 mod rules;
 mod secret;
+mod settings;
 mod source;
 #[cfg(test)]
 mod tests;
@@ -22,6 +23,7 @@ use crate::time::{Span, Zone};
 pub use channel::{Channel, ChannelKind, MailSecurity};
 pub use load::Environment;
 pub use rules::built_in as built_in_rules;
+pub use settings::SourcePlan;
 pub use source::{FormatChoice, Source};
 
 /// Where the configuration is looked for when none is named.

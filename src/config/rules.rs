@@ -1,4 +1,4 @@
-//! `rules/*.toml` and `[rule.NAME]`: the built-in rules, tuned key by key, and further rules of the same detectors.
+//! `rules/*.toml` and `[rule.NAME]`: the built-in rules, tuned key by key.
 //!
 //! A built-in rule's file is the list of what can be set and the default of each; a key that is not there is unknown,
 //! and a value of another type is wrong.
@@ -6,7 +6,8 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use crate::detect::rule::{Rule, Sensitivity, Setting};
+use crate::detect::rule::{Rule, Setting};
+use crate::detect::scene::Sensitivity;
 use crate::diag::{Diagnostic, Origin, Report, suggest};
 use crate::event::Severity;
 use crate::options::{Entry, Kind, Options, Table, Value};
@@ -84,8 +85,16 @@ fn detector_of(name: &str, table: &Table, report: &Report) -> Option<String> {
     let known = || FILES.iter().map(|(n, _)| *n);
     match table.get("detector") {
         Some(Entry { value: Value { kind: Kind::Text(detector), place }, .. }) => {
-            if known().any(|k| k == detector) {
+            if detector == name {
                 return Some(detector.clone());
+            }
+            if known().any(|k| k == detector) {
+                report.push(
+                    Diagnostic::error(format!("the detector \"{detector}\" runs by its own rule"))
+                        .at(place, "")
+                        .help(format!("tune it under [rule.{detector}]")),
+                );
+                return None;
             }
             report.push(
                 Diagnostic::error(format!("no detector is called \"{detector}\""))

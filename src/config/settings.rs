@@ -8,8 +8,7 @@ use crate::format::Choice;
 use crate::intake::cost::Price;
 use crate::intake::key::{Consumer, KeyPlace};
 use crate::intake::{self, SourceSettings};
-use crate::notice::render;
-use crate::notify;
+use crate::{notice, notify};
 use crate::time::Zone;
 
 /// How the lines of a source are read.
@@ -128,8 +127,8 @@ impl Config {
     }
 
     /// How notices are worded.
-    pub fn render_settings(&self) -> render::Settings {
-        render::Settings {
+    pub fn render_settings(&self) -> notice::Settings {
+        notice::Settings {
             zone: self.zone,
             currency: self.currency.clone(),
             templates: Some(self.templates_dir.clone()),
@@ -164,18 +163,16 @@ impl Channel {
                 signing_key: None,
             }),
             ChannelKind::Email { host, port, security, username, password, from, to } => {
+                let to = to.iter().map(ToString::to_string).collect();
                 notify::Target::Email(notify::EmailSettings {
-                    host: host.clone(),
-                    port: *port,
-                    security: match security {
+                    tls: match security {
                         MailSecurity::StartTls => notify::MailSecurity::StartTls,
                         MailSecurity::Tls => notify::MailSecurity::Tls,
                         MailSecurity::None => notify::MailSecurity::None,
                     },
                     username: username.clone(),
                     password: password.clone(),
-                    from: from.clone(),
-                    to: to.clone(),
+                    ..notify::EmailSettings::over(format!("{host}:{port}"), from.to_string(), to)
                 })
             }
             ChannelKind::File { path } => notify::Target::File(notify::FileSettings { path: path.clone() }),

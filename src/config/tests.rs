@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use super::*;
-use crate::detect::rule::Sensitivity;
+use crate::detect::scene::Sensitivity;
 use secrecy::ExposeSecret;
 
 fn write(dir: &Path, name: &str, text: &str) {
@@ -80,10 +80,10 @@ warning = ["ops"]
 cooldown = "45m"
 [rule.burst]
 sensitivity = "high"
-floor_key = 50
-[rule.strict-loops]
-detector = "retry-loop"
+floor = 50
+[rule.retry-loop]
 severity = "critical"
+slow = "30s"
 [cost."/v1/documents/process"]
 per_request = 1.58
 [consumers.acme]
@@ -108,11 +108,14 @@ owner = "payments team"
     assert_eq!(names(Severity::Info), ["ops", "mail"], "what is not routed goes to all");
     let rule = |name: &str| config.rules.iter().find(|r| r.name == name).unwrap();
     assert_eq!(rule("burst").sensitivity, Sensitivity::High);
-    assert_eq!(rule("burst").number("floor_key", 0.0), 50.0);
+    assert_eq!(rule("burst").number("floor", 0.0), 50.0);
     assert_eq!(rule("burst").number("floor_site", 0.0), 200.0, "the other defaults stay");
-    assert_eq!(rule("strict-loops").detector, "retry-loop");
-    assert_eq!(rule("strict-loops").number("calls_failing", 0.0), 20.0);
-    assert_eq!(config.rules.len(), 6);
+    assert_eq!(config.severity_of("retry-loop"), Some(Severity::Critical));
+    let engine = config.engine_settings(vec!["api".to_owned()], crate::event::Hasher::new(1));
+    assert_eq!((engine.burst.floor, engine.burst.site_floor), (50.0, 200.0));
+    assert_eq!((engine.retry_loop.slow, engine.retry_loop.failing_calls), (Span::from_secs(30), 20));
+    assert_eq!(engine.book.cooldown, Span::from_mins(45));
+    assert_eq!(config.rules.len(), 5);
     assert_eq!(config.consumers[0].owner.as_deref(), Some("payments team"));
     assert_eq!(config.costs[0].per_request, Some(1.58));
     assert!(!format!("{config:?}").contains("MARKED") && !format!("{config:?}").contains("s3cret"));
@@ -133,7 +136,7 @@ kind = "slak"
 critical = ["opps"]
 
 [rule.burst]
-flor_key = 5
+flor = 5
 [rule.brust]
 enabled = false
 [rule.mine]
@@ -187,13 +190,13 @@ error: no channel is called "opps"
    |             ^^^^^^
    |
    = help: did you mean "ops"?
-error: unknown key "flor_key"
+error: unknown key "flor"
   --> lapwing.toml:14:1
    |
-14 | flor_key = 5
-   | ^^^^^^^^ not a key of the rule "burst"
+14 | flor = 5
+   | ^^^^ not a key of the rule "burst"
    |
-   = help: did you mean "floor_key"?
+   = help: did you mean "floor"?
 error: no built-in rule is called "brust", so it needs "detector"
   --> lapwing.toml:16:1
    |
@@ -348,12 +351,12 @@ fn drop_ins_override_key_by_key_in_the_order_of_their_names() {
 fn rules_on_disk_lie_between_the_built_in_ones_and_the_configuration() {
     let dir = tempfile::tempdir().unwrap();
     write(dir.path(), "lapwing.toml", "[rule.burst]\nfloor_site = 9\n");
-    write(dir.path(), "rules/burst.toml", "floor_site = 7\nfloor_key = 7\n");
+    write(dir.path(), "rules/burst.toml", "floor_site = 7\nfloor = 7\n");
     let config = load(dir.path()).unwrap().config;
     let burst = config.rules.iter().find(|r| r.name == "burst").unwrap();
     assert_eq!(burst.number("floor_site", 0.0), 9.0);
-    assert_eq!(burst.number("floor_key", 0.0), 7.0);
-    assert_eq!(burst.number("floor_client", 0.0), 100.0);
+    assert_eq!(burst.number("floor", 0.0), 7.0);
+    assert_eq!(burst.number("tolerance", 0.0), 1.3);
 }
 
 #[test]

@@ -2,31 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use super::scene::Sensitivity;
 use crate::event::Severity;
 use crate::time::Span;
-
-/// How easily a rule speaks.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub enum Sensitivity {
-    /// About one false alert a year on a site.
-    Low,
-    /// The default.
-    #[default]
-    Normal,
-    /// Speaks earlier, and is wrong more often.
-    High,
-}
-
-impl Sensitivity {
-    /// As configuration writes it.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Sensitivity::Low => "low",
-            Sensitivity::Normal => "normal",
-            Sensitivity::High => "high",
-        }
-    }
-}
 
 /// One setting of a rule.
 #[derive(Clone, PartialEq, Debug)]
