@@ -25,3 +25,5 @@ pub mod notice;
 pub mod config;
 
 pub mod app;
+
+pub mod cli;

@@ -24,6 +24,8 @@ mod answers;
 
 pub mod live;
 
+pub mod checking;
+
 use crate::config::Invalid;
 use crate::diag::Diagnostic;
 

@@ -60,7 +60,7 @@ impl Replay {
         let json = self.json;
         let summary = {
             let mut tell = |notice: &crate::notice::Notice, teller: &crate::app::telling::Teller| {
-                let written = || -> std::io::Result<()> {
+                let mut written = || -> std::io::Result<()> {
                     if json {
                         output.json(notice)?;
                     } else {
@@ -107,7 +107,7 @@ fn bar() -> ProgressBar {
 fn text(summary: &Summary) -> String {
     let tally = &summary.tally;
     let mut lines = Vec::new();
-    let count = |n: u64, one: &str, many: &str| format!("{} {}", words::count(n as f64), words::plural(n as f64, one, many));
+    let count = |n: u64, one: &str, many: &str| words::plural(n as f64, one, many);
     let read = format!("Read {} in {}", count(tally.lines(), "line", "lines"), count(summary.files as u64, "file", "files"));
     lines.push(match (tally.first, tally.newest) {
         (Some(first), Some(last)) => {

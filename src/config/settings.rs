@@ -131,7 +131,8 @@ impl Config {
         notice::Settings {
             zone: self.zone,
             currency: self.currency.clone(),
-            templates: Some(self.templates_dir.clone()),
+            // Nothing there is nothing to override.
+            templates: self.templates_dir.exists().then(|| self.templates_dir.clone()),
         }
     }
 

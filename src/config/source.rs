@@ -6,7 +6,8 @@ use globset::GlobBuilder;
 use ipnet::IpNet;
 
 use super::load::{Environment, plain};
-use crate::diag::Diagnostic;
+use crate::diag::{Diagnostic, Origin, Place, Report};
+use crate::format::Registry;
 use crate::options::{Entry, Options};
 use crate::source as reading;
 use crate::source::Start;
@@ -72,8 +73,19 @@ pub(super) fn read(
 }
 
 /// The names that `format` may have.
-pub(super) fn known_formats(_parsers_dir: &Path, _report: &crate::diag::Report) -> Vec<String> {
-    Vec::new()
+pub(super) fn known_formats(parsers_dir: &Path, report: &Report) -> Vec<String> {
+    match Registry::with_dir(parsers_dir) {
+        Ok(registry) => registry.iter().map(|entry| entry.name.clone()).collect(),
+        Err(error) => {
+            let place = error.span.map(|span| Place { origin: Origin::new(error.origin.as_str(), error.text), span });
+            let diagnostic = Diagnostic::error(error.message);
+            report.push(match &place {
+                Some(place) => diagnostic.at(place, ""),
+                None => diagnostic.help(format!("in {}", error.origin)),
+            });
+            Vec::new()
+        }
+    }
 }
 
 /// Globs, each checked; relative ones lie beside the configuration.
@@ -210,7 +222,7 @@ fn network(text: &str) -> Result<IpNet, String> {
 }
 
 /// Warns of two sources that name the same glob: lines would count for the first alone.
-pub(super) fn warn_of_twins(sources: &[Source], report: &crate::diag::Report) {
+pub(super) fn warn_of_twins(sources: &[Source], report: &Report) {
     for (i, source) in sources.iter().enumerate() {
         for glob in &source.files.path {
             if let Some(twin) = sources.iter().take(i).find(|s| s.files.path.contains(glob)) {
