@@ -68,6 +68,12 @@ impl Text {
     /// No text.
     pub const NONE: Text = Text { id: Id::NONE, at: 0, len: 0 };
 
+    /// The same characters, counted under another id.
+    #[must_use]
+    pub const fn counted_as(self, id: Id) -> Text {
+        Text { id, ..self }
+    }
+
     /// Whether the event has this text.
     pub const fn is_some(self) -> bool {
         self.id.is_some()

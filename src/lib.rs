@@ -10,17 +10,31 @@ pub mod event;
 
 pub mod diag;
 
+pub mod sanitize;
+
 pub mod options;
+
+pub mod assets;
 
 pub mod source;
 
 pub mod format;
 
+pub mod measure;
+
+pub mod intake;
+
 pub mod detect;
 
 pub mod incident;
 
+pub mod engine;
+
 pub mod notice;
+
+pub mod store;
+
+pub mod notify;
 
 pub mod config;
 

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use super::merge::{Merge, whole_lines};
 use super::pipeline::{Pipeline, PipelineError};
 use super::replay::source_of;
+use super::session::LATENESS;
 use super::systemd;
 use crate::config::Config;
 use crate::source::{Follower, Position, Start, history};
@@ -77,17 +78,22 @@ pub(super) fn backfill(
             }
         }
     }
+    // What lies between the last line and now is over as well.
+    pipeline.advance(clock.now() - LATENESS, &mut changes);
     pipeline.quiet(false);
     for unread in &merge.unread {
         tracing::warn!(path = %unread.path.display(), error = %unread.error, "history could not be read, or not to its end");
     }
     done.positions =
         merge.positions(|stream| pipeline.name_of(stream)).into_iter().map(|p| (p.generation, p)).collect();
+    pipeline.settle();
     let lines: u64 = pipeline.tallies().iter().map(|(_, tally)| tally.lines()).sum();
     let first = pipeline.tallies().iter().filter_map(|(_, tally)| tally.first).min();
     let newest = pipeline.tallies().iter().filter_map(|(_, tally)| tally.newest).max();
     if let (Some(first), Some(newest)) = (first, newest) {
-        let note = format!("learned from {lines} lines in {count} files, {first} to {newest}; what is over was told to nobody");
+        let note = format!(
+            "learned from {lines} lines in {count} files, {first} to {newest}; what is over was told to nobody"
+        );
         tracing::info!("{note}");
         done.note = Some(note);
     }

@@ -38,7 +38,9 @@ pub fn check(config: &Config) -> Vec<Diagnostic> {
         }
     };
     if config.sources.is_empty() {
-        found.push(Diagnostic::warning("no source is configured: there is nothing to watch").help("add a [source.NAME] table"));
+        found.push(
+            Diagnostic::warning("no source is configured: there is nothing to watch").help("add a [source.NAME] table"),
+        );
     }
     if config.channels.is_empty() {
         found.push(Diagnostic::warning("no channel is configured: nobody is told").help("add a [channel.NAME] table"));
@@ -103,7 +105,10 @@ fn access(config: &Config, source: &Source) -> Vec<Diagnostic> {
 fn unreadable(source: &str, path: &Path, error: &std::io::Error) -> Diagnostic {
     let mut d = Diagnostic::error(format!("source \"{source}\": cannot read {}: {}", path.display(), plain(error)));
     if error.kind() == std::io::ErrorKind::PermissionDenied {
-        d = d.help(format!("as root: chgrp adm {0} && chmod g+r {0}, and the same in its logrotate file", path.display()));
+        d = d.help(format!(
+            "as root: chgrp adm {0} && chmod g+r {0}, and the same in its logrotate file",
+            path.display()
+        ));
     }
     d
 }

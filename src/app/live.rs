@@ -91,7 +91,7 @@ pub fn run(path: &Path) -> Result<(), Failure> {
         runtime.spawn(control::serve(listener, Arc::new(desk)));
     }
     let daemon = Daemon { path: path.to_owned(), store, board, clock, runtime, stop, outbox };
-    let done = daemon.live(config, &wishes);
+    let done = daemon.live(config, recovery.state, &wishes);
     // The socket goes with the daemon; a dead one would be replaced by the next.
     let _ = std::fs::remove_file(&socket);
     daemon.runtime.shutdown_timeout(Span::from_secs(1).to_std());
@@ -152,10 +152,8 @@ struct Inside {
 }
 
 impl Daemon {
-    fn live(&self, config: Config, wishes: &Receiver<Wish>) -> Result<(), Failure> {
-        let mut config = config;
-        let mut inside = self.start(&config)?;
-        let Some(mut running) = inside.take() else { return Ok(()) };
+    fn live(&self, mut config: Config, state: Option<Vec<u8>>, wishes: &Receiver<Wish>) -> Result<(), Failure> {
+        let Some(mut running) = self.start(&config, state)? else { return Ok(()) };
         systemd::ready("watching");
         tracing::info!(sources = config.sources.len(), channels = config.channels.len(), "watching");
         loop {
@@ -170,14 +168,14 @@ impl Daemon {
                     systemd::reloading();
                     match self.reread(&config) {
                         Ok(fresh) => {
-                            self.end(running)?;
+                            let state = self.end(running)?;
                             let old = std::mem::replace(&mut config, fresh);
-                            let started = match self.start(&config) {
+                            let started = match self.start(&config, Some(state.clone())) {
                                 Ok(started) => started,
                                 Err(failure) => {
                                     self.not_reloaded(&failure.to_string());
                                     config = old;
-                                    self.start(&config)?
+                                    self.start(&config, Some(state))?
                                 }
                             };
                             let Some(again) = started else { return Ok(()) };
@@ -200,9 +198,8 @@ impl Daemon {
 
     /// Reads the configuration again. What cannot change while running is said.
     fn reread(&self, old: &Config) -> Result<Config, String> {
-        let loaded = Config::load(&self.path).map_err(|Invalid(list)| {
-            list.iter().map(crate::diag::Diagnostic::short).collect::<Vec<_>>().join("\n")
-        })?;
+        let loaded = Config::load(&self.path)
+            .map_err(|Invalid(list)| list.iter().map(crate::diag::Diagnostic::short).collect::<Vec<_>>().join("\n"))?;
         for warning in &loaded.warnings {
             tracing::warn!("{}", warning.short());
         }
@@ -229,15 +226,12 @@ impl Daemon {
 
     fn secrets(&self) -> Secrets {
         let secret = self.store.secret();
-        Secrets {
-            hasher: Hasher::new(secret.hash_seed),
-            fingerprint: FingerprintKey::new(secret.fingerprint_key),
-        }
+        Secrets { hasher: Hasher::new(secret.hash_seed), fingerprint: FingerprintKey::new(secret.fingerprint_key) }
     }
 
     /// Starts the inside from the last cut, or from the logs' history where there is none. `None` if it was told to stop
     /// meanwhile.
-    fn start(&self, config: &Config) -> Result<Option<Inside>, Failure> {
+    fn start(&self, config: &Config, snapshot: Option<Vec<u8>>) -> Result<Option<Inside>, Failure> {
         let config = Arc::new(config.clone());
         let teller = Arc::new(Teller::new(config.clone()).map_err(|e| Failure::Usage(e.to_string()))?);
         let registry = registry(&config)?;
@@ -246,7 +240,6 @@ impl Daemon {
             let built = channel.settings().build(self.clock.clone());
             channels.push(built.map_err(|e| Failure::Usage(format!("[channel.{}] {e}", channel.name)))?);
         }
-        let snapshot = self.store.state();
         let (mut pipeline, restored) =
             Pipeline::new(&config, registry, &self.secrets(), snapshot.as_deref()).map_err(refused)?;
         let mut notes = restored.lost;
@@ -302,26 +295,29 @@ impl Daemon {
             .name("pipeline".to_owned())
             .spawn(move || session.run(&lines))
             .context("cannot start the pipeline's thread")?;
-        let reader = Reader::start(follower, inbox.clone(), self.clock.clone()).context("cannot start the reader's thread")?;
+        let reader =
+            Reader::start(follower, inbox.clone(), self.clock.clone()).context("cannot start the reader's thread")?;
         Ok(Some(Inside { reader, inbox, pipeline }))
     }
 
-    /// Stops the inside: reading, then the last cut, then sending.
-    fn end(&self, inside: Inside) -> Result<(), Failure> {
+    /// Stops the inside: reading, then the last cut, then sending. Gives back what the last cut holds.
+    fn end(&self, inside: Inside) -> Result<Vec<u8>, Failure> {
         let Inside { reader, inbox, pipeline } = inside;
         reader.stop();
         // The reader leaves within its next wait; what it sent is counted before the stop is seen.
         drop(reader);
         let _ = inbox.send(Input::Stop);
         drop(inbox);
-        let session = pipeline.join().map_err(|_| Failure::Running(anyhow!("the pipeline's thread died: this is a defect")))?;
+        let session =
+            pipeline.join().map_err(|_| Failure::Running(anyhow!("the pipeline's thread died: this is a defect")))?;
         *self.outbox.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        let state = session.pipeline.save(session.positions.into_values().collect());
         if let Hearer::Outbox(outbox) = session.hearer
             && let Ok(outbox) = Arc::try_unwrap(outbox)
         {
             self.runtime.block_on(outbox.stop());
         }
-        Ok(())
+        Ok(state)
     }
 }
 

@@ -227,7 +227,8 @@ impl Feed {
     fn step(&mut self, limit: Timestamp, times: &mut impl Times) {
         let rest = self.block.get(self.at..).unwrap_or_default();
         let last = lines(rest.rsplit(|b| *b == b'\n').nth(1).or(Some(rest)).unwrap_or_default()).last();
-        let end = if limit == Timestamp::MAX { None } else { last.and_then(|line| times.time(self.stream, rest, line)) };
+        let end =
+            if limit == Timestamp::MAX { None } else { last.and_then(|line| times.time(self.stream, rest, line)) };
         if limit == Timestamp::MAX || end.is_some_and(|end| end <= limit) {
             self.next = end.unwrap_or(self.next).max(self.next);
             self.at = self.block.len();

@@ -247,9 +247,10 @@ impl Pipeline {
     /// A format that cannot be used.
     pub fn open(&mut self, source: &str) -> Result<usize, PipelineError> {
         let plan = self.plans.iter().find(|p| p.name == source);
-        let (choice, zone) = plan.map_or((Choice::Auto, self.plans.first().map_or(crate::time::Zone::Local, |p| p.zone)), |p| {
-            (p.choice.clone(), p.zone)
-        });
+        let (choice, zone) = plan
+            .map_or((Choice::Auto, self.plans.first().map_or(crate::time::Zone::Local, |p| p.zone)), |p| {
+                (p.choice.clone(), p.zone)
+            });
         let parser = SourceParser::new(choice, self.registry.clone(), zone)
             .map_err(|error| PipelineError::Format { name: source.to_owned(), error })?;
         let id = self.names.iter().position(|n| n == source).unwrap_or(0);
@@ -265,6 +266,16 @@ impl Pipeline {
     /// The stream of a configured source.
     pub fn stream_of(&self, source: SourceId) -> Option<usize> {
         self.streams.iter().take(self.plans.len()).position(|s| s.source == source)
+    }
+
+    /// Closes all further streams; what they found out about the format of their source's lines holds from now on.
+    pub fn settle(&mut self) {
+        for further in self.streams.split_off(self.plans.len()) {
+            let same = self.streams.iter_mut().find(|s| s.source == further.source);
+            if let (Some(stream), Some(decision)) = (same, further.parser.decision()) {
+                stream.parser.restore(&decision);
+            }
+        }
     }
 
     /// The name of a stream's source.
@@ -326,6 +337,8 @@ impl Pipeline {
         let guess = reading.parser.offer(&sample);
         let name = self.names.get(usize::from(reading.source.0)).map_or("", String::as_str);
         match &guess.format {
+            // One of many files of history is no news.
+            Some(format) if stream >= self.plans.len() => tracing::debug!(source = name, format, "{}", guess.reason),
             Some(format) => tracing::info!(source = name, format, "{}", guess.reason),
             None => tracing::warn!(source = name, "{}", guess.reason),
         }

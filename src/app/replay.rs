@@ -186,7 +186,10 @@ pub fn source_of(config: &Config, path: &std::path::Path) -> String {
     let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf());
     let takes = |source: &&Source| {
         source.files.path.iter().chain(&source.files.rotated).any(|glob| {
-            GlobBuilder::new(glob).literal_separator(true).build().is_ok_and(|g| g.compile_matcher().is_match(&absolute))
+            GlobBuilder::new(glob)
+                .literal_separator(true)
+                .build()
+                .is_ok_and(|g| g.compile_matcher().is_match(&absolute))
         })
     };
     let name = log_name(path);

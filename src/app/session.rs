@@ -20,7 +20,7 @@ use crate::store::{Cut, IncidentRow, Store};
 use crate::time::{Clock, Span, Timestamp};
 
 /// How long lines may come late and still be judged in their place: the engine's own patience.
-const LATENESS: Span = Span::from_secs(15);
+pub(super) const LATENESS: Span = Span::from_secs(15);
 /// The shortest and the longest time between two cuts: a large state is saved less often.
 const CUT_BETWEEN: (Span, Span) = (Span::from_secs(5), Span::from_secs(60));
 /// A cut may take this share of the time between two.
@@ -69,8 +69,14 @@ impl Session {
     /// Works until it is told to stop or nobody sends any more; then makes the last cut and gives itself back.
     pub(super) fn run(mut self, inbox: &Receiver<Input>) -> Session {
         let start = self.clock.monotonic();
-        let mut moments =
-            Moments { cut: start, cut_every: CUT_BETWEEN.0, look: start - LOOK_EVERY, line: start, alive: start, reader: start };
+        let mut moments = Moments {
+            cut: start,
+            cut_every: CUT_BETWEEN.0,
+            look: start - LOOK_EVERY,
+            line: start,
+            alive: start,
+            reader: start,
+        };
         let watchdog = systemd::watchdog_interval().filter(|_| self.service);
         let mut rest = Rest::default();
         let mut changes: Vec<Change> = Vec::new();

@@ -7,8 +7,8 @@ use clap::Args;
 
 use super::ConfigArgument;
 use super::output::Output;
-use crate::app::checking;
 use crate::app::Failure;
+use crate::app::checking;
 use crate::config::{Config, Invalid};
 use crate::diag::{Diagnostic, Weight};
 

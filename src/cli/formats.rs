@@ -89,7 +89,8 @@ impl Formats {
                 let sample: Vec<&[u8]> = sample.iter().map(Vec::as_slice).collect();
                 let guess = guess(&sample, &registry);
                 if self.json {
-                    let votes: Vec<_> = guess.votes.iter().map(|v| json!({"format": v.format, "fits": v.fits})).collect();
+                    let votes: Vec<_> =
+                        guess.votes.iter().map(|v| json!({"format": v.format, "fits": v.fits})).collect();
                     output.json(&json!({
                         "file": file.display().to_string(),
                         "format": guess.format,

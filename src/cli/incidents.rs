@@ -70,7 +70,8 @@ impl Incidents {
                 if json {
                     output.json(&answer)?;
                 } else {
-                    let notice: Notice = serde_json::from_value(answer).context("the daemon's answer cannot be read")?;
+                    let notice: Notice =
+                        serde_json::from_value(answer).context("the daemon's answer cannot be read")?;
                     output.line(&line(&notice))?;
                     output.line(&format!("\n{}", notice.summary))?;
                     for action in &notice.actions {

@@ -60,8 +60,14 @@ struct Common {
     #[arg(short, long, global = true, conflicts_with = "verbose", help_heading = "Common options")]
     quiet: bool,
     /// Colours: on a terminal, always, or never (NO_COLOR and CLICOLOR_FORCE are heeded)
-    #[arg(long, global = true, value_name = "WHEN", default_value = "auto", hide_default_value = true,
-          help_heading = "Common options")]
+    #[arg(
+        long,
+        global = true,
+        value_name = "WHEN",
+        default_value = "auto",
+        hide_default_value = true,
+        help_heading = "Common options"
+    )]
     color: When,
 }
 

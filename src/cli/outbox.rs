@@ -55,7 +55,11 @@ impl Outbox {
                 let given_up = if row["given_up"] == Value::Bool(true) { " GIVEN UP" } else { "" };
                 output.line(&format!(
                     "{:>6}  {:<12} since {}  tried {}{given_up}  {}",
-                    row["number"], text("channel"), text("decided_at"), row["attempts"], text("title")
+                    row["number"],
+                    text("channel"),
+                    text("decided_at"),
+                    row["attempts"],
+                    text("title")
                 ))?;
                 if let Some(error) = row["last_error"].as_str() {
                     output.line(&format!("        {error}"))?;

@@ -93,7 +93,8 @@ fn colour(when: When, terminal: bool) -> bool {
         When::Always => true,
         When::Never => false,
         When::Auto => {
-            !set("NO_COLOR") && (set("CLICOLOR_FORCE") || (terminal && std::env::var_os("TERM").is_none_or(|t| t != "dumb")))
+            !set("NO_COLOR")
+                && (set("CLICOLOR_FORCE") || (terminal && std::env::var_os("TERM").is_none_or(|t| t != "dumb")))
         }
     }
 }
@@ -103,7 +104,10 @@ pub(super) fn is_closed_pipe(failure: &Failure) -> bool {
     let Failure::Running(error) = failure else { return false };
     error.chain().any(|cause| {
         let direct = cause.downcast_ref::<io::Error>().is_some_and(|e| e.kind() == io::ErrorKind::BrokenPipe);
-        direct || cause.downcast_ref::<serde_json::Error>().is_some_and(|e| e.io_error_kind() == Some(io::ErrorKind::BrokenPipe))
+        direct
+            || cause
+                .downcast_ref::<serde_json::Error>()
+                .is_some_and(|e| e.io_error_kind() == Some(io::ErrorKind::BrokenPipe))
     })
 }
 

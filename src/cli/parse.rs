@@ -83,9 +83,8 @@ impl Parse {
         let secrets = Secrets::for_replay();
         let by_id = vec![source.map(|s| config.intake_source(s)).unwrap_or_default()];
         let mut intake = Intake::new(config.intake_settings(by_id), secrets.fingerprint, secrets.hasher);
-        let cannot = |e: std::io::Error| {
-            Failure::Running(anyhow!("cannot read {}: {}", self.file.display(), replay::plain(&e)))
-        };
+        let cannot =
+            |e: std::io::Error| Failure::Running(anyhow!("cannot read {}: {}", self.file.display(), replay::plain(&e)));
         let mut reader = LineReader::new(archive::open(&self.file).map_err(cannot)?, config.limits.line_bytes);
         let mut block = Vec::new();
         let (mut number, mut parsed) = (0, 0u64);
@@ -107,7 +106,9 @@ impl Parse {
                 number += 1;
                 note(&mut rejected, "line too long", number, 1, b"");
                 if self.json {
-                    output.json(&json!({"line": number, "rejected": "line too long", "column": config.limits.line_bytes}))?;
+                    output.json(
+                        &json!({"line": number, "rejected": "line too long", "column": config.limits.line_bytes}),
+                    )?;
                 }
             }
             for raw in block.split_inclusive(|b| *b == b'\n') {
@@ -128,7 +129,10 @@ impl Parse {
                             output.json(&json!({"line": number, "rejected": reason, "column": reject.column}))?;
                         } else {
                             let text = sanitize::terminal(&sanitize::redact_line(line));
-                            output.line(&format!("{number}: not read, column {}: {}: {text}", reject.column, reject.reason))?;
+                            output.line(&format!(
+                                "{number}: not read, column {}: {}: {text}",
+                                reject.column, reject.reason
+                            ))?;
                         }
                     }
                 }
@@ -178,7 +182,9 @@ fn summary(file: &Path, parsed: u64, rejected: &BTreeMap<String, Rejected>) -> S
     let failed: u64 = rejected.values().map(|r| r.count).sum();
     let mut text = format!("{}: {parsed} lines read, {failed} not", file.display());
     for (reason, r) in rejected {
-        text.push_str(&format_args!("\n  {} {reason}, first in line {} at column {}", r.count, r.first, r.column).to_string());
+        text.push_str(
+            &format_args!("\n  {} {reason}, first in line {} at column {}", r.count, r.first, r.column).to_string(),
+        );
         if !r.sample.is_empty() {
             text.push_str(": ");
             text.push_str(&r.sample);

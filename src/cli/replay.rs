@@ -8,8 +8,8 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use super::ConfigArgument;
 use super::output::Output;
-use crate::app::replay::{self, Summary};
 use crate::app::Failure;
+use crate::app::replay::{self, Summary};
 use crate::notice::terminal::Style;
 use crate::notice::words;
 use crate::time::{Span, Timestamp};
@@ -88,7 +88,11 @@ impl Replay {
         }
         let summary = summary?;
         let text = text(&summary);
-        if json { output.note(&text) } else { output.line(&text)? }
+        if json {
+            output.note(&text)
+        } else {
+            output.line(&text)?
+        }
         let failed = !summary.unread.is_empty() && summary.tally.lines() == 0;
         Ok(if failed { ExitCode::from(1) } else { ExitCode::SUCCESS })
     }
@@ -97,7 +101,9 @@ impl Replay {
 fn bar() -> ProgressBar {
     let bar = ProgressBar::new(0);
     // A template of our own: it is known to be right.
-    if let Ok(style) = ProgressStyle::with_template("{bar:30} {percent:>3} %  {bytes}/{total_bytes}  {bytes_per_sec}  {eta} left") {
+    if let Ok(style) =
+        ProgressStyle::with_template("{bar:30} {percent:>3} %  {bytes}/{total_bytes}  {bytes_per_sec}  {eta} left")
+    {
         bar.set_style(style);
     }
     bar
@@ -108,7 +114,8 @@ fn text(summary: &Summary) -> String {
     let tally = &summary.tally;
     let mut lines = Vec::new();
     let count = |n: u64, one: &str, many: &str| words::plural(n as f64, one, many);
-    let read = format!("Read {} in {}", count(tally.lines(), "line", "lines"), count(summary.files as u64, "file", "files"));
+    let read =
+        format!("Read {} in {}", count(tally.lines(), "line", "lines"), count(summary.files as u64, "file", "files"));
     lines.push(match (tally.first, tally.newest) {
         (Some(first), Some(last)) => {
             format!("{read}: {first} to {last}, {}", words::duration(summary.span().max(Span::SECOND)))
@@ -117,7 +124,8 @@ fn text(summary: &Summary) -> String {
     });
     let unread = tally.rejected_lines() + tally.oversize + tally.partial;
     if unread > 0 {
-        let mut reasons: Vec<String> = tally.rejected.iter().map(|(r, n)| format!("{} {r}", words::count(*n as f64))).collect();
+        let mut reasons: Vec<String> =
+            tally.rejected.iter().map(|(r, n)| format!("{} {r}", words::count(*n as f64))).collect();
         for (n, what) in [(tally.oversize, "over the length limit"), (tally.partial, "unfinished")] {
             if n > 0 {
                 reasons.push(format!("{} {what}", words::count(n as f64)));
@@ -145,7 +153,10 @@ fn text(summary: &Summary) -> String {
         && tally.parsed > 0
     {
         if engine.totals.future > 0 {
-            lines.push(format!("{} from the future, counted when they came", count(engine.totals.future, "line is", "lines are")));
+            lines.push(format!(
+                "{} from the future, counted when they came",
+                count(engine.totals.future, "line is", "lines are")
+            ));
         }
         let waiting: Vec<&String> = engine.judging.iter().filter(|line| !line.ends_with(": now")).collect();
         if !waiting.is_empty() {

@@ -45,7 +45,6 @@ enum Action {
 }
 
 #[derive(Debug, Args)]
-#[group(id = "what", required = true, multiple = true, args = ["subject", "detector", "incident"])]
 struct Add {
     /// A key, endpoint, client or source by name, as alerts show it; `*` stands for any characters
     #[arg(long, value_name = "NAME")]
@@ -72,6 +71,11 @@ impl Silence {
     pub(super) fn run(self, output: &mut Output) -> Result<ExitCode, Failure> {
         match self.action {
             Action::Add(add) => {
+                if add.subject.is_none() && add.detector.is_none() && add.incident.is_none() {
+                    return Err(Failure::Usage(
+                        "a silence needs --subject, --detector or --incident: it is not for everything".to_owned(),
+                    ));
+                }
                 let now = SystemClock::new().now();
                 let until = add.until.unwrap_or(now + add.duration.unwrap_or(Span::HOUR));
                 if until <= now {

@@ -49,7 +49,13 @@ fn text(picture: &Picture) -> String {
     for source in &picture.sources {
         let format = source.format.as_deref().unwrap_or("not yet known");
         let _ = writeln!(out, "\nsource {}: format {format}", source.name);
-        let _ = writeln!(out, "  {} lines: {} read, {} not", source.lines, source.parsed, source.lines - source.parsed.min(source.lines));
+        let _ = writeln!(
+            out,
+            "  {} lines: {} read, {} not",
+            source.lines,
+            source.parsed,
+            source.lines - source.parsed.min(source.lines)
+        );
         for (reason, count) in &source.rejected_by {
             let _ = writeln!(out, "    {count} {reason}");
         }

@@ -6,8 +6,8 @@ use std::process::ExitCode;
 
 use clap::Args;
 
-use super::output::Output;
 use super::ConfigArgument;
+use super::output::Output;
 use crate::app::telling::Teller;
 use crate::app::{Failure, live, replay};
 use crate::config::Source;

@@ -8,8 +8,8 @@ use crate::format::Choice;
 use crate::intake::cost::Price;
 use crate::intake::key::{Consumer, KeyPlace};
 use crate::intake::{self, SourceSettings};
-use crate::{notice, notify};
 use crate::time::Zone;
+use crate::{notice, notify};
 
 /// How the lines of a source are read.
 #[derive(Clone, PartialEq, Debug)]
@@ -139,11 +139,7 @@ impl Config {
     /// Which severity goes where.
     pub fn routes(&self) -> notify::Routes {
         let of = |severity: Severity| self.route.iter().find(|(s, _)| *s == severity).map(|(_, names)| names.clone());
-        notify::Routes {
-            critical: of(Severity::Critical),
-            warning: of(Severity::Warning),
-            info: of(Severity::Info),
-        }
+        notify::Routes { critical: of(Severity::Critical), warning: of(Severity::Warning), info: of(Severity::Info) }
     }
 }
 

@@ -4,6 +4,13 @@
 //! nothing. One file a detector, one entry in [`DETECTORS`].
 
 pub mod rule;
+pub mod scene;
+
+pub mod burst;
+pub mod error_spike;
+pub mod leaked_key;
+pub mod retry_loop;
+pub mod traffic_drop;
 
 use std::collections::BTreeMap;
 
@@ -107,3 +114,7 @@ pub struct DetectorKind {
     /// Rank for the title of an incident with several findings: smaller wins.
     pub rank: u8,
 }
+
+/// Every detector, in the order in which the contract names them.
+pub const DETECTORS: &[DetectorKind] =
+    &[burst::KIND, error_spike::KIND, leaked_key::KIND, retry_loop::KIND, traffic_drop::KIND];

@@ -4,12 +4,47 @@
 //! lies in `parsers/` or in the configuration; no format is coded one by one. Parsing borrows from the line and never
 //! fails on more than that line: what cannot be read is a [`Reject`] with the column where reading stopped.
 
+mod role;
+
+mod field;
+
+mod instant;
+
+mod draft;
+
+mod steps;
+
+mod nginx;
+
+mod apache;
+
+mod template;
+
+mod repair;
+
+mod names;
+
+mod json;
+
+mod registry;
+
+mod guess;
+
+mod parser;
+
 use std::borrow::Cow;
 use std::fmt;
 
+use serde::{Serialize, Serializer};
 use smallvec::SmallVec;
 
 use crate::time::Timestamp;
+
+pub use guess::{Guess, SAMPLE_LINES, Vote, guess};
+pub use json::Json;
+pub use parser::{Choice, ChoiceError, Decision, PASTED, SourceParser};
+pub use registry::{Entry, FileError, Registry, Sample};
+pub use template::{FormatError, Syntax, Template};
 
 /// A value of a line: borrowed where the line holds it as it is, owned where escapes were undone. Bytes, since logs
 /// hold whatever a client sent.
@@ -18,6 +53,8 @@ pub type Value<'a> = Cow<'a, [u8]>;
 /// What one line says, before anything is made of it. Absent values and a lone `-` are `None`.
 #[derive(Clone, Debug, Default)]
 pub struct Record<'a> {
+    /// The name of the format that read the line.
+    pub format: &'a str,
     /// When the request was made or logged.
     pub time: Timestamp,
     /// The peer's address (or host name) as the server saw it.
@@ -131,8 +168,15 @@ impl fmt::Display for Reason {
     }
 }
 
+/// For scripts: the short name.
+impl Serialize for Reason {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
 /// A line that could not be read: small and `Copy`, since hostile logs are full of them.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
 pub struct Reject {
     /// Where reading stopped: byte column, counted from 1.
     pub column: u32,
@@ -150,4 +194,16 @@ pub trait Format: Send + Sync + fmt::Debug {
     /// # Errors
     /// [`Reject`] with the column where reading stopped; the caller counts it and goes on with the next line.
     fn parse<'a>(&'a self, line: &'a [u8]) -> Result<Record<'a>, Reject>;
+
+    /// Reads a line that no format takes strictly: stray quotes inside quoted values are put up with, so that no client
+    /// can hide its line behind one, and seconds without fraction where nginx would write one.
+    ///
+    /// # Errors
+    /// [`Reject`] as for [`Format::parse`].
+    fn parse_loosely<'a>(&'a self, line: &'a [u8]) -> Result<Record<'a>, Reject> {
+        self.parse(line)
+    }
 }
+
+#[cfg(test)]
+mod tests;

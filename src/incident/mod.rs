@@ -1,5 +1,9 @@
 //! What is going on: incidents, each with one cause, one opening, updates and one end.
 
+pub mod book;
+pub mod cause;
+pub mod group;
+
 use serde::{Deserialize, Serialize};
 
 use crate::detect::{Facts, Impact, Trend};

@@ -1,11 +1,42 @@
 //! What we say: the public notice, and how it becomes a message for each kind of receiver.
 
+pub mod words;
+
+mod safe;
+
+mod template;
+
+mod compose;
+
+mod layout;
+
+mod note;
+
+mod slack;
+
+pub mod email;
+
+mod webhook;
+
+pub mod terminal;
+
+mod render;
+
+pub mod sample;
+
+#[cfg(test)]
+mod tests;
+
 use serde::{Deserialize, Serialize};
 
 use crate::detect::{Impact, Trend};
 use crate::event::{Severity, Subject};
 use crate::incident::Where;
 use crate::time::Timestamp;
+
+pub use note::Note;
+pub use render::{Renderer, Settings};
+pub use template::TemplateError;
 
 /// The version of the notice's JSON form.
 pub const SCHEMA: u32 = 1;

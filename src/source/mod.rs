@@ -8,6 +8,22 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use crate::event::SourceId;
+use crate::time::Span;
+
+mod file;
+mod generation;
+mod identity;
+
+pub mod archive;
+pub mod follow;
+pub mod history;
+pub mod lines;
+pub mod places;
+pub mod watch;
+
+pub use follow::{Follower, Progress};
+pub use lines::lines;
+pub use watch::Watcher;
 
 /// A hash over some bytes of a file that proves it is still the file we knew.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
@@ -22,6 +38,9 @@ pub struct Proof {
 /// complete line taken in. Never inside a line.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Position {
+    /// Number of the generation, unique for ever within one set of positions: what a store keys positions by. (Not the
+    /// inode: a truncated file and its successor share that, and both positions are needed until the copy is found.)
+    pub generation: u64,
     /// The name of the configured source.
     pub source: String,
     /// Where the file was last seen.
@@ -38,6 +57,8 @@ pub struct Position {
     pub offset: u64,
     /// Lines taken in, rejected ones included.
     pub lines: u64,
+    /// For how long the file has not been seen anywhere, while the daemon ran; dropped after seven days.
+    pub unseen: Span,
 }
 
 /// What was passed over while cutting lines, so that nothing goes missing without being counted.
@@ -51,7 +72,10 @@ pub struct Skipped {
     pub partial_lines: u64,
 }
 
-/// Whole lines of one file, each with its line feed.
+/// Whole lines of one file, each with its line feed: walk them with [`lines()`].
+///
+/// Only one kind of chunk ends without a line feed: the unfinished tail of a file that is over (rotated away or deleted,
+/// and quiet). It is the chunk's only line, to be used if it parses as a whole and else to be counted as partial.
 #[derive(Clone, Debug)]
 pub struct Chunk {
     /// Which source.
@@ -97,10 +121,20 @@ pub struct Limits {
     pub chunk_bytes: usize,
     /// Files held open at the same time.
     pub open_files: usize,
+    /// How much one call of [`Follower::read`] takes in before it returns, in bytes.
+    pub read_bytes: usize,
+    /// Unfinished lines held back for all files together, in bytes; above that they are read again later.
+    pub buffered_bytes: usize,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Limits { line_bytes: 1 << 20, chunk_bytes: 64 << 10, open_files: 512 }
+        Limits {
+            line_bytes: 1 << 20,
+            chunk_bytes: 64 << 10,
+            open_files: 512,
+            read_bytes: 1 << 20,
+            buffered_bytes: 32 << 20,
+        }
     }
 }

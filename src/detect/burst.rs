@@ -1,0 +1,329 @@
+//! `burst`: a key, endpoint, client or the site far above its own usual, time of day and week considered.
+//!
+//! Facts: `factor` (Number), `per_minute`, `usual_per_minute` (Number), `hour_label` (Text), `share_of_site` (Share),
+//! `window` (Span); for the site also `keys_up` and `keys_total` (Count).
+//!
+//! A count is odd when it is improbable under the stream's own negative binomial model, beyond what the stream has done
+//! before (its second largest peaks), beyond a practical floor, sustained, and, without a long history, beyond the
+//! daily peaks of its peers. A blip of 25 seconds, however high, fills at most three of the eight ten-second buckets
+//! that are asked for.
+
+use crate::detect::scene::{Scene, Sensitivity, need_bits};
+use crate::detect::{DetectorKind, Fact, Facts, Finding, Impact, Parts, Trend};
+use crate::event::{Severity, SubjectKind};
+use crate::measure::normal::WINDOWS_MIN;
+use crate::measure::ring::{Counts, TICK};
+use crate::measure::rows::Full;
+use crate::measure::surprise::nb_tail_bits;
+use crate::time::{Span, Timestamp};
+
+/// Its name in the contract.
+pub const NAME: &str = "burst";
+
+/// How it is listed.
+pub const KIND: DetectorKind = DetectorKind {
+    name: NAME,
+    notices: "a key, endpoint, client or the site far above its own usual, time of day and week considered",
+    rank: 70,
+};
+
+/// How the detector is tuned.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct Settings {
+    /// Whether it runs.
+    pub enabled: bool,
+    /// How easily it speaks.
+    pub sensitivity: Sensitivity,
+    /// Requests beyond the usual that a key, client or endpoint must make in a window.
+    pub floor: f64,
+    /// The same for the site.
+    pub site_floor: f64,
+    /// A rise by less than this factor is nothing.
+    pub tolerance: f64,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Settings { enabled: true, sensitivity: Sensitivity::Normal, floor: 100.0, site_floor: 200.0, tolerance: 1.3 }
+    }
+}
+
+/// What a stream did in the last five minutes against its usual: the first look at a tick.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct Now {
+    /// Requests seen in five minutes.
+    pub seen: f64,
+    /// Requests expected in five minutes.
+    pub expected: f64,
+}
+
+/// The first look at a stream.
+pub fn look(full: &Full, scene: &Scene<'_>) -> Now {
+    let window = Span::from_mins(5);
+    Now {
+        seen: full.counts.ticks(scene.tick, 30) as f64,
+        expected: full.normal.expected(scene.end, window, &scene.around),
+    }
+}
+
+/// What was judged of a stream.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct Judgement {
+    /// Largest surprise over all windows that passed every other test.
+    pub bits: f64,
+    /// What is needed.
+    pub need: f64,
+    /// The window that surprised most.
+    pub window: Span,
+    /// Whether the stream is back to its usual (15 minutes).
+    pub calm: bool,
+    /// Whether it lasts.
+    pub sustained: bool,
+}
+
+impl Judgement {
+    /// Whether it is to be told.
+    pub fn fires(&self) -> bool {
+        self.bits >= self.need && self.sustained
+    }
+}
+
+/// Judges one stream; `streams` is how many of its kind there are.
+pub fn judge(
+    kind: SubjectKind,
+    full: &Full,
+    now: Now,
+    scene: &Scene<'_>,
+    streams: usize,
+    settings: &Settings,
+) -> Judgement {
+    let normal = &full.normal;
+    let end = scene.end;
+    let floor = if kind == SubjectKind::Site { settings.site_floor } else { settings.floor };
+    let need = need_bits(kind, streams, scene.history, settings.sensitivity);
+    let hod = scene.hour % 24;
+    // The site is not measured against itself.
+    let g = if kind == SubjectKind::Site { 1.0 } else { scene.site_factor };
+    let m0 = settings.tolerance + 1.7 * (-normal.age(end).days_f64() / 3.0).exp();
+    let irregular = normal.is_irregular();
+    let own_peak = |index: usize| 1.5 * normal.peak_overall(index);
+    let mut best =
+        Judgement { bits: 0.0, need, window: Span::ZERO, calm: is_calm(full, scene, floor), sustained: false };
+
+    for (w, minutes) in WINDOWS_MIN.into_iter().enumerate() {
+        let window = Span::from_mins(minutes);
+        let due = match minutes {
+            1 | 5 => true,
+            15 | 60 => scene.ends_minute(),
+            _ => scene.ends_quarter(),
+        };
+        if !due || scene.around.calendar.is_void(end, window) {
+            continue;
+        }
+        let (seen, expected) = match minutes {
+            1 => (full.counts.ticks(scene.tick, 6) as f64, now.expected / 5.0),
+            5 => (now.seen, now.expected),
+            15 | 60 => {
+                let seen = full.counts.minutes(scene.minute(), minutes) as f64;
+                if seen < floor {
+                    continue;
+                }
+                (seen, normal.expected(end, window, &scene.around))
+            }
+            _ => hours(full, scene, minutes / 60),
+        };
+        let g = if minutes <= 60 { g } else { 1.0 };
+        let allowed = expected * m0 * g * g.sqrt();
+        if seen <= allowed || seen - expected * g < floor {
+            continue;
+        }
+        let known = match minutes {
+            1 | 5 | 15 => now.seen <= 1.1 * normal.peak_of_hour(hod, false),
+            60 => seen <= 1.1 * normal.peak_of_hour(hod, true),
+            _ => false,
+        };
+        let usual_burst = irregular
+            && match minutes {
+                1 | 5 | 15 => now.seen <= own_peak(0),
+                60 => seen <= own_peak(1),
+                360 => seen <= own_peak(2),
+                _ => false,
+            };
+        if known || usual_burst {
+            continue;
+        }
+        let bits = nb_tail_bits(seen, allowed, normal.spread(w, end, hod));
+        if bits > best.bits {
+            best.bits = bits;
+            best.window = window;
+        }
+    }
+    if best.bits >= need {
+        best.sustained = is_sustained(full, scene, now, best.window);
+    }
+    best
+}
+
+/// What is to be told of a stream that fired.
+pub fn finding(kind: SubjectKind, full: &Full, scene: &Scene<'_>, judged: Judgement, now: Now) -> Finding {
+    let started_at = onset(full, scene);
+    let minutes = (scene.end - started_at).mins_f64().max(1.0 / 6.0);
+    let seen = since(&full.counts, started_at, scene);
+    let expected = full.normal.expected(scene.end, scene.end - started_at, &scene.around);
+    let (per_minute, usual) = (seen / minutes, (expected / minutes).max(0.0));
+    let factor = per_minute / usual.max(0.1);
+    let errors = full.failures.iter().flatten().map(|f| f.tens.sum(scene.tick - 29, scene.tick)).sum();
+    let mut facts = Facts::new();
+    facts.insert("factor".into(), Fact::Number(factor));
+    facts.insert("per_minute".into(), Fact::Number(per_minute));
+    facts.insert("usual_per_minute".into(), Fact::Number(usual));
+    facts.insert("window".into(), Fact::Span(judged.window));
+    facts.insert("hour_label".into(), Fact::Text(hour_label(scene).to_owned()));
+    Finding {
+        detector: NAME,
+        started_at,
+        observed: per_minute,
+        expected: usual,
+        unit: "requests/min",
+        bits: judged.bits,
+        excess: (seen - expected).max(now.seen - now.expected).max(0.0),
+        severity: if kind == SubjectKind::Site && factor >= 5.0 { Severity::Critical } else { Severity::Warning },
+        trend: trend(full, scene, started_at),
+        impact: Impact { requests: seen as u64, errors, cost: None },
+        facts,
+        parts: Parts::default(),
+    }
+}
+
+/// Today's numbers of an open burst: its rate over the last five minutes, whenever it began.
+pub fn current(full: &Full, scene: &Scene<'_>, judged: Judgement, now: Now) -> Finding {
+    let mut finding = finding(SubjectKind::Key, full, scene, judged, now);
+    let (per_minute, usual) = (now.seen / 5.0, now.expected / 5.0);
+    finding.observed = per_minute;
+    finding.expected = usual;
+    finding.facts.insert("factor".into(), Fact::Number(per_minute / usual.max(0.1)));
+    finding.facts.insert("per_minute".into(), Fact::Number(per_minute));
+    finding.facts.insert("usual_per_minute".into(), Fact::Number(usual));
+    finding
+}
+
+/// Whether an open burst goes on: the last two minutes are still clearly above the usual.
+pub fn still(full: &Full, scene: &Scene<'_>) -> bool {
+    let seen = full.counts.ticks(scene.tick, 12) as f64;
+    let expected = full.normal.expected(scene.end, Span::from_mins(2), &scene.around) * scene.site_factor.max(1.0);
+    seen > 1.5 * expected + 3.0 * expected.sqrt() + 3.0
+}
+
+/// The window that ends now and reaches back over `hours` hours, the current one counted from its start.
+fn hours(full: &Full, scene: &Scene<'_>, hours: i64) -> (f64, f64) {
+    let last = (scene.end - Span::from_millis(1)).bucket(Span::HOUR);
+    let first = last - hours + 1;
+    let start = Timestamp::of_bucket(first, Span::HOUR);
+    let seen = full.counts.hours.sum(first, last) as f64;
+    (seen, full.normal.expected(scene.end, scene.end - start, &scene.around))
+}
+
+/// Back to at most 1.5 times the usual over 15 minutes, or too little beyond it to matter.
+fn is_calm(full: &Full, scene: &Scene<'_>, floor: f64) -> bool {
+    let seen = full.counts.minutes(scene.minute(), 15) as f64;
+    let expected = full.normal.expected(scene.end, Span::from_mins(15), &scene.around);
+    seen <= 1.5 * expected || seen - expected < floor / 2.0
+}
+
+/// Windows up to 5 minutes: at least 6 of the last 8 ten-second buckets are high. Longer ones: at least half of their
+/// minutes are above the usual, and the newest two still are.
+fn is_sustained(full: &Full, scene: &Scene<'_>, now: Now, window: Span) -> bool {
+    let per_tick = now.expected / 30.0;
+    if window <= Span::from_mins(5) {
+        let high = (0..8).filter(|i| f64::from(full.counts.tens.get(scene.tick - i)) > 2.0 * per_tick + 3.0).count();
+        // A stream too thin for tens of seconds is asked for the same in half minutes.
+        let thin = (0..8)
+            .filter(|i| full.counts.tens.sum(scene.tick - 3 * i - 2, scene.tick - 3 * i) as f64 > 6.0 * per_tick + 3.0)
+            .count();
+        return high >= 6 || thin >= 6;
+    }
+    let newest = full.counts.ticks(scene.tick, 12) as f64 > 1.3 * 12.0 * per_tick;
+    let minutes = window.millis() / Span::MINUTE.millis();
+    if minutes > 60 {
+        return newest;
+    }
+    let per_minute = full.normal.expected(scene.end, window, &scene.around) / minutes as f64;
+    let above = (0..minutes).filter(|i| f64::from(full.counts.mins.get(scene.minute() - i)) > 1.2 * per_minute).count();
+    newest && above as i64 * 2 >= minutes
+}
+
+/// When it began: the start that explains the ring best (maximum likelihood of "rate times rho since s" against the
+/// usual), in tens of seconds for the last five minutes, else in minutes, else in hours.
+pub fn onset(full: &Full, scene: &Scene<'_>) -> Timestamp {
+    let tolerance = 1.3;
+    let usual = |end: Timestamp, width: Span| {
+        (full.normal.expected(end, width, &scene.around) * tolerance).max(0.02 * width.mins_f64())
+    };
+    // Likelihood gain of a change at each start, from the newest bucket backwards; the first bucket is the ring's edge.
+    let search = |newest: i64, buckets: i64, width: Span, count: &dyn Fn(i64) -> f64| -> (i64, bool) {
+        let (mut seen, mut expected, mut best, mut at) = (0.0f64, 0.0, 0.0f64, newest);
+        for i in 0..buckets {
+            let bucket = newest - i;
+            seen += count(bucket);
+            expected += usual(Timestamp::of_bucket(bucket + 1, width), width);
+            if seen > expected {
+                let gain = seen * (seen / expected).ln() - (seen - expected);
+                if gain > best {
+                    (best, at) = (gain, bucket);
+                }
+            }
+        }
+        (at, at == newest - buckets + 1)
+    };
+    let counts = &full.counts;
+    let (tick, at_edge) = search(scene.tick, 30, TICK, &|b| f64::from(counts.tens.get(b)));
+    if !at_edge {
+        return Timestamp::of_bucket(tick, TICK);
+    }
+    let (minute, at_edge) = search(scene.minute(), 60, Span::MINUTE, &|b| f64::from(counts.mins.get(b)));
+    if !at_edge {
+        return Timestamp::of_bucket(minute, Span::MINUTE);
+    }
+    let hour = scene.end.bucket(Span::HOUR) - 1;
+    let (hour, _) = search(hour, 24, Span::HOUR, &|b| f64::from(counts.hours.get(b)));
+    Timestamp::of_bucket(hour, Span::HOUR).max(full.normal.born)
+}
+
+/// Requests since `start`, from the finest ring that reaches back so far.
+fn since(counts: &Counts, start: Timestamp, scene: &Scene<'_>) -> f64 {
+    let span = scene.end - start;
+    if span <= Span::from_mins(5) {
+        counts.tens.sum(start.bucket(TICK), scene.tick) as f64
+    } else if span <= Span::HOUR {
+        counts.mins.sum(start.bucket(Span::MINUTE), scene.end.bucket(Span::MINUTE)) as f64
+    } else {
+        counts.hours.sum(start.bucket(Span::HOUR), scene.end.bucket(Span::HOUR)) as f64
+    }
+}
+
+/// The last third of the time since the start against the first third, each between 3 and 30 minutes.
+pub fn trend(full: &Full, scene: &Scene<'_>, started_at: Timestamp) -> Trend {
+    let minutes = ((scene.end - started_at).mins_f64() / 3.0) as i64;
+    if minutes < 3 {
+        return Trend::Steady;
+    }
+    let third = minutes.min(30);
+    let last = scene.minute();
+    let first_end = (started_at + Span::from_mins(third)).bucket(Span::MINUTE).max(last - 60 + third);
+    let new = full.counts.mins.sum(last - third + 1, last) as f64;
+    let old = full.counts.mins.sum(first_end - third + 1, first_end) as f64;
+    match new / old.max(1.0) {
+        r if r > 1.3 => Trend::Rising,
+        r if r < 0.77 => Trend::Falling,
+        _ => Trend::Steady,
+    }
+}
+
+/// What "usual" refers to, in words.
+fn hour_label(scene: &Scene<'_>) -> &'static str {
+    match scene.history.days_f64() {
+        d if d < 1.0 => "so far",
+        d if d < 14.0 => "at this time of day",
+        _ => "for this hour of the week",
+    }
+}

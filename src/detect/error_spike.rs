@@ -1,0 +1,267 @@
+//! `error-spike`: a share of failing requests far above the usual, for an endpoint, key, client or the site.
+//!
+//! Facts: `class` (Text), `share`, `usual_share` (Share), `errors` (Count), `callers` (Count, at most 8 are told
+//! apart), `statuses` (List).
+//!
+//! Errors are judged against the stream's own learned share (beta-binomial), and must last: a deploy that fails for 25
+//! seconds cannot fill two whole minutes.
+
+use crate::detect::scene::{Scene, Sensitivity};
+use crate::detect::{DetectorKind, Fact, Facts, Finding, Impact, Parts, Trend};
+use crate::event::{Id, Severity, SubjectKind};
+use crate::measure::failures::{Class, Failures};
+use crate::measure::mix::Mix;
+use crate::measure::ring::TICK;
+use crate::measure::rows::Full;
+use crate::measure::surprise::beta_binomial_tail_bits;
+use crate::time::{Span, Timestamp};
+
+/// Its name in the contract.
+pub const NAME: &str = "error-spike";
+
+/// How it is listed.
+pub const KIND: DetectorKind = DetectorKind {
+    name: NAME,
+    notices: "a share of failing requests far above the usual, for an endpoint, key, client or the site",
+    rank: 60,
+};
+
+/// How the detector is tuned.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct Settings {
+    /// Whether it runs.
+    pub enabled: bool,
+    /// How easily it speaks.
+    pub sensitivity: Sensitivity,
+    /// Errors beyond the usual that a window must hold.
+    pub floor: f64,
+    /// Share of failing requests below which nothing is said.
+    pub least_share: f64,
+    /// Callers that must fail for it to be the endpoint's trouble and not a caller's.
+    pub callers: usize,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Settings { enabled: true, sensitivity: Sensitivity::Normal, floor: 8.0, least_share: 0.02, callers: 4 }
+    }
+}
+
+/// What was judged of one class of failures.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct Judgement {
+    /// Which class.
+    pub class: Class,
+    /// Surprise in bits.
+    pub bits: f64,
+    /// The window that surprised most.
+    pub window: Span,
+    /// Share of requests that fails in it.
+    pub share: f64,
+    /// Whether it is to be told.
+    pub fires: bool,
+}
+
+/// Judges one class of failures of a stream.
+pub fn judge(
+    kind: SubjectKind,
+    full: &Full,
+    class: Class,
+    scene: &Scene<'_>,
+    settings: &Settings,
+) -> Option<Judgement> {
+    let failures = full.failures[class.index()].as_deref()?;
+    // Bare clients that probe are the business of enumeration and credential stuffing.
+    if kind == SubjectKind::Client && matches!(class, Class::Client | Class::Denied) {
+        return None;
+    }
+    let usual = (1.5 * failures.share()).max(0.005);
+    let need = match settings.sensitivity {
+        Sensitivity::Low => 30.0,
+        Sensitivity::Normal => 20.0,
+        Sensitivity::High => 14.0,
+    } + if scene.history < Span::HOUR { 10.0 } else { 0.0 };
+    let mut best = Judgement { class, bits: 0.0, window: Span::ZERO, share: 0.0, fires: false };
+    for minutes in [1i64, 5, 15, 60] {
+        if minutes > 5 && !scene.ends_minute() {
+            continue;
+        }
+        let window = Window::of(failures, full, scene, minutes);
+        let share = window.errors / window.requests.max(1.0);
+        let excess = window.errors - failures.share() * window.requests;
+        if window.errors <= usual * window.requests || excess < settings.floor || share < settings.least_share {
+            continue;
+        }
+        let bits = beta_binomial_tail_bits(window.errors, window.requests, usual, failures.spread());
+        if bits < need {
+            continue;
+        }
+        let fires = lasts(failures, full, scene, usual, need, &window);
+        if (fires, bits) > (best.fires, best.bits) {
+            best = Judgement { bits, window: Span::from_mins(minutes), share, fires, ..best };
+        }
+    }
+    Some(best)
+}
+
+/// What is to be told of a class that fired.
+pub fn finding(kind: SubjectKind, full: &Full, scene: &Scene<'_>, judged: Judgement) -> Option<Finding> {
+    let failures = full.failures[judged.class.index()].as_deref()?;
+    let started_at = onset(failures, full, scene);
+    let first = started_at.bucket(Span::MINUTE);
+    let last = scene.end.bucket(Span::MINUTE);
+    let errors = failures.mins.sum(first, last);
+    let requests = full.counts.mins.sum(first, last).max(errors);
+    let share = errors as f64 / (requests.max(1)) as f64;
+    let callers = failures.callers.active();
+    let statuses: Vec<String> =
+        failures.statuses.shares().iter().filter(|s| s.now >= 0.05).map(|s| s.id.0.to_string()).collect();
+    let wide = matches!(kind, SubjectKind::Endpoint | SubjectKind::Site | SubjectKind::Source);
+    let severity = if wide && judged.class == Class::Server && share >= 0.5 && callers >= 4 {
+        Severity::Critical
+    } else {
+        Severity::Warning
+    };
+    let mut facts = Facts::new();
+    facts.insert("class".into(), Fact::Text(judged.class.as_str().to_owned()));
+    facts.insert("share".into(), Fact::Share(share));
+    facts.insert("usual_share".into(), Fact::Share(failures.share()));
+    facts.insert("errors".into(), Fact::Count(errors));
+    facts.insert("callers".into(), Fact::Count(callers as u64));
+    facts.insert("statuses".into(), Fact::List(statuses));
+    let parts = Parts {
+        keys: shares(&failures.callers),
+        endpoints: if kind == SubjectKind::Endpoint { Vec::new() } else { shares(&failures.endpoints) },
+        ..Parts::default()
+    };
+    Some(Finding {
+        detector: NAME,
+        started_at,
+        observed: share,
+        expected: failures.share(),
+        unit: "share of requests",
+        bits: judged.bits,
+        excess: errors as f64 - failures.share() * requests as f64,
+        severity,
+        trend: trend(failures, full, scene, started_at),
+        impact: Impact { requests, errors, cost: None },
+        facts,
+        parts,
+    })
+}
+
+fn shares(mix: &Mix) -> Vec<(Id, f64)> {
+    mix.shares().iter().map(|s| (s.id, s.now)).collect()
+}
+
+/// Whether an open spike goes on: more than twice the usual share over the last three minutes with data, and at least
+/// 1.5 times the least that is told.
+pub fn still(full: &Full, class: Class, scene: &Scene<'_>, settings: &Settings) -> bool {
+    let Some(failures) = full.failures[class.index()].as_deref() else { return false };
+    let errors = failures.tens.sum(scene.tick - 17, scene.tick) as f64;
+    let n = full.counts.tens.sum(scene.tick - 17, scene.tick) as f64;
+    exceeds(errors, (2.0 * failures.share()).max(1.5 * settings.least_share) * n)
+}
+
+/// Requests and failures of a window, and of its worst minute.
+struct Window {
+    minutes: i64,
+    errors: f64,
+    requests: f64,
+    worst_errors: f64,
+    worst_requests: f64,
+}
+
+impl Window {
+    fn of(failures: &Failures, full: &Full, scene: &Scene<'_>, minutes: i64) -> Window {
+        // A blip may lie across two minutes: short windows slide by ticks, long ones take out two minutes.
+        let fine = minutes <= 5;
+        let (newest, buckets, width) = if fine { (scene.tick, 6 * minutes, 6) } else { (scene.minute(), minutes, 2) };
+        let sum = |from: i64, to: i64| {
+            let (errors, requests) = if fine {
+                (failures.tens.sum(from, to), full.counts.tens.sum(from, to))
+            } else {
+                (failures.mins.sum(from, to), full.counts.mins.sum(from, to))
+            };
+            (errors as f64, requests.max(errors) as f64)
+        };
+        let first = newest - buckets + 1;
+        let (errors, requests) = sum(first, newest);
+        let (worst_errors, worst_requests) = (first..=newest - width + 1)
+            .map(|from| sum(from, from + width - 1))
+            .fold((0.0, 0.0), |worst, one| if one.0 > worst.0 { one } else { worst });
+        Window { minutes, errors, requests, worst_errors, worst_requests }
+    }
+}
+
+/// Not a blip: without its worst minute the window would still be odd, and the last minute still is. A minute alone
+/// is asked for the minute before it, which must fail as much.
+fn lasts(failures: &Failures, full: &Full, scene: &Scene<'_>, usual: f64, need: f64, window: &Window) -> bool {
+    let minute = |i: i64| {
+        let (first, last) = (scene.tick - 6 * i - 5, scene.tick - 6 * i);
+        let errors = failures.tens.sum(first, last) as f64;
+        (errors, (full.counts.tens.sum(first, last) as f64).max(errors))
+    };
+    let share = window.errors / window.requests.max(1.0);
+    let high = |(errors, n): (f64, f64)| errors >= 1.0 && errors >= (0.5 * share).max(usual) * n;
+    if window.minutes == 1 {
+        return share >= 0.4 && high(minute(0)) && high(minute(1));
+    }
+    let (errors, requests) = (window.errors - window.worst_errors, window.requests - window.worst_requests);
+    let rest = beta_binomial_tail_bits(errors, requests, usual, failures.spread());
+    // What thin streams lack in a minute they may show in three; long windows are asked for the last five.
+    let ticks = if window.minutes <= 5 { 18 } else { 30 };
+    let recent = failures.tens.sum(scene.tick - ticks + 1, scene.tick) as f64;
+    let recently = full.counts.tens.sum(scene.tick - ticks + 1, scene.tick) as f64;
+    let clearly = exceeds(recent, (0.5 * share).max(usual) * recently);
+    let now = clearly && (high(minute(0)) || recently < 20.0 || window.minutes > 5);
+    now && errors > usual * requests && errors >= 3.0 && rest >= 0.4 * need
+}
+
+/// Clearly more than expected, not one error by chance.
+fn exceeds(errors: f64, expected: f64) -> bool {
+    errors > expected + expected.sqrt() + 1.0
+}
+
+/// The first of the unbroken run of minutes above twice the usual share; a gap of one minute is bridged.
+fn onset(failures: &Failures, full: &Full, scene: &Scene<'_>) -> Timestamp {
+    let usual = (2.0 * failures.share()).max(0.01);
+    let last = (scene.end - Span::from_millis(1)).bucket(Span::MINUTE);
+    let mut start = last;
+    let mut gap = 0;
+    for minute in (last - 59..=last).rev() {
+        let errors = f64::from(failures.mins.get(minute));
+        if errors >= 1.0 && errors > usual * f64::from(full.counts.mins.get(minute)) {
+            start = minute;
+            gap = 0;
+        } else if minute < last {
+            gap += 1;
+            if gap > 1 {
+                break;
+            }
+        }
+    }
+    // Within its first minute, the first ten seconds that hold a failure, where the ring still knows them.
+    let base = Timestamp::of_bucket(start, Span::MINUTE);
+    let ticks = base.bucket(TICK);
+    (0..6).find(|i| failures.tens.get(ticks + i) > 0).map_or(base, |i| Timestamp::of_bucket(ticks + i, TICK))
+}
+
+fn trend(failures: &Failures, full: &Full, scene: &Scene<'_>, started_at: Timestamp) -> Trend {
+    let third = ((scene.end - started_at).mins_f64() / 3.0) as i64;
+    if third < 3 {
+        return Trend::Steady;
+    }
+    let third = third.min(20);
+    let last = scene.minute();
+    let first_end = (started_at + Span::from_mins(third)).bucket(Span::MINUTE).max(last - 60 + third);
+    let share = |end: i64| {
+        let errors = failures.mins.sum(end - third + 1, end) as f64;
+        errors / (full.counts.mins.sum(end - third + 1, end) as f64).max(1.0)
+    };
+    match share(last) / share(first_end).max(0.001) {
+        r if r > 1.3 => Trend::Rising,
+        r if r < 0.77 => Trend::Falling,
+        _ => Trend::Steady,
+    }
+}

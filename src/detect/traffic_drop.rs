@@ -1,0 +1,142 @@
+//! `traffic-drop`: a source, endpoint, key or the site that should be busy has gone quiet.
+//!
+//! Facts: `usual_per_minute`, `per_minute` (Number), `last_seen` (Time), `silent_for` (Span, when nothing came at all),
+//! `missing` (Count).
+
+use crate::detect::scene::{Scene, Sensitivity};
+use crate::detect::{DetectorKind, Fact, Facts, Finding, Impact, Parts, Trend};
+use crate::event::{Severity, SubjectKind};
+use crate::measure::rows::Full;
+use crate::measure::surprise::nb_lower_tail_bits;
+use crate::time::{Span, Timestamp};
+
+/// Its name in the contract.
+pub const NAME: &str = "traffic-drop";
+
+/// How it is listed.
+pub const KIND: DetectorKind = DetectorKind {
+    name: NAME,
+    notices: "a source, endpoint, key or the site that should be busy and has gone quiet",
+    rank: 80,
+};
+
+/// How the detector is tuned.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct Settings {
+    /// Whether it runs.
+    pub enabled: bool,
+    /// How easily it speaks.
+    pub sensitivity: Sensitivity,
+    /// Requests that must be expected in a window before its emptiness means something.
+    pub least_expected: f64,
+    /// The share of the usual below which it is a drop.
+    pub ratio: f64,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Settings { enabled: true, sensitivity: Sensitivity::Normal, least_expected: 30.0, ratio: 0.2 }
+    }
+}
+
+/// Judges one stream at the end of a minute.
+pub fn judge(
+    kind: SubjectKind,
+    full: &Full,
+    last_seen: Timestamp,
+    scene: &Scene<'_>,
+    settings: &Settings,
+) -> Option<Finding> {
+    let days = scene.history.days_f64().min(full.normal.age(scene.end).days_f64());
+    // Without a whole day behind it, the evening looks like an outage.
+    let need = match days {
+        d if d < 1.5 => return None,
+        d if d < 3.0 => 45.0,
+        d if d < 8.0 => 35.0,
+        _ => 25.0,
+    } + match settings.sensitivity {
+        Sensitivity::Low => 10.0,
+        Sensitivity::Normal => 0.0,
+        Sensitivity::High => -5.0,
+    };
+    let single = matches!(kind, SubjectKind::Key | SubjectKind::Client);
+    if single && full.today.active_days < 10 {
+        return None;
+    }
+    let hod = scene.hour % 24;
+    let mut best: Option<(f64, Span, f64, f64)> = None;
+    for (w, minutes) in [(1usize, 5i64), (2, 15), (3, 60)] {
+        let window = Span::from_mins(minutes);
+        let expected = full.normal.expected_at_least(scene.end, window, &scene.around);
+        if expected < settings.least_expected {
+            continue;
+        }
+        let seen = full.counts.minutes(scene.minute(), minutes) as f64;
+        if seen > settings.ratio * expected {
+            continue;
+        }
+        let bits = nb_lower_tail_bits(seen, expected, full.normal.spread(w, scene.end, hod));
+        if best.is_none_or(|(most, ..)| bits > most) {
+            best = Some((bits, window, seen, expected));
+        }
+    }
+    let (bits, window, seen, expected) = best?;
+    if bits < need {
+        return None;
+    }
+    let started_at = onset(full, last_seen, scene, settings.ratio);
+    let since = scene.end - started_at;
+    let usual = expected / window.mins_f64();
+    let per_minute = seen / window.mins_f64();
+    let missing = (full.normal.expected(scene.end, since, &scene.around)).max(0.0);
+    let mut facts = Facts::new();
+    facts.insert("usual_per_minute".into(), Fact::Number(usual));
+    facts.insert("per_minute".into(), Fact::Number(per_minute));
+    facts.insert("last_seen".into(), Fact::Time(last_seen));
+    facts.insert("missing".into(), Fact::Count(missing as u64));
+    if scene.end - last_seen >= Span::from_mins(2) {
+        facts.insert("silent_for".into(), Fact::Span(scene.end - last_seen));
+    }
+    Some(Finding {
+        detector: NAME,
+        started_at,
+        observed: per_minute,
+        expected: usual,
+        unit: "requests/min",
+        bits,
+        excess: missing,
+        severity: if matches!(kind, SubjectKind::Site | SubjectKind::Source) {
+            Severity::Critical
+        } else {
+            Severity::Warning
+        },
+        trend: Trend::Steady,
+        impact: Impact { requests: seen as u64, errors: 0, cost: None },
+        facts,
+        parts: Parts::default(),
+    })
+}
+
+/// Whether an open drop goes on: less than half the usual over the last five minutes.
+pub fn still(full: &Full, scene: &Scene<'_>) -> bool {
+    let seen = full.counts.ticks(scene.tick, 30) as f64;
+    seen < 0.5 * full.normal.expected(scene.end, Span::from_mins(5), &scene.around)
+}
+
+/// The first of the unbroken run of minutes in which almost nothing came.
+fn onset(full: &Full, last_seen: Timestamp, scene: &Scene<'_>, ratio: f64) -> Timestamp {
+    if scene.end - last_seen >= Span::from_mins(2) {
+        return last_seen;
+    }
+    let last = scene.minute();
+    let mut start = last;
+    for minute in (last - 59..=last).rev() {
+        let end = Timestamp::of_bucket(minute + 1, Span::MINUTE);
+        let usual = full.normal.expected(end, Span::MINUTE, &scene.around);
+        if f64::from(full.counts.mins.get(minute)) > (2.0 * ratio * usual).max(1.0) {
+            break;
+        }
+        start = minute;
+    }
+    Timestamp::of_bucket(start, Span::MINUTE)
+}

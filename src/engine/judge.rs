@@ -1,0 +1,477 @@
+//! One tick: look at what moved, judge it, place the findings, tell what is due.
+
+use serde::{Deserialize, Serialize};
+
+use crate::detect::scene::{Scene, need_bits};
+use crate::detect::{Fact, Finding, burst, error_spike, traffic_drop};
+use crate::engine::{Engine, SITE};
+use crate::event::{Id, SubjectKind};
+use crate::incident::Change;
+use crate::incident::book::{About, Candidate};
+use crate::incident::cause::{self, Verdict};
+use crate::measure::failures::Class;
+use crate::measure::normal::Surroundings;
+use crate::measure::peers;
+use crate::measure::ring::TICK;
+use crate::time::{Span, Timestamp};
+
+/// A silence longer than this is not gone through tick by tick.
+const LONGEST_WALK: Span = Span::from_hours(26);
+/// Everything is up together from this factor on,
+const SITE_UP: f64 = 1.8;
+/// once it has been so for this long.
+const SITE_UP_FOR: Span = Span::from_mins(5);
+
+/// Everything rising together.
+#[derive(Clone, Copy, PartialEq, Debug, Default, Serialize, Deserialize)]
+pub(super) struct SiteUp {
+    /// The site factor of the last tick: 1 is usual.
+    factor: f64,
+    since: Option<Timestamp>,
+    keys_up: u32,
+    keys_seen: u32,
+}
+
+/// A subject that moved, after the first look.
+struct Looked {
+    about: About,
+    slot: u32,
+    now: burst::Now,
+}
+
+impl Engine {
+    /// Judges every tick that ends at or before `watermark`.
+    pub(super) fn judge_until(&mut self, watermark: Timestamp, out: &mut Vec<Change>) {
+        let Some(judged) = self.judged else { return };
+        let last = watermark.bucket(TICK) - 1;
+        let mut tick = judged + 1;
+        let walk = LONGEST_WALK.millis() / TICK.millis();
+        while tick <= last {
+            // After a long silence the rest of it is skipped: nothing is left to judge in it.
+            if tick - judged > walk && last - tick > walk {
+                tick = last - walk / 24;
+                self.judged = Some(tick - 1);
+            }
+            self.judge(tick, out);
+            self.judged = Some(tick);
+            tick += 1;
+        }
+    }
+
+    fn judge(&mut self, tick: i64, out: &mut Vec<Change>) {
+        let end = Timestamp::of_bucket(tick + 1, TICK);
+        if end.millis() % Span::MINUTE.millis() == 0 {
+            self.mark_void(end);
+        }
+        if end.millis() % Span::HOUR.millis() == 0 {
+            self.every_hour(end);
+        }
+        let history = self.first_event.map_or(Span::ZERO, |first| end - first);
+        let looked = self.look(tick, history);
+        self.note_site_factor(tick, history, &looked);
+        let mut candidates = self.bursts(tick, history, &looked);
+        self.errors(tick, history, &looked, &mut candidates);
+        if end.millis() % Span::MINUTE.millis() == 0 {
+            self.drops(tick, history, &mut candidates);
+        }
+        candidates.sort_by_cached_key(|c| cause::order(c, rank(c.finding.detector)));
+        for candidate in candidates {
+            self.place_finding(candidate, end);
+        }
+        if end.millis() % Span::MINUTE.millis() == 0 && self.settings.leaked_key_enabled {
+            self.young_keys(&looked, end);
+        }
+        self.refresh(tick, history);
+        cause::settle(&mut self.book);
+        let settings = self.settings.book;
+        let (keys, clients, endpoints) = (self.keys.fulls(), self.clients.fulls(), self.endpoints.fulls());
+        self.book.group(SITE, end, &settings, &|kind| match kind {
+            SubjectKind::Key => keys,
+            SubjectKind::Client => clients,
+            _ => endpoints,
+        });
+        self.book.tick(end, &settings, self.quiet, out);
+    }
+
+    fn surroundings(&self, kind: SubjectKind) -> Surroundings<'_> {
+        let population_mean = match kind {
+            SubjectKind::Key => self.means.keys,
+            SubjectKind::Client => self.means.clients,
+            SubjectKind::Endpoint => self.means.endpoints,
+            SubjectKind::Source | SubjectKind::Site => 10.0,
+        };
+        Surroundings { zone: self.settings.zone, calendar: &self.calendar, population_mean }
+    }
+
+    pub(super) fn scene(&self, kind: SubjectKind, tick: i64, history: Span) -> Scene<'_> {
+        Scene::new(tick, self.surroundings(kind), self.site_up.factor.max(1.0), history)
+    }
+
+    /// The site is silent although it should be busy: its minutes say nothing.
+    fn mark_void(&mut self, end: Timestamp) {
+        let Some(row) = self.site.row(SITE) else { return };
+        let Some(full) = row.full.as_deref() else { return };
+        let around = self.surroundings(SubjectKind::Site);
+        let rate = full.normal.expected(end, Span::MINUTE, &around);
+        let patience = Span::from_mins(2).max(Span::from_secs_f64(20.0 * 60.0 / rate.max(0.001)));
+        let silent = end - row.last_seen;
+        if silent < patience || rate < 1.0 {
+            return;
+        }
+        let mut minute = (row.last_seen + Span::MINUTE).floor(Span::MINUTE).max(end - Span::DAY);
+        while minute < end {
+            self.calendar.mark_void(minute);
+            minute += Span::MINUTE;
+        }
+    }
+
+    fn every_hour(&mut self, end: Timestamp) {
+        self.repeats.sweep(end);
+        let local = end + self.settings.zone.offset(end);
+        if local.millis() % Span::DAY.millis() == 0 {
+            self.peers.end_day();
+        }
+        let mean = |rows: &mut crate::measure::rows::Rows| {
+            let (mut sum, mut n) = (0.0, 0u32);
+            for full in rows.full_rows().filter_map(|row| row.full.as_deref()) {
+                if full.normal.weight() > 0.0 {
+                    sum += full.normal.level(1.0);
+                    n += 1;
+                }
+            }
+            (n > 0).then(|| (sum / f64::from(n)).clamp(1e-3, 1e6))
+        };
+        let day = local.bucket(Span::DAY) as i32;
+        self.keys.pass(end, day);
+        self.means.keys = mean(&mut self.keys).unwrap_or(self.means.keys);
+        self.means.clients = mean(&mut self.clients).unwrap_or(self.means.clients);
+        self.means.endpoints = mean(&mut self.endpoints).unwrap_or(self.means.endpoints);
+    }
+
+    /// Everything that moved in this tick, or is watched, with what it did in the last five minutes.
+    fn look(&mut self, tick: i64, history: Span) -> Vec<Looked> {
+        let end = Timestamp::of_bucket(tick + 1, TICK);
+        let mut looked = Vec::new();
+        let mut slots = std::mem::take(&mut self.scratch);
+        for kind in [SubjectKind::Site, SubjectKind::Endpoint, SubjectKind::Key, SubjectKind::Client] {
+            self.rows_mut(kind).take_touched(end, &mut slots);
+            for &slot in &slots {
+                self.learn(kind, slot, end);
+                let scene = self.scene(kind, tick, history);
+                let Some(row) = self.rows(kind).get(slot) else { continue };
+                let Some(full) = row.full.as_deref() else { continue };
+                let now = burst::look(full, &scene);
+                looked.push(Looked { about: About { kind, id: row.id }, slot, now });
+            }
+        }
+        self.scratch = slots;
+        looked
+    }
+
+    /// Rows that are judged without having been touched in this hour learn it first.
+    fn learn(&mut self, kind: SubjectKind, slot: u32, end: Timestamp) {
+        let around = Surroundings {
+            zone: self.settings.zone,
+            calendar: &self.calendar,
+            population_mean: match kind {
+                SubjectKind::Key => self.means.keys,
+                SubjectKind::Client => self.means.clients,
+                SubjectKind::Endpoint => self.means.endpoints,
+                SubjectKind::Source | SubjectKind::Site => 10.0,
+            },
+        };
+        let rows = match kind {
+            SubjectKind::Key => &mut self.keys,
+            SubjectKind::Endpoint => &mut self.endpoints,
+            SubjectKind::Client => &mut self.clients,
+            SubjectKind::Source => &mut self.sources,
+            SubjectKind::Site => &mut self.site,
+        };
+        if let Some(full) = rows.get_mut(slot).and_then(|row| row.full.as_deref_mut()) {
+            // The tick that ends an hour still belongs to it.
+            let t = end - Span::from_millis(1);
+            if t.bucket(Span::HOUR) > full.normal.learned_hour() + 1 {
+                full.learn(t, &around);
+            }
+        }
+    }
+
+    /// How much everything is up together: the site over five minutes, its five largest risers left out. Where few
+    /// lines carry keys, clients take their place.
+    fn note_site_factor(&mut self, tick: i64, history: Span, looked: &[Looked]) {
+        let end = Timestamp::of_bucket(tick + 1, TICK);
+        let mut factor = 1.0;
+        let site = looked.iter().find(|l| l.about.kind == SubjectKind::Site);
+        if let Some(site) = site.filter(|_| history >= Span::from_hours(2)) {
+            let kind = self.callers();
+            let mut risers: Vec<burst::Now> = looked.iter().filter(|l| l.about.kind == kind).map(|l| l.now).collect();
+            risers.sort_by(|a, b| (b.seen - b.expected).total_cmp(&(a.seen - a.expected)));
+            let (mut seen, mut expected) = (site.now.seen, site.now.expected);
+            for now in risers.iter().take(5) {
+                seen -= now.seen;
+                expected -= now.expected.min(now.seen);
+            }
+            factor = ((seen + 50.0) / (expected.max(0.0) + 50.0)).max(1.0);
+            let up = |now: &&burst::Now| now.seen > 1.5 * now.expected + 3.0;
+            self.site_up.keys_up = risers.iter().filter(up).count() as u32;
+            self.site_up.keys_seen = risers.len() as u32;
+        }
+        self.site_up.factor = factor;
+        self.calendar.note_site_factor(end, factor);
+        if factor >= SITE_UP {
+            self.site_up.since.get_or_insert(end);
+        } else {
+            self.site_up.since = None;
+        }
+    }
+
+    /// The kind of subject that stands for a caller here: keys, or clients where few requests carry one.
+    fn callers(&self) -> SubjectKind {
+        let anonymous = self.keys.is_empty() || self.keys.fulls() * 4 < self.clients.fulls();
+        if anonymous { SubjectKind::Client } else { SubjectKind::Key }
+    }
+
+    fn bursts(&mut self, tick: i64, history: Span, looked: &[Looked]) -> Vec<Candidate> {
+        let mut candidates = Vec::new();
+        if !self.settings.burst.enabled {
+            return candidates;
+        }
+        let end = Timestamp::of_bucket(tick + 1, TICK);
+        for one in looked {
+            let kind = one.about.kind;
+            let streams = self.rows(kind).fulls();
+            let scene = self.scene(kind, tick, history);
+            let Some(row) = self.rows(kind).get(one.slot) else { continue };
+            let Some(full) = row.full.as_deref() else { continue };
+            let settings = &self.settings.burst;
+            let judged = burst::judge(kind, full, one.now, &scene, streams, settings);
+            let usual_for_peers = !self.beyond_peers(kind, full, one.now.seen);
+            let together = kind == SubjectKind::Site
+                && self.site_up.since.is_some_and(|since| end - since >= SITE_UP_FOR)
+                && judged.bits >= 0.5 * need_bits(kind, 1, history, settings.sensitivity);
+            let fires = (judged.fires() && !usual_for_peers) || together;
+            let found = fires.then(|| (burst::finding(kind, full, &scene, judged, one.now), judged.window));
+            let (five, sixty) = (one.now.seen, full.counts.minutes(scene.minute(), 60));
+            let note = (judged.bits, judged.need.min(1e9), judged.calm);
+            if let Some(full) = self.rows_mut(kind).get_mut(one.slot).and_then(|row| row.full.as_deref_mut()) {
+                full.normal.note(note.0, note.1, note.2, end);
+                full.today.five = full.today.five.max(five as u32);
+                full.today.sixty = full.today.sixty.max(sixty as u32);
+                full.today.incident |= fires;
+            }
+            if let Some((finding, window)) = found {
+                let candidate = self.candidate(one.about, 0, finding, window);
+                candidates.extend(candidate.map(|c| self.attribute(c, looked)));
+            }
+        }
+        candidates
+    }
+
+    /// Without a long history of its own, a key or client must be beyond what its peers do in weeks.
+    fn beyond_peers(&self, kind: SubjectKind, full: &crate::measure::rows::Full, five: f64) -> bool {
+        let days = full.today.active_days;
+        let limit = match kind {
+            SubjectKind::Key if days >= 14 => return true,
+            SubjectKind::Key | SubjectKind::Client if days < 7 => 1.0 / 60.0,
+            SubjectKind::Key | SubjectKind::Client => 0.2,
+            _ => return true,
+        };
+        let peers = if kind == SubjectKind::Key { peers::Kind::Key } else { peers::Kind::Client };
+        let today = full.today;
+        self.peers.rarest(peers, five.max(f64::from(today.five)), f64::from(today.sixty), f64::from(today.requests))
+            <= limit
+    }
+
+    fn errors(&mut self, tick: i64, history: Span, looked: &[Looked], candidates: &mut Vec<Candidate>) {
+        if !self.settings.error_spike.enabled {
+            return;
+        }
+        let end = Timestamp::of_bucket(tick + 1, TICK);
+        for one in looked {
+            let kind = one.about.kind;
+            for class in Class::ALL {
+                let scene = self.scene(kind, tick, history);
+                let Some(full) = self.rows(kind).get(one.slot).and_then(|row| row.full.as_deref()) else { continue };
+                if full.failures[class.index()].is_none() {
+                    continue;
+                }
+                let settings = &self.settings.error_spike;
+                let Some(judged) = error_spike::judge(kind, full, class, &scene, settings) else { continue };
+                let calm = judged.bits == 0.0 || !error_spike::still(full, class, &scene, settings);
+                let found = if judged.fires { error_spike::finding(kind, full, &scene, judged) } else { None };
+                if let Some(failures) = self
+                    .rows_mut(kind)
+                    .get_mut(one.slot)
+                    .and_then(|row| row.full.as_deref_mut())
+                    .and_then(|full| full.failures[class.index()].as_deref_mut())
+                {
+                    failures.note(found.is_some(), calm, end);
+                }
+                if let Some(finding) = found {
+                    let tag = class.index() as u64;
+                    candidates.extend(self.candidate(one.about, tag, finding, judged.window));
+                }
+            }
+        }
+    }
+
+    /// Keys on their first day are judged by their number of networks, which no single request decides.
+    fn young_keys(&mut self, looked: &[Looked], end: Timestamp) {
+        for one in looked.iter().filter(|l| l.about.kind == SubjectKind::Key) {
+            let young = self.keys.get(one.slot).and_then(|row| row.novelty.as_deref());
+            if young.is_some_and(crate::measure::novelty::Novelty::is_first_day) {
+                self.judge_key(one.about, end);
+            }
+        }
+    }
+
+    /// What should be busy and is quiet: every source, endpoint and key is looked at once a minute.
+    fn drops(&mut self, tick: i64, history: Span, candidates: &mut Vec<Candidate>) {
+        let settings = self.settings.traffic_drop;
+        if !settings.enabled || history < Span::DAY {
+            return;
+        }
+        let end = Timestamp::of_bucket(tick + 1, TICK);
+        // One source is the whole site: it is told by its name.
+        let site_is_more = self.sources.len() > 1;
+        for kind in [SubjectKind::Site, SubjectKind::Source, SubjectKind::Endpoint, SubjectKind::Key] {
+            if kind == SubjectKind::Site && !site_is_more {
+                continue;
+            }
+            let wide = matches!(kind, SubjectKind::Site | SubjectKind::Source);
+            // While nothing comes at all, the parts say nothing of their own.
+            if !wide && self.calendar.is_void(end, Span::HOUR) {
+                continue;
+            }
+            for slot in 0..self.rows(kind).len() as u32 {
+                let around = self.surroundings(kind);
+                let busy =
+                    self.rows(kind).get(slot).and_then(|row| row.full.as_deref()).is_some_and(|full| {
+                        full.normal.level(around.population_mean) >= settings.least_expected / 120.0
+                    });
+                if !busy {
+                    continue;
+                }
+                self.learn(kind, slot, end);
+                let scene = self.scene(kind, tick, history);
+                let Some(row) = self.rows(kind).get(slot) else { continue };
+                let Some(full) = row.full.as_deref() else { continue };
+                if let Some(finding) = traffic_drop::judge(kind, full, row.last_seen, &scene, &settings) {
+                    let about = About { kind, id: row.id };
+                    candidates.extend(self.candidate(about, 0, finding, Span::HOUR));
+                }
+            }
+        }
+    }
+
+    /// A finding with names and shares.
+    pub(super) fn candidate(&self, about: About, tag: u64, finding: Finding, window: Span) -> Option<Candidate> {
+        let row = self.row(about)?;
+        let (parts, spread) = self.parts(about, &finding.parts);
+        let watched = finding.started_at - row.first_seen.max(self.first_event.unwrap_or(row.first_seen));
+        let mut finding = finding;
+        let site = self.site_row().and_then(|site| site.full.as_deref());
+        if let (Some(full), Some(site)) = (row.full.as_deref(), site) {
+            let newest = self.judged.unwrap_or_default() + 1;
+            let share = full.counts.ticks(newest, 30) as f64 / (site.counts.ticks(newest, 30) as f64).max(1.0);
+            finding.facts.insert("share_of_site".into(), Fact::Share(share.min(1.0)));
+        }
+        if about.kind == SubjectKind::Site && finding.detector == burst::NAME {
+            finding.facts.insert("keys_up".into(), Fact::Count(u64::from(self.site_up.keys_up)));
+            finding.facts.insert("keys_total".into(), Fact::Count(u64::from(self.site_up.keys_seen)));
+        }
+        Some(Candidate {
+            about,
+            name: row.name.to_string(),
+            tag,
+            finding,
+            parts,
+            spread,
+            history: watched.max(Span::ZERO),
+            window,
+            urgent: false,
+            patient: false,
+        })
+    }
+
+    /// A rise of the site or of an endpoint that one key (or client, or endpoint) makes almost alone is that one's.
+    fn attribute(&self, mut candidate: Candidate, looked: &[Looked]) -> Candidate {
+        let excess = candidate.finding.excess;
+        if !matches!(candidate.about.kind, SubjectKind::Site | SubjectKind::Endpoint) || excess <= 0.0 {
+            return candidate;
+        }
+        let mut order = vec![SubjectKind::Key, SubjectKind::Client];
+        if candidate.about.kind == SubjectKind::Site {
+            order.push(SubjectKind::Endpoint);
+        }
+        for kind in order {
+            let there = |id: Id| {
+                if candidate.about.kind == SubjectKind::Site {
+                    return 1.0;
+                }
+                let row = self.row(About { kind, id }).and_then(|row| row.full.as_deref());
+                row.map_or(0.0, |full| full.endpoints.share_of(candidate.about.id))
+            };
+            let mut parts: Vec<(&Looked, f64)> = looked
+                .iter()
+                .filter(|l| l.about.kind == kind)
+                .map(|l| (l, (l.now.seen - 1.2 * l.now.expected - 3.0).max(0.0) * there(l.about.id)))
+                .filter(|(_, part)| *part > 0.0)
+                .collect();
+            parts.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.about.cmp(&b.0.about)));
+            let Some(&(most, part)) = parts.first() else { continue };
+            // Compared over the same five minutes in which the parts were looked at.
+            let whole =
+                looked.iter().find(|l| l.about == candidate.about).map_or(excess, |l| l.now.seen - l.now.expected);
+            if part < 0.8 * whole.max(1.0) {
+                let few: f64 = parts.iter().take(4).map(|(_, part)| part).sum();
+                candidate.patient |= few >= 0.8 * whole.max(1.0) && kind != SubjectKind::Endpoint;
+                continue;
+            }
+            let tick = self.judged.unwrap_or_default() + 1;
+            let history = self.first_event.map_or(Span::ZERO, |first| Timestamp::of_bucket(tick + 1, TICK) - first);
+            let scene = self.scene(kind, tick, history);
+            let Some(full) = self.rows(kind).get(most.slot).and_then(|row| row.full.as_deref()) else { continue };
+            let judged = burst::Judgement {
+                bits: candidate.finding.bits,
+                need: 0.0,
+                window: candidate.window,
+                calm: false,
+                sustained: true,
+            };
+            let finding = burst::finding(kind, full, &scene, judged, most.now);
+            if let Some(attributed) = self.candidate(most.about, 0, finding, candidate.window) {
+                return attributed;
+            }
+        }
+        candidate
+    }
+
+    /// Puts a finding where it belongs in the book.
+    pub(super) fn place_finding(&mut self, candidate: Candidate, now: Timestamp) {
+        let rank = rank(candidate.finding.detector);
+        match cause::place(&self.book, &candidate, now) {
+            Verdict::Join(index) => self.book.join(index, candidate, now, rank),
+            Verdict::Sharpen(index) => self.book.sharpen(index, candidate, now, rank),
+            Verdict::Echo => {}
+            Verdict::New if candidate.finding.detector == burst::NAME && self.book.is_repeat(&candidate, now) => {
+                self.book.repeated += 1;
+            }
+            Verdict::New => {
+                let group = self.book.group_of(candidate.finding.detector, candidate.about.kind);
+                match group {
+                    Some(index) if !candidate.urgent => self.book.join(index, candidate, now, rank),
+                    _ => {
+                        let settings = self.settings.book;
+                        self.book.open(&candidate, now, rank, &settings);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Rank of a detector for the title of an incident: smaller wins.
+pub(super) fn rank(detector: &str) -> u8 {
+    crate::detect::DETECTORS.iter().find(|d| d.name == detector).map_or(u8::MAX, |d| d.rank)
+}

@@ -1,0 +1,446 @@
+//! The engine: owns everything that is remembered, takes events in, judges every ten seconds of log time, and answers
+//! with what changed in the book of incidents.
+//!
+//! It does no I/O, holds no lock and looks at no clock. The same events give the same changes, whatever the speed.
+
+mod clocks;
+mod judge;
+mod names;
+mod saved;
+mod urgent;
+
+use std::collections::VecDeque;
+
+use hashbrown::HashMap;
+use serde::{Deserialize, Serialize};
+
+use crate::detect::{burst, error_spike, leaked_key, retry_loop, traffic_drop};
+use crate::engine::clocks::{Clocks, Reading};
+use crate::event::{Batch, Event, Flags, Hasher, Id, SubjectKind, Text};
+use crate::incident::Change;
+use crate::incident::book::{self, Book};
+use crate::intake::routes::Routes;
+use crate::measure::calendar::Calendar;
+use crate::measure::normal::Surroundings;
+use crate::measure::peers::{self, Peak, Peers};
+use crate::measure::repeats::Repeats;
+use crate::measure::ring::TICK;
+use crate::measure::rows::{Limits, Rows};
+use crate::time::{Span, Timestamp, Zone};
+
+pub use saved::LoadError;
+
+/// The site's only id.
+const SITE: Id = Id(1);
+/// Agents whose names are remembered.
+const AGENTS: usize = 4096;
+/// Route templates whose place is remembered without asking the tree again.
+const ROUTES: usize = 65_536;
+/// Events ahead of their source's clock that wait for company.
+const WAITING: usize = 32;
+
+/// How the engine is tuned.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The zone of hours, days and weekdays.
+    pub zone: Zone,
+    /// How late lines may come and still be judged in their place.
+    pub lateness: Span,
+    /// Keys that are remembered.
+    pub keys: Limits,
+    /// Clients that are remembered.
+    pub clients: Limits,
+    /// Endpoints that are remembered.
+    pub endpoints: Limits,
+    /// Names of the sources, in the order of their ids.
+    pub sources: Vec<String>,
+    /// Seed of the ids made here.
+    pub hasher: Hasher,
+    /// How incidents are told.
+    pub book: book::Settings,
+    /// Tuning of `burst`.
+    pub burst: burst::Settings,
+    /// Tuning of `error-spike`.
+    pub error_spike: error_spike::Settings,
+    /// Tuning of `leaked-key`.
+    pub leaked_key: leaked_key::Settings,
+    /// Tuning of `retry-loop`.
+    pub retry_loop: retry_loop::Settings,
+    /// Tuning of `traffic-drop`.
+    pub traffic_drop: traffic_drop::Settings,
+    /// Whether `leaked-key` runs.
+    pub leaked_key_enabled: bool,
+    /// Whether `retry-loop` runs.
+    pub retry_loop_enabled: bool,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Settings {
+            zone: Zone::Local,
+            lateness: Span::from_secs(15),
+            keys: Limits { rows: 50_000, full: 20_000 },
+            clients: Limits { rows: 50_000, full: 10_000 },
+            endpoints: Limits { rows: 2_100, full: 2_100 },
+            sources: Vec::new(),
+            hasher: Hasher::new(0x1a9),
+            book: book::Settings::default(),
+            burst: burst::Settings::default(),
+            error_spike: error_spike::Settings::default(),
+            leaked_key: leaked_key::Settings::default(),
+            retry_loop: retry_loop::Settings::default(),
+            traffic_drop: traffic_drop::Settings::default(),
+            leaked_key_enabled: true,
+            retry_loop_enabled: true,
+        }
+    }
+}
+
+/// Everything that is remembered, and how it is judged.
+#[derive(Debug)]
+pub struct Engine {
+    settings: Settings,
+    site: Rows,
+    sources: Rows,
+    endpoints: Rows,
+    keys: Rows,
+    clients: Rows,
+    calendar: Calendar,
+    repeats: Repeats,
+    peers: Peers,
+    book: Book,
+    routes: Routes,
+    /// Template to the endpoint it is counted under: saves asking the tree; rebuilt on demand.
+    route_ids: HashMap<Id, Id>,
+    agents: HashMap<Id, Box<str>>,
+    clocks: Clocks,
+    waiting: VecDeque<(Event, [Box<str>; 5])>,
+    /// Number of the last judged tick.
+    judged: Option<i64>,
+    first_event: Option<Timestamp>,
+    site_up: judge::SiteUp,
+    means: Means,
+    totals: Totals,
+    quiet: bool,
+    wall: Option<Timestamp>,
+    scratch: Vec<u32>,
+}
+
+/// Mean rate per minute of streams of one kind: what a stream without history is taken for.
+#[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
+struct Means {
+    keys: f64,
+    clients: f64,
+    endpoints: f64,
+}
+
+impl Default for Means {
+    fn default() -> Self {
+        Means { keys: 0.1, clients: 0.02, endpoints: 0.5 }
+    }
+}
+
+/// What went through, for people who check.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct Totals {
+    /// Events counted.
+    pub events: u64,
+    /// Events that came after their ten seconds had been judged.
+    pub late: u64,
+    /// Events from the future, counted when they arrived.
+    pub future: u64,
+}
+
+/// What the engine knows of itself, for `lapwing status`.
+#[derive(Clone, PartialEq, Debug, Serialize)]
+pub struct EngineStatus {
+    /// What went through.
+    pub totals: Totals,
+    /// Log time up to which everything is judged.
+    pub judged_until: Option<Timestamp>,
+    /// When the first event was made.
+    pub watching_since: Option<Timestamp>,
+    /// Keys remembered, and those of them with a profile.
+    pub keys: (usize, usize),
+    /// Clients remembered, and those of them with a profile.
+    pub clients: (usize, usize),
+    /// Endpoints remembered.
+    pub endpoints: usize,
+    /// Subjects that had to give way.
+    pub evicted: u64,
+    /// Open incidents.
+    pub open: Vec<crate::incident::Incident>,
+    /// What can be judged by now, one sentence a line.
+    pub judging: Vec<String>,
+}
+
+impl Engine {
+    /// An engine that has seen nothing.
+    pub fn new(settings: Settings) -> Self {
+        let one = |rows| Limits { rows, full: rows };
+        Engine {
+            site: Rows::new(SubjectKind::Site, one(1)),
+            sources: Rows::new(SubjectKind::Source, one(settings.sources.len().max(1))),
+            endpoints: Rows::new(SubjectKind::Endpoint, settings.endpoints),
+            keys: Rows::new(SubjectKind::Key, settings.keys),
+            clients: Rows::new(SubjectKind::Client, settings.clients),
+            calendar: Calendar::default(),
+            repeats: Repeats::default(),
+            peers: Peers::default(),
+            book: Book::default(),
+            routes: Routes::default(),
+            route_ids: HashMap::new(),
+            agents: HashMap::new(),
+            clocks: Clocks::default(),
+            waiting: VecDeque::new(),
+            judged: None,
+            first_event: None,
+            site_up: judge::SiteUp::default(),
+            means: Means::default(),
+            totals: Totals::default(),
+            quiet: false,
+            wall: None,
+            scratch: Vec::new(),
+            settings,
+        }
+    }
+
+    /// New tuning, the same memory: for a reload.
+    pub fn retune(&mut self, settings: Settings) {
+        self.settings = settings;
+    }
+
+    /// While quiet, everything is learned and judged, but incidents that are over are told to nobody. Those that are
+    /// open when it ends are told as usual.
+    pub fn quiet(&mut self, quiet: bool) {
+        self.quiet = quiet;
+    }
+
+    /// The wall clock, where there is one: lines up to it are trusted, lines ahead of it are not.
+    pub fn wall(&mut self, now: Timestamp) {
+        self.wall = Some(now);
+    }
+
+    /// The log time up to which everything is judged.
+    pub fn judged_until(&self) -> Option<Timestamp> {
+        self.judged.map(|tick| Timestamp::of_bucket(tick + 1, TICK))
+    }
+
+    /// The newest event time that is trusted.
+    pub fn newest(&self) -> Option<Timestamp> {
+        self.clocks.newest()
+    }
+
+    /// Takes events in, in the order of their lines, and judges every tick that they complete.
+    pub fn absorb(&mut self, batch: &Batch, out: &mut Vec<Change>) {
+        for event in &batch.events {
+            match self.clocks.read(event, self.wall) {
+                Reading::Trusted => {
+                    if !self.waiting.is_empty() {
+                        self.take_back(event.time, out);
+                    }
+                    self.step(event, batch, out);
+                }
+                Reading::Ahead => self.wait(event, batch, out),
+                Reading::Jumped => {
+                    self.release(out);
+                    self.step(event, batch, out);
+                }
+            }
+        }
+    }
+
+    /// Judges up to `watermark` although no lines came: the wall clock's ticks.
+    pub fn advance(&mut self, watermark: Timestamp, out: &mut Vec<Change>) {
+        self.judge_until(watermark, out);
+    }
+
+    /// Judges everything that came: the end of a replay.
+    pub fn finish(&mut self, out: &mut Vec<Change>) {
+        for source in 0..=self.settings.sources.len() {
+            self.clocks.accept(crate::event::SourceId(source as u16));
+        }
+        self.release(out);
+        if let Some(newest) = self.clocks.newest() {
+            self.judge_until(newest + TICK, out);
+        }
+    }
+
+    /// The open incidents, held ones left out.
+    pub fn open_incidents(&self) -> Vec<crate::incident::Incident> {
+        (0..self.book.entries().len())
+            .filter(|&i| !self.book.is_held(i))
+            .map(|i| self.book.entries()[i].incident.clone())
+            .collect()
+    }
+
+    /// What the engine knows of itself.
+    pub fn status(&self) -> EngineStatus {
+        EngineStatus {
+            totals: self.totals,
+            judged_until: self.judged_until(),
+            watching_since: self.first_event,
+            keys: (self.keys.len(), self.keys.fulls()),
+            clients: (self.clients.len(), self.clients.fulls()),
+            endpoints: self.endpoints.len(),
+            evicted: self.keys.evicted + self.clients.evicted + self.endpoints.evicted,
+            open: self.open_incidents(),
+            judging: self.judging(),
+        }
+    }
+
+    /// What can be judged with the history there is, in words.
+    fn judging(&self) -> Vec<String> {
+        let history = self.history();
+        let mut lines = vec!["leaked keys by count, failing or costly retry loops and errors: now".to_owned()];
+        let mut from = |what: &str, need: Span| {
+            lines.push(if history >= need {
+                format!("{what}: now")
+            } else {
+                format!("{what}: in {} of log time", Span::from_mins(((need - history).mins_f64().ceil()) as i64))
+            });
+        };
+        from("bursts of the site and of endpoints", Span::from_hours(2));
+        from("bursts of single keys and clients", Span::DAY);
+        from("traffic that stops", Span::from_hours(36));
+        from("everything at full sharpness", Span::from_days(8));
+        lines
+    }
+
+    fn history(&self) -> Span {
+        match (self.first_event, self.clocks.newest()) {
+            (Some(first), Some(newest)) => newest - first,
+            _ => Span::ZERO,
+        }
+    }
+
+    /// One event whose time is trusted.
+    fn step(&mut self, event: &Event, batch: &Batch, out: &mut Vec<Change>) {
+        self.judge_until(event.time - self.settings.lateness, out);
+        let texts = [event.key, event.client, event.endpoint, event.agent, event.network].map(|t| batch.text(t));
+        self.count(event, texts, out);
+    }
+
+    fn wait(&mut self, event: &Event, batch: &Batch, out: &mut Vec<Change>) {
+        let texts = [event.key, event.client, event.endpoint, event.agent, event.network].map(|t| batch.text(t).into());
+        self.waiting.push_back((*event, texts));
+        if self.waiting.len() > WAITING {
+            let now = self.clocks.newest().unwrap_or(event.time);
+            self.take_back(now, out);
+        }
+    }
+
+    /// What waited was right: it is counted in its own time.
+    fn release(&mut self, out: &mut Vec<Change>) {
+        while let Some((event, texts)) = self.waiting.pop_front() {
+            self.judge_until(event.time - self.settings.lateness, out);
+            self.count(&event, std::array::from_fn(|i| &*texts[i]), out);
+        }
+    }
+
+    /// What waited was wrong: it is counted now.
+    fn take_back(&mut self, now: Timestamp, out: &mut Vec<Change>) {
+        while let Some((mut event, texts)) = self.waiting.pop_front() {
+            event.time = now;
+            self.totals.future += 1;
+            self.count(&event, std::array::from_fn(|i| &*texts[i]), out);
+        }
+    }
+
+    /// Counts one event for each of its subjects.
+    fn count(&mut self, event: &Event, texts: [&str; 5], out: &mut Vec<Change>) {
+        let [key, client, endpoint, agent, _] = texts;
+        self.totals.events += 1;
+        self.first_event.get_or_insert(event.time);
+        if let Some(judged) = self.judged_until() {
+            if event.time < judged {
+                self.totals.late += 1;
+                if judged - event.time > Span::HOUR {
+                    return;
+                }
+            }
+        } else {
+            self.judged = Some(event.time.bucket(TICK) - 1);
+        }
+        let mut event = *event;
+        event.endpoint = self.place(event.endpoint, endpoint);
+        let zone = self.settings.zone;
+        let wide = around(zone, 10.0, &self.calendar);
+        self.site.absorb(SITE, "site", &event, &wide);
+        let source = usize::from(event.source.0);
+        let name = self.settings.sources.get(source).map_or("source", String::as_str);
+        self.sources.absorb(Id(2 + u64::from(event.source.0)), name, &event, &wide);
+        if event.flags.has(Flags::STATIC) {
+            return;
+        }
+        if event.agent.is_some() && self.agents.len() < AGENTS && !self.agents.contains_key(&event.agent.id) {
+            self.agents.insert(event.agent.id, agent.into());
+        }
+        if event.endpoint.is_some() {
+            let resolved = self.endpoint_name(&event, endpoint);
+            let around = around(zone, self.means.endpoints, &self.calendar);
+            self.endpoints.absorb(event.endpoint.id, &resolved, &event, &around);
+        }
+        if event.client.is_some() {
+            let around = around(zone, self.means.clients, &self.calendar);
+            let slot = self.clients.absorb(event.client.id, client, &event, &around);
+            enter_day(&mut self.clients, slot, &event, self.settings.zone, &mut self.peers, SubjectKind::Client);
+        }
+        let key_slot = event.key.is_some().then(|| {
+            let around = around(zone, self.means.keys, &self.calendar);
+            let slot = self.keys.absorb(event.key.id, key, &event, &around);
+            enter_day(&mut self.keys, slot, &event, self.settings.zone, &mut self.peers, SubjectKind::Key);
+            slot
+        });
+        self.judge_at_once(&event, key_slot, out);
+    }
+
+    /// The endpoint a template is counted under: itself, or what the cardinality cap makes of it.
+    fn place(&mut self, text: Text, template: &str) -> Text {
+        if !text.is_some() {
+            return text;
+        }
+        if let Some(id) = self.route_ids.get(&text.id) {
+            return text.counted_as(*id);
+        }
+        let resolved = self.routes.resolve(template);
+        let id = if resolved == template { text.id } else { self.settings.hasher.id(resolved.as_bytes()) };
+        if self.route_ids.len() >= ROUTES {
+            self.route_ids.clear();
+        }
+        self.route_ids.insert(text.id, id);
+        text.counted_as(id)
+    }
+
+    /// The name of a resolved endpoint; asked of the tree only when the endpoint is new.
+    fn endpoint_name(&mut self, event: &Event, template: &str) -> String {
+        if self.endpoints.find(event.endpoint.id).is_some() {
+            return String::new();
+        }
+        self.routes.resolve(template).into_owned()
+    }
+}
+
+fn around(zone: Zone, population_mean: f64, calendar: &Calendar) -> Surroundings<'_> {
+    Surroundings { zone, calendar, population_mean }
+}
+
+/// Enters the finished day of a subject among its peers when a new day begins.
+fn enter_day(rows: &mut Rows, slot: u32, event: &Event, zone: Zone, peers: &mut Peers, kind: SubjectKind) {
+    let Some(row) = rows.get_mut(slot) else { return };
+    let Some(full) = row.full.as_deref_mut() else { return };
+    let day = (event.time + zone.offset(event.time)).bucket(Span::DAY);
+    if day > full.today.day {
+        let today = full.today;
+        // A day with an incident says nothing of what is usual among peers.
+        if !today.incident && today.requests > 0 {
+            let kind = if kind == SubjectKind::Key { peers::Kind::Key } else { peers::Kind::Client };
+            peers.enter(kind, Peak::FiveMinutes, f64::from(today.five));
+            peers.enter(kind, Peak::Hour, f64::from(today.sixty));
+            peers.enter(kind, Peak::Day, f64::from(today.requests));
+        }
+        let active_days = full.today.active_days.saturating_add(1);
+        full.today = crate::measure::rows::Today { day, active_days, ..Default::default() };
+    }
+    full.today.requests = full.today.requests.saturating_add(1);
+}

@@ -1,0 +1,149 @@
+//! The engine's memory as bytes, and back.
+
+use serde::{Deserialize, Serialize};
+
+use crate::engine::clocks::Clocks;
+use crate::engine::judge::SiteUp;
+use crate::engine::{Engine, Means, Settings, Totals};
+use crate::event::{Id, SubjectKind};
+use crate::incident::book::Book;
+use crate::intake::routes::Routes;
+use crate::measure::calendar::Calendar;
+use crate::measure::peers::Peers;
+use crate::measure::repeats::Repeats;
+use crate::measure::rows::{Limits, Row, Rows};
+use crate::time::Timestamp;
+
+/// The version of the saved form; raised with every change of it.
+const VERSION: u32 = 1;
+
+/// Why saved bytes could not be taken.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    /// Written by a newer Lapwing.
+    #[error("the saved memory has version {found}, this Lapwing knows versions up to {VERSION}: use the newer Lapwing")]
+    Newer {
+        /// Its version.
+        found: u32,
+    },
+    /// Not what was written.
+    #[error("the saved memory is damaged: {0}")]
+    Damaged(#[from] postcard::Error),
+}
+
+/// What is saved, in this order. Borrowed for writing, owned for reading: the bytes are the same.
+#[derive(Serialize)]
+struct Saved<'a> {
+    version: u32,
+    seed: u64,
+    site: &'a [Row],
+    sources: &'a [Row],
+    endpoints: &'a [Row],
+    keys: &'a [Row],
+    clients: &'a [Row],
+    evicted: [u64; 3],
+    calendar: &'a Calendar,
+    repeats: &'a Repeats,
+    peers: &'a Peers,
+    book: &'a Book,
+    routes: &'a Routes,
+    agents: Vec<(Id, &'a str)>,
+    clocks: &'a Clocks,
+    judged: Option<i64>,
+    first_event: Option<Timestamp>,
+    site_up: SiteUp,
+    means: Means,
+    totals: Totals,
+}
+
+#[derive(Deserialize)]
+struct Loaded {
+    seed: u64,
+    site: Vec<Row>,
+    sources: Vec<Row>,
+    endpoints: Vec<Row>,
+    keys: Vec<Row>,
+    clients: Vec<Row>,
+    evicted: [u64; 3],
+    calendar: Calendar,
+    repeats: Repeats,
+    peers: Peers,
+    book: Book,
+    routes: Routes,
+    agents: Vec<(Id, Box<str>)>,
+    clocks: Clocks,
+    judged: Option<i64>,
+    first_event: Option<Timestamp>,
+    site_up: SiteUp,
+    means: Means,
+    totals: Totals,
+}
+
+impl Engine {
+    /// Everything that is remembered, as bytes. Events that wait for their time to be believed are not among it: at
+    /// most 32 lines, which are then read again.
+    pub fn save(&self) -> Vec<u8> {
+        let mut agents: Vec<(Id, &str)> = self.agents.iter().map(|(id, name)| (*id, &**name)).collect();
+        agents.sort_unstable();
+        let saved = Saved {
+            version: VERSION,
+            seed: self.settings.hasher.seed(),
+            site: self.site.saved(),
+            sources: self.sources.saved(),
+            endpoints: self.endpoints.saved(),
+            keys: self.keys.saved(),
+            clients: self.clients.saved(),
+            evicted: [self.keys.evicted, self.clients.evicted, self.endpoints.evicted],
+            calendar: &self.calendar,
+            repeats: &self.repeats,
+            peers: &self.peers,
+            book: &self.book,
+            routes: &self.routes,
+            agents,
+            clocks: &self.clocks,
+            judged: self.judged,
+            first_event: self.first_event,
+            site_up: self.site_up,
+            means: self.means,
+            totals: self.totals,
+        };
+        // Writing into memory cannot fail; an empty answer would be refused as damaged.
+        postcard::to_stdvec(&saved).unwrap_or_default()
+    }
+
+    /// An engine that goes on where [`Engine::save`] stopped.
+    ///
+    /// # Errors
+    /// The bytes are damaged, or were written by a newer version.
+    pub fn load(settings: Settings, bytes: &[u8]) -> Result<Engine, LoadError> {
+        let (version, rest) = postcard::take_from_bytes::<u32>(bytes)?;
+        if version > VERSION {
+            return Err(LoadError::Newer { found: version });
+        }
+        let loaded: Loaded = postcard::from_bytes(rest)?;
+        let mut settings = settings;
+        settings.hasher = crate::event::Hasher::new(loaded.seed);
+        let mut engine = Engine::new(settings);
+        let one = |rows: usize| Limits { rows, full: rows };
+        let sources = loaded.sources.len().max(engine.settings.sources.len()).max(1);
+        engine.site = Rows::restore(SubjectKind::Site, one(1), loaded.site);
+        engine.sources = Rows::restore(SubjectKind::Source, one(sources), loaded.sources);
+        engine.endpoints = Rows::restore(SubjectKind::Endpoint, engine.settings.endpoints, loaded.endpoints);
+        engine.keys = Rows::restore(SubjectKind::Key, engine.settings.keys, loaded.keys);
+        engine.clients = Rows::restore(SubjectKind::Client, engine.settings.clients, loaded.clients);
+        [engine.keys.evicted, engine.clients.evicted, engine.endpoints.evicted] = loaded.evicted;
+        engine.calendar = loaded.calendar;
+        engine.repeats = loaded.repeats;
+        engine.peers = loaded.peers;
+        engine.book = loaded.book;
+        engine.routes = loaded.routes;
+        engine.agents = loaded.agents.into_iter().collect();
+        engine.clocks = loaded.clocks;
+        engine.judged = loaded.judged;
+        engine.first_event = loaded.first_event;
+        engine.site_up = loaded.site_up;
+        engine.means = loaded.means;
+        engine.totals = loaded.totals;
+        Ok(engine)
+    }
+}

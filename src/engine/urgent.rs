@@ -1,0 +1,303 @@
+//! What needs no window: a repeated call and a newcomer on a key are judged with their own line, and open incidents
+//! are looked at again on every tick.
+
+use crate::detect::scene::Scene;
+use crate::detect::{Fact, burst, error_spike, leaked_key, retry_loop, traffic_drop};
+use crate::engine::Engine;
+use crate::event::{Event, Flags, Id, Severity, SubjectKind};
+use crate::incident::Change;
+use crate::incident::book::{About, Evidence};
+use crate::measure::failures::Class;
+use crate::measure::novelty::{Novelty, Seen};
+use crate::measure::repeats::Call;
+use crate::measure::rows::Full;
+use crate::time::{Span, Timestamp};
+
+/// Whether the measure behind a detector is held while its incident is open.
+fn is_held(detector: &str) -> bool {
+    matches!(detector, retry_loop::NAME | leaked_key::NAME)
+}
+
+/// What an open incident did in the tick, for its numbers.
+struct Along {
+    requests: u64,
+    errors: u64,
+    usual: f64,
+}
+
+impl Engine {
+    /// Judges what needs no window.
+    pub(super) fn judge_at_once(&mut self, event: &Event, key_slot: Option<u32>, out: &mut Vec<Change>) {
+        let day = (event.time + self.settings.zone.offset(event.time)).bucket(Span::DAY) as i32;
+        let mut found = false;
+        if self.settings.retry_loop_enabled && event.flags.has(Flags::HTTP) {
+            found |= self.judge_repeats(event, day);
+        }
+        if let Some(slot) = key_slot.filter(|_| self.settings.leaked_key_enabled) {
+            found |= self.judge_newcomer(event, slot, day);
+        }
+        if found {
+            let settings = self.settings.book;
+            self.book.tick(event.time, &settings, self.quiet, out);
+        }
+    }
+
+    fn judge_repeats(&mut self, event: &Event, day: i32) -> bool {
+        let caller_is_key = event.key.is_some();
+        let caller = if caller_is_key { event.key.id } else { event.client.id };
+        let sighting = self.repeats.absorb(&Call {
+            time: event.time,
+            request: event.request,
+            caller,
+            caller_is_key,
+            route: event.endpoint.id,
+            method: event.method,
+            status: event.status,
+            flags: event.flags,
+            duration_ms: event.duration_ms,
+            cost: event.cost,
+            day,
+        });
+        let Some(mut sighting) = sighting else { return false };
+        let kind = if caller_is_key { SubjectKind::Key } else { SubjectKind::Client };
+        let about = About { kind, id: caller };
+        sighting.caller_requests = self.requests_since(about, sighting.run.started_at, event.time);
+        match retry_loop::judge(&sighting, &self.settings.retry_loop, event.time) {
+            retry_loop::Verdict::Page(finding) => {
+                self.repeats.hold(event.request, true);
+                self.tell_at_once(about, event.request.0, finding, event.time)
+            }
+            // A new steady caller is a line for the digest, not an incident.
+            retry_loop::Verdict::Digest(_) | retry_loop::Verdict::Quiet => false,
+        }
+    }
+
+    fn judge_newcomer(&mut self, event: &Event, slot: u32, day: i32) -> bool {
+        let Some(row) = self.keys.get_mut(slot) else { return false };
+        let novelty = row.novelty.get_or_insert_with(|| Box::new(Novelty::new(event.time, day)));
+        let newcomer = novelty.absorb(&Seen {
+            time: event.time,
+            network: event.network.id,
+            client: event.client.id,
+            agent: event.agent.id,
+            endpoint: event.endpoint.id,
+            status: event.status,
+            day,
+        });
+        if !newcomer {
+            return false;
+        }
+        let about = About { kind: SubjectKind::Key, id: event.key.id };
+        self.judge_key(about, event.time)
+    }
+
+    /// Judges who uses a key. A key that merely moved house (the old network is gone, a few new ones took over) is a line
+    /// for the digest.
+    pub(super) fn judge_key(&mut self, about: About, now: Timestamp) -> bool {
+        let Some(row) = self.row(about) else { return false };
+        let Some(novelty) = row.novelty.as_deref() else { return false };
+        let context = self.key_context(row.full.as_deref(), now);
+        let Some(finding) = leaked_key::judge(novelty, &context, &self.settings.leaked_key) else { return false };
+        if finding.severity == Severity::Info {
+            return false;
+        }
+        if let Some(novelty) = self.novelty_mut(about) {
+            novelty.hold();
+        }
+        self.tell_at_once(about, 0, finding, now)
+    }
+
+    fn key_context(&self, full: Option<&Full>, now: Timestamp) -> leaked_key::Context<'_> {
+        let scene = self.scene_at(SubjectKind::Key, now);
+        let usual = |window: Span| full.map_or(0.0, |full| full.normal.expected(now, window, &scene.around));
+        let hour = now.bucket(Span::HOUR);
+        leaked_key::Context {
+            now,
+            watched_from: self.first_event.unwrap_or(now),
+            requests_hour: full.map_or(0.0, |full| full.counts.minutes(now.bucket(Span::MINUTE), 60) as f64),
+            usual_hour: usual(Span::HOUR),
+            requests_day: full.map_or(0.0, |full| full.counts.hours.sum(hour - 23, hour) as f64),
+            usual_day: usual(Span::DAY),
+            peers: &self.peers,
+        }
+    }
+
+    /// A finding that waits for nobody.
+    fn tell_at_once(&mut self, about: About, tag: u64, finding: crate::detect::Finding, now: Timestamp) -> bool {
+        let Some(mut candidate) = self.candidate(about, tag, finding, Span::ZERO) else { return false };
+        candidate.urgent = true;
+        self.place_finding(candidate, now);
+        true
+    }
+
+    /// Requests of a subject since `start`, as far back as its rings reach.
+    fn requests_since(&self, about: About, start: Timestamp, now: Timestamp) -> Option<u64> {
+        let full = self.row(about)?.full.as_deref()?;
+        let span = now - start;
+        if span <= Span::HOUR {
+            Some(full.counts.mins.sum(start.bucket(Span::MINUTE), now.bucket(Span::MINUTE)))
+        } else if span <= Span::DAY {
+            Some(full.counts.hours.sum(start.bucket(Span::HOUR), now.bucket(Span::HOUR)))
+        } else {
+            None
+        }
+    }
+
+    fn scene_at(&self, kind: SubjectKind, now: Timestamp) -> Scene<'_> {
+        self.scene(kind, now.bucket(crate::measure::ring::TICK), self.history())
+    }
+
+    /// Looks at every open incident again: whether each piece of evidence goes on, and what it has come to.
+    pub(super) fn refresh(&mut self, tick: i64, history: Span) {
+        let end = Timestamp::of_bucket(tick + 1, crate::measure::ring::TICK);
+        let minute = end.millis() % Span::MINUTE.millis() == 0;
+        let mut index = 0;
+        while let Some(entry) = self.book.entries().get(index) {
+            let active: Vec<usize> = entry
+                .evidence
+                .iter()
+                .enumerate()
+                .filter(|(_, evidence)| self.goes_on(evidence, tick, history))
+                .map(|(i, _)| i)
+                .collect();
+            let title = entry
+                .evidence
+                .iter()
+                .find(|v| v.about == entry.about && v.detector == entry.incident.detector)
+                .map(|v| (v.about, v.tag));
+            let told_burst = entry.incident.detector == burst::NAME && !active.is_empty();
+            let along = told_burst.then(|| self.along(entry.about, tick, history)).flatten();
+            let fresh = title.filter(|_| minute && !active.is_empty() && !entry.is_group());
+            let fresh = fresh.and_then(|(about, tag)| {
+                let finding = self.fresh(entry.incident.detector.as_str(), about, tag, tick, history)?;
+                let (parts, spread) = self.parts(about, &finding.parts);
+                Some((finding, parts, spread))
+            });
+            let held: Vec<Evidence> = if active.is_empty() {
+                entry.evidence.iter().filter(|v| is_held(&v.detector)).cloned().collect()
+            } else {
+                Vec::new()
+            };
+            let Some(entry) = self.book.entries_mut().get_mut(index) else { break };
+            for i in active {
+                if let Some(evidence) = entry.evidence.get_mut(i) {
+                    evidence.active_at = end;
+                }
+            }
+            if let Some(along) = along {
+                entry.count(along.requests, along.errors, along.usual);
+            }
+            if let Some((finding, parts, spread)) = fresh {
+                let peak = finding.observed;
+                let requests = entry.incident.impact;
+                entry.take(finding, parts, spread);
+                entry.incident.peak = entry.incident.peak.max(peak);
+                if told_burst {
+                    // Counted along, not as far as the rings reach.
+                    entry.incident.impact = requests;
+                }
+            }
+            for evidence in held {
+                self.let_go(&evidence);
+            }
+            index += 1;
+        }
+    }
+
+    /// What belonged to an incident that has gone quiet is learned again.
+    fn let_go(&mut self, evidence: &Evidence) {
+        if evidence.detector == retry_loop::NAME {
+            self.repeats.hold(Id(evidence.tag), false);
+        } else if let Some(novelty) = self.novelty_mut(evidence.about).filter(|novelty| novelty.is_held()) {
+            novelty.release(false);
+        }
+    }
+
+    fn novelty_mut(&mut self, about: About) -> Option<&mut Novelty> {
+        let slot = self.keys.find(about.id)?;
+        self.keys.get_mut(slot)?.novelty.as_deref_mut()
+    }
+
+    fn goes_on(&self, evidence: &Evidence, tick: i64, history: Span) -> bool {
+        let end = Timestamp::of_bucket(tick + 1, crate::measure::ring::TICK);
+        let about = evidence.about;
+        if evidence.detector == retry_loop::NAME {
+            let sighting = self.repeats.look(Id(evidence.tag), end);
+            return sighting.is_some_and(|s| retry_loop::still(&s.run, end));
+        }
+        let Some(row) = self.row(about) else { return false };
+        if evidence.detector == leaked_key::NAME {
+            let settings = &self.settings.leaked_key;
+            return row.novelty.as_deref().is_some_and(|novelty| leaked_key::still(novelty, end, settings));
+        }
+        let Some(full) = row.full.as_deref() else { return false };
+        let scene = self.scene(about.kind, tick, history);
+        match evidence.detector.as_str() {
+            burst::NAME => {
+                // The site is not measured against itself.
+                let scene = if about.kind == SubjectKind::Site { Scene { site_factor: 1.0, ..scene } } else { scene };
+                burst::still(full, &scene)
+            }
+            error_spike::NAME => Class::ALL
+                .get(evidence.tag as usize)
+                .is_some_and(|&class| error_spike::still(full, class, &scene, &self.settings.error_spike)),
+            traffic_drop::NAME => traffic_drop::still(full, &scene),
+            _ => false,
+        }
+    }
+
+    /// Today's numbers of an open incident's title.
+    fn fresh(
+        &self,
+        detector: &str,
+        about: About,
+        tag: u64,
+        tick: i64,
+        history: Span,
+    ) -> Option<crate::detect::Finding> {
+        let end = Timestamp::of_bucket(tick + 1, crate::measure::ring::TICK);
+        let row = self.row(about)?;
+        if detector == retry_loop::NAME {
+            let mut sighting = self.repeats.look(Id(tag), end)?;
+            sighting.caller_requests = self.requests_since(about, sighting.run.started_at, end);
+            return Some(retry_loop::finding(&sighting, &self.settings.retry_loop));
+        }
+        if detector == leaked_key::NAME {
+            let novelty = row.novelty.as_deref()?;
+            let context = self.key_context(row.full.as_deref(), end);
+            return Some(leaked_key::finding(novelty, &context));
+        }
+        let full = row.full.as_deref()?;
+        let scene = self.scene(about.kind, tick, history);
+        match detector {
+            burst::NAME => {
+                let now = burst::look(full, &scene);
+                let judged = burst::judge(about.kind, full, now, &scene, 1, &self.settings.burst);
+                Some(burst::current(full, &scene, judged, now))
+            }
+            error_spike::NAME => {
+                let class = *Class::ALL.get(tag as usize)?;
+                let judged = error_spike::judge(about.kind, full, class, &scene, &self.settings.error_spike)?;
+                error_spike::finding(about.kind, full, &scene, judged)
+            }
+            traffic_drop::NAME => {
+                let silent = end - row.last_seen;
+                let mut finding =
+                    traffic_drop::judge(about.kind, full, row.last_seen, &scene, &self.settings.traffic_drop)?;
+                finding.facts.insert("silent_for".into(), Fact::Span(silent));
+                Some(finding)
+            }
+            _ => None,
+        }
+    }
+
+    fn along(&self, about: About, tick: i64, history: Span) -> Option<Along> {
+        let full = self.row(about)?.full.as_deref()?;
+        let scene = self.scene(about.kind, tick, history);
+        Some(Along {
+            requests: u64::from(full.counts.tens.get(tick)),
+            errors: full.failures.iter().flatten().map(|f| u64::from(f.tens.get(tick))).sum(),
+            usual: full.normal.expected(scene.end, crate::measure::ring::TICK, &scene.around),
+        })
+    }
+}

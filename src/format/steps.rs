@@ -1,0 +1,335 @@
+//! Runs a compiled template over a line: one search per field, the fields borrowed from the line.
+//!
+//! A field ends where the literal after it stands. Where that literal also occurs inside the value (a blank in an
+//! unquoted request, a quote inside a quoted one), the first place is taken that lets the rest of the line fit; the
+//! number of places tried is bounded, so a line costs linear time whatever it holds.
+
+use nom::bytes::complete::{tag, take};
+use nom::error::Error;
+use nom::{IResult, Parser};
+use smallvec::SmallVec;
+
+use super::draft::Draft;
+use super::field::{self, Escape};
+use super::instant::TimeShape;
+use super::role::{Known, Role};
+use super::{Reason, Record, Reject};
+use crate::time::{Timestamp, Zone};
+
+/// Second thoughts about where a field ends, per line.
+const RETRIES: u32 = 96;
+
+/// What a field's text must look like; cheap, since it is asked for every place where a field might end.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) enum Shape {
+    Any,
+    Address,
+    /// The answer of an ident server: nearly always a dash, never an address or host name.
+    Ident,
+    /// A user name, which may hold blanks, but not the dash of a field before it.
+    User,
+    /// Digits, a dash, or a sign and digits.
+    Number,
+    /// Three digits or a dash.
+    Status,
+    /// Seconds with their fraction, as nginx writes them.
+    Seconds,
+    Time(TimeShape),
+    /// Values of several upstreams, `0.1, 0.2 : 0.3`.
+    List,
+}
+
+/// One field and the literal after it.
+#[derive(Clone, Debug)]
+pub(super) struct Step {
+    pub(super) name: String,
+    pub(super) known: Known,
+    pub(super) shape: Shape,
+    /// The literal after it; empty at the end of the line and before [`Step::stop`].
+    pub(super) until: Vec<u8>,
+    /// Without a literal between two fields: the byte with which the next one begins.
+    pub(super) stop: Option<u8>,
+    /// Stands between quotes, so a quote behind a backslash does not end it.
+    pub(super) quoted: bool,
+}
+
+/// A template ready to run.
+#[derive(Clone, Debug)]
+pub(super) struct Steps {
+    pub(super) first: Vec<u8>,
+    pub(super) fields: Vec<Step>,
+    pub(super) escape: Escape,
+}
+
+/// How much a line must look like the format.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Reading {
+    /// Quotes inside quoted values (of servers that do not escape them) come in pairs, `x "quoted" y`; nginx's seconds
+    /// have a fraction. Anything else belongs to another format with more or other fields.
+    Strict,
+    /// Anything goes, so that no client can hide its line behind a stray quote; the last separator between quotes counts.
+    Loose,
+}
+
+impl Reading {
+    fn allows_quotes(self, value: &[u8], escape: Escape, is_last: bool) -> bool {
+        if self == Reading::Loose {
+            return !is_last || memchr::memmem::find(value, b"\" \"").is_none();
+        }
+        let mut open = 0u32;
+        for at in memchr::memchr_iter(b'"', value) {
+            if escape != Escape::None && is_escaped(value, 0, at) {
+                continue;
+            }
+            let blank_before = at == 0 || value[at - 1] == b' ';
+            let blank_after = value.get(at + 1).is_none_or(|&b| b == b' ');
+            match (blank_before, blank_after) {
+                (false, true) if open == 0 => return false,
+                (false, true) => open -= 1,
+                (false, false) if open > 0 => open -= 1,
+                _ => open += 1,
+            }
+        }
+        open == 0
+    }
+}
+
+/// What one run over a line carries along.
+struct State<'l> {
+    line: &'l [u8],
+    escape: Escape,
+    zone: Zone,
+    reading: Reading,
+    time: Option<Timestamp>,
+    retries: u32,
+}
+
+/// Where one field was cut out.
+#[derive(Clone, Copy, Default)]
+struct Cut {
+    start: usize,
+    end: usize,
+    next: usize,
+}
+
+/// Where reading stopped, byte offset from 0.
+#[derive(Clone, Copy)]
+struct Stop {
+    at: usize,
+    reason: Reason,
+}
+
+impl Stop {
+    fn reject(self) -> Reject {
+        Reject { column: u32::try_from(self.at).unwrap_or(u32::MAX).saturating_add(1), reason: self.reason }
+    }
+}
+
+impl Steps {
+    /// Reads `line[from..to]`; columns count from the start of `line`.
+    pub(super) fn run<'a>(
+        &'a self,
+        line: &'a [u8],
+        (from, to): (usize, usize),
+        zone: Zone,
+        reading: Reading,
+    ) -> Result<Record<'a>, Reject> {
+        let line = line.get(..to).unwrap_or(line);
+        let start = self.open(line, from).map_err(Stop::reject)?;
+        let mut cuts: SmallVec<[Cut; 24]> = SmallVec::new();
+        let mut state = State { line, escape: self.escape, zone, reading, time: None, retries: RETRIES };
+        // How many fields had been read, and where it stopped: what is told is the first place of those that got farthest.
+        let mut farthest: Option<(usize, Stop)> = None;
+        let (mut position, mut search) = (start, start);
+        loop {
+            let tried = match self.fields.get(cuts.len()) {
+                Some(step) => step.cut(&mut state, position, search, cuts.len() + 1 == self.fields.len()),
+                None if position == line.len() => break,
+                None => Err(Stop { at: position, reason: Reason::Trailing }),
+            };
+            match tried {
+                Ok(cut) => {
+                    (position, search) = (cut.next, cut.next);
+                    cuts.push(cut);
+                }
+                Err(stop) => {
+                    if farthest.is_none_or(|(fields, _)| cuts.len() > fields) {
+                        farthest = Some((cuts.len(), stop));
+                    }
+                    let (Some(last), Some(left)) = (cuts.pop(), state.retries.checked_sub(1)) else {
+                        return Err(farthest.map_or(stop, |(_, first)| first).reject());
+                    };
+                    state.retries = left;
+                    (position, search) = (last.start, last.end + 1);
+                }
+            }
+        }
+        let time = state.time;
+        self.fill(line, &cuts, time)
+    }
+
+    /// The literal before the first field.
+    fn open(&self, line: &[u8], from: usize) -> Result<usize, Stop> {
+        let rest = line.get(from..).unwrap_or_default();
+        if literal(&self.first, rest).is_ok() {
+            return Ok(from + self.first.len());
+        }
+        let same = self.first.iter().zip(rest).take_while(|(a, b)| a == b).count();
+        let reason = match self.first.get(same) {
+            _ if same == rest.len() => Reason::TooShort,
+            Some(&expected) => Reason::Literal(expected),
+            None => Reason::TooShort,
+        };
+        Err(Stop { at: from + same, reason })
+    }
+
+    fn fill<'a>(&'a self, line: &'a [u8], cuts: &[Cut], time: Option<Timestamp>) -> Result<Record<'a>, Reject> {
+        let mut draft = Draft::default();
+        for (step, cut) in self.fields.iter().zip(cuts) {
+            let value = line.get(cut.start..cut.end).unwrap_or_default();
+            match step.known.role {
+                Role::Time | Role::Ignored => {}
+                Role::Extra => draft.extra(&step.name, field::undo(value, self.escape)),
+                role => draft
+                    .put(role, step.known.unit, field::undo(value, self.escape))
+                    .map_err(|reason| Stop { at: cut.start, reason }.reject())?,
+            }
+        }
+        draft.time(time.unwrap_or_default());
+        Ok(draft.finish())
+    }
+}
+
+impl Step {
+    /// Cuts the field that begins at `start`, ending it at `search` or later.
+    fn cut(&self, state: &mut State<'_>, start: usize, search: usize, is_last: bool) -> Result<Cut, Stop> {
+        let line = state.line;
+        let start = if self.may_be_padded() { skip_blanks(line, start) } else { start };
+        let mut search = search.max(start);
+        let mut stop = None;
+        loop {
+            let Some(cut) = self.find(line, start, search, state) else {
+                return Err(stop.unwrap_or_else(|| self.why_not_found(line, start)));
+            };
+            match self.fits(state, cut, is_last) {
+                Ok(()) => return Ok(cut),
+                Err(reason) => stop = Some(Stop { at: start, reason }),
+            }
+            state.retries = state.retries.checked_sub(1).ok_or(Stop { at: start, reason: Reason::Literal(b' ') })?;
+            search = cut.end + 1;
+        }
+    }
+
+    /// The next place at or after `search` where the field may end.
+    fn find(&self, line: &[u8], start: usize, search: usize, state: &State<'_>) -> Option<Cut> {
+        if search > line.len() {
+            return None;
+        }
+        if let Some(stop) = self.stop {
+            let end = memchr::memchr(stop, &line[search..])? + search;
+            return Some(Cut { start, end, next: end });
+        }
+        let Some(&first) = self.until.first() else {
+            // The last field takes the rest, once.
+            return (search <= start || search == line.len()).then_some(Cut {
+                start,
+                end: line.len(),
+                next: line.len(),
+            });
+        };
+        let honoured = self.quoted && state.escape != Escape::None && state.reading == Reading::Strict;
+        memchr::memchr_iter(first, &line[search..]).find_map(|at| {
+            let end = search + at;
+            let (rest, ()) = literal(&self.until, &line[end..]).ok()?;
+            let escaped = honoured && is_escaped(line, start, end);
+            (!escaped).then_some(Cut { start, end, next: line.len() - rest.len() })
+        })
+    }
+
+    fn fits(&self, state: &mut State<'_>, cut: Cut, is_last: bool) -> Result<(), Reason> {
+        let (value, rest) = (&state.line[cut.start..cut.end], &state.line[cut.next..]);
+        let good = |is_good: bool, reason| if is_good { Ok(()) } else { Err(reason) };
+        if self.quoted && !state.reading.allows_quotes(value, state.escape, is_last) {
+            return Err(if rest.is_empty() { Reason::Trailing } else { Reason::Unquoted });
+        }
+        match &self.shape {
+            Shape::Any => Ok(()),
+            Shape::Address => good(field::is_client(value), Reason::Address),
+            Shape::Ident => good(!value.is_empty() && !value.iter().any(|b| b" .:".contains(b)), Reason::Literal(b'-')),
+            Shape::User => good(!value.starts_with(b"- "), Reason::Literal(b'-')),
+            Shape::Status => {
+                let known = value.len() == 3 && value.iter().all(u8::is_ascii_digit);
+                good(known || value == b"-" || value == b"-1", Reason::Status)
+            }
+            Shape::Seconds => {
+                let decimal = value.contains(&b'.') || state.reading == Reading::Loose;
+                let digits = value.iter().all(|b| b.is_ascii_digit() || *b == b'.');
+                good(value == b"-" || (digits && decimal && !value.is_empty()), Reason::Number)
+            }
+            Shape::Number => {
+                let digits = value.strip_prefix(b"+").or_else(|| value.strip_prefix(b"-")).unwrap_or(value);
+                let unit = |b: &u8| b.is_ascii_digit() || *b == b'.' || matches!(b, b'm' | b's' | b'u' | b'n' | 0x80..);
+                let first = digits.first().is_none_or(u8::is_ascii_digit);
+                good(value == b"-" || (!digits.is_empty() && first && digits.iter().all(unit)), Reason::Number)
+            }
+            Shape::Time(shape) => {
+                state.time = Some(shape.read(value, state.zone).ok_or(Reason::Time)?);
+                Ok(())
+            }
+            Shape::List => {
+                let goes_on = value.ends_with(b",") || value.ends_with(b" :") || rest.starts_with(b": ");
+                good(!goes_on, Reason::Literal(b' '))
+            }
+        }
+    }
+
+    /// Columns are padded in some logs (squid, HAProxy); what cannot begin with a blank is read behind them.
+    fn may_be_padded(&self) -> bool {
+        !self.quoted && !matches!(self.shape, Shape::Any | Shape::User | Shape::Time(TimeShape::Pattern(_)))
+    }
+
+    /// Names the place where the literal after the field should be: where most of it stands, or the line's end.
+    fn why_not_found(&self, line: &[u8], start: usize) -> Stop {
+        if self.quoted {
+            return Stop { at: start, reason: Reason::Unquoted };
+        }
+        for length in (1..self.until.len()).rev() {
+            if let Some(at) = memchr::memmem::find(&line[start..], &self.until[..length]) {
+                let at = start + at + length;
+                let reason = match self.until[length] {
+                    _ if at == line.len() => Reason::TooShort,
+                    b'"' => Reason::Unquoted,
+                    expected => Reason::Literal(expected),
+                };
+                return Stop { at, reason };
+            }
+        }
+        Stop { at: line.len(), reason: Reason::TooShort }
+    }
+}
+
+/// A literal of the template at the beginning of `text`. The end of the line stands for a last blank that was trimmed.
+fn literal<'a>(expected: &[u8], text: &'a [u8]) -> IResult<&'a [u8], ()> {
+    match expected {
+        [] => Ok((text, ())),
+        [one] => {
+            let (rest, found) = take::<_, _, Error<&[u8]>>(1usize).parse(text)?;
+            if found == [*one] {
+                Ok((rest, ()))
+            } else {
+                Err(nom::Err::Error(Error::new(text, nom::error::ErrorKind::Tag)))
+            }
+        }
+        more => tag::<_, _, Error<&[u8]>>(more).parse(text).map(|(rest, _)| (rest, ())),
+    }
+}
+
+/// Whether an odd number of backslashes stands before `at`.
+fn is_escaped(line: &[u8], start: usize, at: usize) -> bool {
+    line[start..at].iter().rev().take_while(|&&b| b == b'\\').count() % 2 == 1
+}
+
+fn skip_blanks(line: &[u8], start: usize) -> usize {
+    let blanks = line.get(start..).unwrap_or_default().iter().take_while(|&&b| b == b' ').count();
+    start + blanks
+}

@@ -1,0 +1,219 @@
+//! One cause, one incident: which open incident explains a finding, and in which order findings are looked at.
+
+use crate::detect::{burst, error_spike, traffic_drop};
+use crate::event::{Id, SubjectKind};
+use crate::incident::book::{About, Book, Candidate, Entry, Spread};
+use crate::time::Timestamp;
+
+/// Share of a finding's excess that must be explained for it to be no incident of its own.
+const ENOUGH: f64 = 0.7;
+
+/// What the book says to a finding.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Verdict {
+    /// It belongs to the open incident at this index.
+    Join(usize),
+    /// It is the more specific cause of the held incident at this index.
+    Sharpen(usize),
+    /// It is the echo of something that is over.
+    Echo,
+    /// It is news.
+    New,
+}
+
+/// The order in which the findings of one tick are looked at: causes before what they cause.
+pub fn order(candidate: &Candidate, rank: u8) -> (u8, u8, About) {
+    (specificity(&Rise::of(candidate)), rank, candidate.about)
+}
+
+/// Decides where a finding belongs.
+pub fn place(book: &Book, candidate: &Candidate, now: Timestamp) -> Verdict {
+    if let Some(index) = book.on(candidate.about) {
+        return Verdict::Join(index);
+    }
+    let mut total = 0.0;
+    let mut most: Option<(f64, usize)> = None;
+    for (index, entry) in book.entries().iter().enumerate() {
+        let share = explains(entry, &Rise::of(candidate));
+        total += share;
+        if share > 0.05 && most.is_none_or(|(best, _)| share > best) {
+            most = Some((share, index));
+        }
+    }
+    if let Some((_, index)) = most.filter(|_| total >= ENOUGH) {
+        return Verdict::Join(index);
+    }
+    for (index, entry) in book.entries().iter().enumerate() {
+        if book.is_held(index) && sharpens(candidate, entry) {
+            return Verdict::Sharpen(index);
+        }
+    }
+    if is_echo(book, candidate, now) { Verdict::Echo } else { Verdict::New }
+}
+
+/// Held incidents that others in the book explain by now become part of those.
+pub fn settle(book: &mut Book) {
+    let mut index = 0;
+    while index < book.entries().len() {
+        match explained_by(book, index) {
+            Some(cause) => book.merge(index, cause),
+            None => index += 1,
+        }
+    }
+}
+
+/// The incident that explains most of a held one, if all that are more specific explain enough of it.
+fn explained_by(book: &Book, index: usize) -> Option<usize> {
+    let entry = book.entries().get(index).filter(|e| !e.is_told() && !e.urgent && !e.is_group())?;
+    let rise = Rise::of_entry(entry);
+    let mut total = 0.0;
+    let mut most: Option<(f64, usize)> = None;
+    for (other, cause) in book.entries().iter().enumerate() {
+        // Two that explain each other: the one that comes first in the order of causes stays.
+        if other == index || specificity(&Rise::of_entry(cause)) >= specificity(&rise) {
+            continue;
+        }
+        let share = explains(cause, &rise);
+        total += share;
+        if share > 0.05 && most.is_none_or(|(best, _)| share > best) {
+            most = Some((share, other));
+        }
+    }
+    most.filter(|_| total >= ENOUGH).map(|(_, cause)| cause)
+}
+
+/// A finding, or a held incident, as far as its cause matters.
+struct Rise<'a> {
+    detector: &'a str,
+    about: About,
+    excess: f64,
+    spread: &'a Spread,
+    wide_errors: bool,
+}
+
+impl<'a> Rise<'a> {
+    fn of(candidate: &'a Candidate) -> Self {
+        Rise::new(candidate.finding.detector, candidate.about, candidate.finding.excess, &candidate.spread)
+    }
+
+    fn of_entry(entry: &'a Entry) -> Self {
+        Rise::new(&entry.incident.detector, entry.about, entry.excess(), &entry.spread)
+    }
+
+    fn new(detector: &'a str, about: About, excess: f64, spread: &'a Spread) -> Self {
+        // Errors of many callers are the trouble of what they call.
+        let wide_errors = detector == error_spike::NAME
+            && matches!(about.kind, SubjectKind::Endpoint | SubjectKind::Site | SubjectKind::Source)
+            && spread.keys.len() >= 4
+            && spread.keys.first().is_none_or(|(_, share)| *share < 0.7);
+        Rise { detector, about, excess, spread, wide_errors }
+    }
+}
+
+/// Causes before what they cause: smaller comes first.
+fn specificity(rise: &Rise<'_>) -> u8 {
+    match (rise.detector, rise.about.kind) {
+        // What goes quiet as a whole explains its parts; what rises is explained by them.
+        (traffic_drop::NAME, SubjectKind::Site) => 0,
+        (traffic_drop::NAME, SubjectKind::Source) => 1,
+        (_, SubjectKind::Endpoint) if rise.wide_errors => 2,
+        (_, SubjectKind::Key) => 3,
+        (_, SubjectKind::Client) => 4,
+        (_, SubjectKind::Endpoint) => 5,
+        (_, SubjectKind::Source) => 6,
+        (_, SubjectKind::Site) => 7,
+    }
+}
+
+/// The share of a rise that an open incident explains, 0 to 1.
+fn explains(entry: &Entry, rise: &Rise<'_>) -> f64 {
+    use SubjectKind::{Client, Endpoint, Key, Site, Source};
+    let same_detector = entry.incident.detector == rise.detector;
+    if (rise.detector == traffic_drop::NAME) != (entry.incident.detector == traffic_drop::NAME) {
+        return 0.0;
+    }
+    if rise.detector == traffic_drop::NAME {
+        let wider = matches!(entry.about.kind, Site | Source) && rise.about.kind != Site;
+        let within = entry.about.kind == Endpoint && rise.about.kind == Key;
+        return holds(wider || within);
+    }
+    if rise.wide_errors && !matches!(entry.incident.detector.as_str(), error_spike::NAME | "retry-loop") {
+        return 0.0;
+    }
+    let excess = rise.excess.max(1.0);
+    let part = |parts: &[(Id, f64)], id: Id| parts.iter().find(|(i, _)| *i == id).map_or(0.0, |(_, share)| *share);
+    let about = rise.about;
+    let share = match (entry.about.kind, about.kind) {
+        (Site, Site | Source) => 1.0,
+        // Everything is up: a caller must stand out by a fifth of the whole excess to be news, an endpoint by most of it.
+        (Site, kind) if same_detector || entry.incident.detector == burst::NAME => {
+            let news = if kind == Endpoint { 0.6 } else { 0.2 };
+            holds(excess < news * entry.excess() || entry.is_group())
+        }
+        (Site, _) => 0.0,
+        (_, Site | Source) => entry.excess() / excess,
+        (Key | Client, Endpoint) => entry.excess() * part(&entry.spread.endpoints, about.id) / excess,
+        (Key, Client) => {
+            let of_client = part(&rise.spread.keys, entry.about.id);
+            if of_client >= 0.8 { 1.0 } else { entry.excess() * part(&entry.spread.clients, about.id) / excess }
+        }
+        (Client, Key) => holds(part(&rise.spread.clients, entry.about.id) >= 0.8),
+        (Endpoint, Key | Client) => {
+            // An endpoint that fails for many explains each of them; one that is called too much does not.
+            let there = part(&rise.spread.endpoints, entry.about.id);
+            let enough = if rise.detector == error_spike::NAME { 0.5 } else { 0.8 };
+            holds(same_detector && there >= enough)
+        }
+        // Clients that came one after the other with the same agent and the same goal are told as a group.
+        _ => 0.0,
+    };
+    share.clamp(0.0, 1.0)
+}
+
+fn holds(it: bool) -> f64 {
+    if it { 1.0 } else { 0.0 }
+}
+
+/// Whether a finding is the more specific cause of an incident that was not told yet.
+fn sharpens(candidate: &Candidate, entry: &Entry) -> bool {
+    use SubjectKind::{Client, Endpoint, Key, Site};
+    let detector = candidate.finding.detector;
+    if detector == traffic_drop::NAME || entry.incident.detector == traffic_drop::NAME {
+        return false;
+    }
+    let excess = entry.excess().max(1.0);
+    let part = |parts: &[(Id, f64)]| parts.iter().find(|(i, _)| *i == entry.about.id).map_or(0.0, |(_, share)| *share);
+    let wide =
+        entry.incident.detector == error_spike::NAME && entry.spread.keys.len() + entry.spread.clients.len() >= 4;
+    let share = match (candidate.about.kind, entry.about.kind) {
+        (Key | Client | Endpoint, Site) if !entry.is_group() => candidate.finding.excess / excess,
+        (Key | Client, Endpoint) if !wide => candidate.finding.excess * part(&candidate.spread.endpoints) / excess,
+        (Key, Client) => part(&candidate.spread.clients),
+        _ => 0.0,
+    };
+    share >= 0.8
+}
+
+/// Whether a finding only sees, through a long window, what has been told and is over.
+fn is_echo(book: &Book, candidate: &Candidate, now: Timestamp) -> bool {
+    let from = (now - candidate.window).min(candidate.finding.started_at);
+    let excess = candidate.finding.excess.max(1.0);
+    let part = |spread: &Spread| {
+        let of =
+            |parts: &[(Id, f64)]| parts.iter().find(|(i, _)| *i == candidate.about.id).map_or(0.0, |(_, share)| *share);
+        match candidate.about.kind {
+            SubjectKind::Key => of(&spread.keys),
+            SubjectKind::Endpoint => of(&spread.endpoints),
+            SubjectKind::Client => of(&spread.clients),
+            SubjectKind::Source | SubjectKind::Site => 1.0,
+        }
+    };
+    let mut explained = 0.0;
+    for past in book.past().filter(|past| past.ended_at >= from) {
+        if past.about == candidate.about || past.touched.contains(&candidate.about) {
+            return true;
+        }
+        explained += past.excess * part(&past.spread) / excess;
+    }
+    explained >= ENOUGH
+}

@@ -1,0 +1,168 @@
+//! Who called: the real client behind proxies that are trusted, and its network.
+
+use std::fmt::Write as _;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use ipnet::IpNet;
+
+/// The most hops of a forwarded-for chain that are looked at, from the right.
+const MAX_HOPS: usize = 32;
+/// The most bytes of a host name that make a client.
+const MAX_HOST_BYTES: usize = 253;
+
+/// Who sent a request.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Client<'a> {
+    /// An address; IPv4 in IPv6 is IPv4.
+    Address(IpAddr),
+    /// A host name or another word, as it stands in the log.
+    Host(&'a [u8]),
+}
+
+impl Client<'_> {
+    /// Writes the address or name.
+    pub fn write(self, out: &mut String) {
+        match self {
+            Client::Address(ip) => {
+                // Writing to a String does not fail.
+                let _ = write!(out, "{ip}");
+            }
+            Client::Host(host) => out.push_str(&String::from_utf8_lossy(host)),
+        }
+    }
+
+    /// Writes the network: /24 of IPv4, /48 of IPv6; a host name is its own network.
+    pub fn write_network(self, out: &mut String) {
+        match self {
+            Client::Address(IpAddr::V4(ip)) => {
+                let [a, b, c, _] = ip.octets();
+                let _ = write!(out, "{}/24", Ipv4Addr::new(a, b, c, 0));
+            }
+            Client::Address(IpAddr::V6(ip)) => {
+                let [a, b, c, ..] = ip.segments();
+                let _ = write!(out, "{}/48", Ipv6Addr::new(a, b, c, 0, 0, 0, 0, 0));
+            }
+            Client::Host(_) => self.write(out),
+        }
+    }
+}
+
+/// The client of a request. While the peer is a trusted proxy, the forwarded-for chain (a list of addresses, or the
+/// `Forwarded` header of RFC 7239) is walked from the right: the first address that is not trusted is the client. What
+/// is left of it was written by that client and proves nothing. Where the chain ends or stops making sense, the last
+/// trusted address is the client. A Unix socket as peer is a proxy on this host, trusted if any is.
+pub fn real_client<'a>(
+    peer: Option<&'a [u8]>,
+    forwarded_for: Option<&'a [u8]>,
+    trusted: &[IpNet],
+) -> Option<Client<'a>> {
+    let peer = peer.map(trim).filter(|p| !p.is_empty());
+    let local = peer.is_some_and(|p| p.starts_with(b"unix:"));
+    let mut client = peer.filter(|_| !local).map(parse);
+    let walk = !trusted.is_empty() && client.is_none_or(|c| is_trusted(c, trusted));
+    if let Some(chain) = forwarded_for.filter(|_| walk) {
+        for hop in chain.rsplit(|b| *b == b',').take(MAX_HOPS) {
+            let Client::Address(ip) = parse(forwarded_element(hop)) else { break };
+            client = Some(Client::Address(ip));
+            if !is_trusted(Client::Address(ip), trusted) {
+                break;
+            }
+        }
+    }
+    client.or_else(|| peer.map(|_| Client::Host(b"unix:")))
+}
+
+/// From the forms that logs have: `1.2.3.4`, `1.2.3.4:80`, `::1`, `[::1]:80`, `fe80::1%eth0`, a host name.
+pub fn parse(text: &[u8]) -> Client<'_> {
+    let text = trim(text);
+    address(text).map_or(Client::Host(&text[..text.len().min(MAX_HOST_BYTES)]), |ip| Client::Address(ip.to_canonical()))
+}
+
+fn address(text: &[u8]) -> Option<IpAddr> {
+    let text = std::str::from_utf8(text).ok().filter(|t| t.len() <= 64)?;
+    if let Ok(ip) = text.parse() {
+        return Some(ip);
+    }
+    let (host, port) = match text.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+        Some((host, rest)) => (host, rest.strip_prefix(':').unwrap_or(if rest.is_empty() { "0" } else { "x" })),
+        None if text.matches(':').count() == 1 => text.split_once(':')?,
+        None => (text, "0"),
+    };
+    let port_is_number = !port.is_empty() && port.bytes().all(|b| b.is_ascii_digit());
+    let host = host.split_once('%').map_or(host, |(host, _zone)| host);
+    host.parse().ok().filter(|_| port_is_number)
+}
+
+/// The address of one element: itself, or the `for=` parameter of RFC 7239, unquoted.
+fn forwarded_element(hop: &[u8]) -> &[u8] {
+    let named = hop.split(|b| *b == b';').map(trim);
+    let value = named.filter(|p| p.get(..4).is_some_and(|n| n.eq_ignore_ascii_case(b"for="))).map(|p| &p[4..]).next();
+    let value = trim(value.unwrap_or(hop));
+    value.strip_prefix(b"\"").and_then(|v| v.strip_suffix(b"\"")).unwrap_or(value)
+}
+
+fn is_trusted(client: Client<'_>, trusted: &[IpNet]) -> bool {
+    matches!(client, Client::Address(ip) if trusted.iter().any(|net| net.contains(&ip)))
+}
+
+fn trim(text: &[u8]) -> &[u8] {
+    text.trim_ascii()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn client(peer: &str, chain: &str, trusted: &[&str]) -> String {
+        let trusted: Vec<IpNet> = trusted.iter().map(|t| t.parse().unwrap()).collect();
+        let chain = (!chain.is_empty()).then_some(chain.as_bytes());
+        let mut out = String::new();
+        if let Some(client) = real_client(Some(peer.as_bytes()), chain, &trusted) {
+            client.write(&mut out);
+        }
+        out
+    }
+
+    #[test]
+    fn the_first_untrusted_from_the_right_is_the_client() {
+        let ours = &["10.0.0.0/8", "2001:db8::/32"];
+        for (peer, chain, expected) in [
+            ("203.0.113.9", "1.2.3.4", "203.0.113.9"),
+            ("10.0.0.1", "", "10.0.0.1"),
+            ("10.0.0.1", "6.6.6.6, 203.0.113.9, 10.0.0.7", "203.0.113.9"),
+            ("10.0.0.1", "10.0.0.3, 10.0.0.2", "10.0.0.3"),
+            ("10.0.0.1", "unknown, 10.0.0.2", "10.0.0.2"),
+            ("10.0.0.1", "evil\n, 203.0.113.9:5123", "203.0.113.9"),
+            ("::ffff:10.0.0.1", "[2a00::5]:443", "2a00::5"),
+            ("unix:", "203.0.113.9", "203.0.113.9"),
+            ("10.0.0.1:4000", "for=203.0.113.60;proto=http, for=\"[2001:db8:cafe::17]:4711\"", "203.0.113.60"),
+            ("crawl-66.example.com", "1.2.3.4", "crawl-66.example.com"),
+        ] {
+            assert_eq!(client(peer, chain, ours), expected, "{peer} {chain}");
+        }
+    }
+
+    #[test]
+    fn nobody_is_trusted_unless_told() {
+        assert_eq!(client("10.0.0.1", "203.0.113.9", &[]), "10.0.0.1");
+        assert_eq!(client("unix:/run/x.sock", "203.0.113.9", &[]), "unix:");
+        assert_eq!(real_client(None, None, &[]), None);
+    }
+
+    #[test]
+    fn addresses_have_one_form_and_a_network() {
+        for (text, written, network) in [
+            ("203.0.113.9", "203.0.113.9", "203.0.113.0/24"),
+            ("::ffff:203.0.113.9", "203.0.113.9", "203.0.113.0/24"),
+            ("2001:0DB8:1:2::1", "2001:db8:1:2::1", "2001:db8:1::/48"),
+            ("[fe80::1%eth0]:80", "fe80::1", "fe80::/48"),
+            ("host.example:80", "host.example:80", "host.example:80"),
+            ("256.1.1.1", "256.1.1.1", "256.1.1.1"),
+        ] {
+            let (mut a, mut b) = (String::new(), String::new());
+            parse(text.as_bytes()).write(&mut a);
+            parse(text.as_bytes()).write_network(&mut b);
+            assert_eq!((a.as_str(), b.as_str()), (written, network));
+        }
+    }
+}

@@ -1,0 +1,150 @@
+//! What an Authorization value or API key says about its owner, read without trusting it.
+
+use std::borrow::Cow;
+
+use serde::Deserialize;
+
+/// The longest token whose payload is read.
+const MAX_TOKEN_BYTES: usize = 16 << 10;
+
+/// The part of a credential that tells consumers apart.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) enum Credential<'a> {
+    /// A name inside it: the user of Basic, the subject of a JSON Web Token.
+    Name(String),
+    /// The secret itself, without its scheme.
+    Secret(Cow<'a, [u8]>),
+}
+
+/// Takes a credential apart.
+///
+/// A JSON Web Token (RFC 7519) is known by its subject (else its `client_id` or `azp`), since a fresh token each hour is
+/// no new consumer; its signature is not verified, which is the server's business: a forged token shows up under the
+/// name it claims, with the server's 401. Basic (RFC 7617) is known by its user, unless there is no password: then the
+/// user is the key. An AWS signature is known by its access key.
+pub(super) fn credential(value: &[u8]) -> Credential<'_> {
+    let value = value.trim_ascii();
+    let (scheme, rest) = match value.iter().position(|b| matches!(b, b' ' | b'+')) {
+        Some(at) => (&value[..at], value[at + 1..].trim_ascii()),
+        None => (&b""[..], value),
+    };
+    let is = |name: &str| scheme.eq_ignore_ascii_case(name.as_bytes());
+    if is("basic")
+        && let Some(credential) = basic(rest)
+    {
+        return credential;
+    }
+    if is("aws4-hmac-sha256") {
+        const FIELD: &[u8] = b"Credential=";
+        if let Some(at) = rest.windows(FIELD.len()).position(|w| w == FIELD) {
+            let key = rest[at + FIELD.len()..].split(|b| matches!(b, b'/' | b',' | b' ')).next();
+            return Credential::Secret(Cow::Borrowed(key.unwrap_or_default()));
+        }
+    }
+    let known = ["bearer", "basic", "token", "apikey", "api-key", "key", "negotiate"].iter().any(|s| is(s));
+    let secret = if known && !rest.is_empty() { rest } else { value };
+    subject(secret).map_or(Credential::Secret(Cow::Borrowed(secret)), Credential::Name)
+}
+
+fn basic(encoded: &[u8]) -> Option<Credential<'static>> {
+    let decoded = base64(encoded)?;
+    let colon = decoded.iter().position(|b| *b == b':')?;
+    let (user, password) = (&decoded[..colon], &decoded[colon + 1..]);
+    Some(match (user.is_empty(), password.is_empty()) {
+        (true, _) => Credential::Secret(Cow::Owned(password.to_vec())),
+        (false, true) => Credential::Secret(Cow::Owned(user.to_vec())),
+        (false, false) => {
+            let name = String::from_utf8_lossy(user);
+            if crate::sanitize::known_secret(&name) {
+                Credential::Secret(Cow::Owned(user.to_vec()))
+            } else {
+                Credential::Name(name.into_owned())
+            }
+        }
+    })
+}
+
+#[derive(Deserialize)]
+struct Claims {
+    sub: Option<String>,
+    client_id: Option<String>,
+    azp: Option<String>,
+}
+
+/// The subject in the payload of a JSON Web Token.
+fn subject(token: &[u8]) -> Option<String> {
+    if !token.starts_with(b"eyJ") || token.len() > MAX_TOKEN_BYTES {
+        return None;
+    }
+    let mut parts = token.split(|b| *b == b'.');
+    let payload = base64(parts.nth(1)?)?;
+    parts.next()?;
+    let claims: Claims = serde_json::from_slice(&payload).ok()?;
+    let named = [claims.sub, claims.client_id, claims.azp].into_iter().flatten();
+    named.map(|n| n.trim().to_owned()).find(|n| !n.is_empty() && !crate::sanitize::known_secret(n))
+}
+
+/// Base64 in either alphabet, with or without padding (RFC 4648, sections 4 and 5).
+fn base64(text: &[u8]) -> Option<Vec<u8>> {
+    let padding = text.iter().rev().take_while(|b| **b == b'=').count();
+    let text = &text[..text.len() - padding];
+    if text.len() > MAX_TOKEN_BYTES || text.len() % 4 == 1 {
+        return None;
+    }
+    let mut out = Vec::with_capacity(text.len() * 3 / 4);
+    let (mut bits, mut held) = (0u32, 0u32);
+    for byte in text {
+        let value = match byte {
+            b'A'..=b'Z' => byte - b'A',
+            b'a'..=b'z' => byte - b'a' + 26,
+            b'0'..=b'9' => byte - b'0' + 52,
+            b'+' | b'-' => 62,
+            b'/' | b'_' => 63,
+            _ => return None,
+        };
+        bits = (bits << 6 | u32::from(value)) & 0xffff;
+        held += 6;
+        if held >= 8 {
+            held -= 8;
+            out.push((bits >> held) as u8);
+        }
+    }
+    Some(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn secret(text: &'static str) -> Credential<'static> {
+        Credential::Secret(Cow::Borrowed(text.as_bytes()))
+    }
+
+    #[test]
+    fn schemes_are_no_part_of_the_secret() {
+        assert_eq!(credential(b"Bearer abc"), secret("abc"));
+        assert_eq!(credential(b"token  abc "), secret("abc"));
+        assert_eq!(credential(b"abc"), secret("abc"));
+        assert_eq!(credential(b"Custom abc"), secret("Custom abc"));
+        assert_eq!(credential(b"Bearer"), secret("Bearer"));
+        let aws = b"AWS4-HMAC-SHA256 Credential=AKIAIOSFODNN7EXAMPLE/20260302/eu/s3/aws4_request, Signature=ab";
+        assert_eq!(credential(aws), secret("AKIAIOSFODNN7EXAMPLE"));
+    }
+
+    #[test]
+    fn basic_is_its_user_and_never_its_password() {
+        assert_eq!(credential(b"Basic YWNtZTpodW50ZXIy"), Credential::Name("acme".to_owned()));
+        // "sk_x:" as some payment services take it.
+        assert_eq!(credential(b"basic c2tfeDo="), secret("sk_x"));
+        assert_eq!(credential(b"Basic ???"), secret("???"));
+    }
+
+    #[test]
+    fn tokens_are_their_subject() {
+        // {"alg":"none"} . {"sub":"acme","iat":1} . sig
+        let token = b"Bearer eyJhbGciOiJub25lIn0.eyJzdWIiOiJhY21lIiwiaWF0IjoxfQ.c2ln";
+        assert_eq!(credential(token), Credential::Name("acme".to_owned()));
+        assert!(matches!(credential(b"eyJhbGciOiJub25lIn0.e30.c2ln"), Credential::Secret(_)));
+        assert!(matches!(credential(b"eyJhbGciOiJub25lIn0.eyJzd"), Credential::Secret(_)));
+    }
+}

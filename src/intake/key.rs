@@ -1,0 +1,301 @@
+//! Whose call it is: where the consumer's key stands, and the name it is counted and shown under.
+//!
+//! A value from a place that holds secrets never leaves this file in clear. It becomes a masked form with a stable
+//! fingerprint (`sk_live_…9f3a·7c41e0`), and an [`Id`] made from its keyed digest.
+
+use std::borrow::Cow;
+use std::collections::{BTreeMap, HashMap};
+
+use crate::event::{Hasher, Id};
+use crate::format::{Record, Value};
+use crate::sanitize;
+
+use super::credential::{Credential, credential};
+use super::fingerprint::{FingerprintKey, short};
+use super::target::{Target, percent_decoded};
+use super::{clipped, lossy};
+
+/// Secrets whose masked form is remembered, since a keyed digest for each line would be dear.
+const MEMO_ENTRIES: usize = 16_384;
+/// A name this short is never taken for a secret by its looks.
+const SECRET_FROM_BYTES: usize = 16;
+
+/// Query parameters that name the consumer, best first.
+#[rustfmt::skip]
+const PARAMETERS: &[&str] = &[
+    "api_key", "apikey", "api-key", "x-api-key", "x_api_key", "access_key", "accesskey", "access_token", "auth_token",
+    "api_token", "subscription-key", "ocp-apim-subscription-key", "app_key", "appkey", "key", "token", "appid",
+    "client_id", "clientid", "consumer", "consumer_id",
+];
+
+/// Those of [`PARAMETERS`] that may as well say what is asked for: `/kv?key=a` and `/kv?key=b` are two requests.
+const AMBIGUOUS: &[&str] = &["key", "token", "appid", "client_id", "clientid", "consumer", "consumer_id"];
+
+/// Those of [`PARAMETERS`] that hold a name and no secret.
+const NAMES: &[&str] = &["client_id", "clientid", "consumer", "consumer_id"];
+
+/// A place of a line where the consumer's key may stand.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum KeyPlace {
+    /// The consumer or client id that the format found: a name.
+    Consumer,
+    /// The API key or Authorization value that the format found: a secret.
+    ApiKey,
+    /// The authenticated user: a name.
+    User,
+    /// The first key-like query parameter.
+    AnyParameter,
+    /// This query parameter; a secret if its name says so.
+    Parameter(String),
+    /// This field of the line, or header as nginx and JSON logs name it; a secret if its name says so.
+    Field(String),
+}
+
+impl KeyPlace {
+    /// From configuration: `user`, `consumer`, `api_key`, `query` (any key-like parameter), `query:NAME`, `json:NAME`,
+    /// `field:NAME` or `header:NAME`.
+    ///
+    /// # Errors
+    /// A sentence that says what was expected.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let (kind, name) = text.trim().split_once(':').map_or((text.trim(), None), |(k, n)| (k, Some(n.trim())));
+        match (kind, name) {
+            ("user", None) => Ok(KeyPlace::User),
+            ("consumer", None) | ("json" | "field", Some("consumer")) => Ok(KeyPlace::Consumer),
+            ("api_key", None) => Ok(KeyPlace::ApiKey),
+            ("query", None) => Ok(KeyPlace::AnyParameter),
+            ("query", Some(name)) if !name.is_empty() => Ok(KeyPlace::Parameter(name.to_owned())),
+            ("json" | "field" | "header", Some(name)) if !name.is_empty() => Ok(KeyPlace::Field(name.to_owned())),
+            _ => Err(format!(
+                "expected \"user\", \"query:NAME\", \"json:NAME\", \"field:NAME\" or \"header:NAME\", found \"{text}\""
+            )),
+        }
+    }
+
+    /// The order of the contract: a consumer or key field, the authenticated user, a key-like query parameter.
+    pub fn default_order() -> Vec<KeyPlace> {
+        vec![KeyPlace::Consumer, KeyPlace::ApiKey, KeyPlace::User, KeyPlace::AnyParameter]
+    }
+}
+
+/// A consumer that the configuration knows.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Consumer {
+    /// Names, API keys, or fingerprints of API keys (`fp:7c41e0`) that are this consumer.
+    pub keys: Vec<String>,
+    /// What it pays for, as the user calls it.
+    pub tier: Option<String>,
+    /// Whom to ask.
+    pub owner: Option<String>,
+}
+
+/// A key as it was found in a line.
+#[derive(Clone, Debug)]
+pub struct Found<'r> {
+    value: Cow<'r, [u8]>,
+    secret: bool,
+    origin: Origin<'r>,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Origin<'r> {
+    Consumer,
+    ApiKey,
+    User,
+    Parameter(&'r [u8]),
+    Field(&'r str),
+}
+
+impl<'r> Found<'r> {
+    /// Where it was found, as configuration writes it: `user`, `query:api_key`, `json:consumer`.
+    pub fn source(&self) -> String {
+        match self.origin {
+            Origin::Consumer => "json:consumer".to_owned(),
+            Origin::ApiKey => "json:api_key".to_owned(),
+            Origin::User => "user".to_owned(),
+            Origin::Parameter(name) => format!("query:{}", clipped(&lossy(&percent_decoded(name)))),
+            Origin::Field(name) => format!("json:{name}"),
+        }
+    }
+
+    /// The query parameter it stood in, undecoded.
+    pub fn parameter(&self) -> Option<&'r [u8]> {
+        match self.origin {
+            Origin::Parameter(name) => Some(name),
+            _ => None,
+        }
+    }
+}
+
+/// Looks through `places` in order; the first that holds anything wins.
+pub fn find<'r>(record: &'r Record<'_>, target: Option<Target<'r>>, places: &'r [KeyPlace]) -> Option<Found<'r>> {
+    places.iter().find_map(|place| match place {
+        KeyPlace::Consumer => field(record.consumer.as_ref(), false, Origin::Consumer),
+        KeyPlace::ApiKey => field(record.api_key.as_ref(), true, Origin::ApiKey),
+        KeyPlace::User => field(record.user.as_ref(), false, Origin::User),
+        KeyPlace::AnyParameter => any_parameter(target?),
+        KeyPlace::Parameter(name) => target?.parameters().find_map(|p| {
+            let same = percent_decoded(p.name).eq_ignore_ascii_case(name.as_bytes());
+            same.then(|| parameter(p.name, p.value, sanitize::is_secret_name(name))).flatten()
+        }),
+        KeyPlace::Field(name) => named_field(record, name),
+    })
+}
+
+/// Whether a query parameter of this (decoded) name holds nothing but the caller's key.
+pub fn is_key_parameter(name: &[u8]) -> bool {
+    rank(name).is_some_and(|rank| !AMBIGUOUS.contains(&PARAMETERS[rank]))
+}
+
+fn rank(name: &[u8]) -> Option<usize> {
+    // Most names are settled by their length.
+    PARAMETERS.iter().position(|p| p.len() == name.len() && name.eq_ignore_ascii_case(p.as_bytes()))
+}
+
+fn any_parameter(target: Target<'_>) -> Option<Found<'_>> {
+    let ranked = target.parameters().filter(|p| !p.value.is_empty());
+    let ranked = ranked.filter_map(|p| Some((rank(&percent_decoded(p.name))?, p)));
+    let (rank, p) = ranked.min_by_key(|(rank, _)| *rank)?;
+    parameter(p.name, p.value, !NAMES.contains(&PARAMETERS[rank]))
+}
+
+fn parameter<'r>(name: &'r [u8], value: &'r [u8], secret: bool) -> Option<Found<'r>> {
+    let value = percent_decoded(value);
+    is_present(&value).then_some(Found { value, secret, origin: Origin::Parameter(name) })
+}
+
+fn field<'r>(value: Option<&'r Value<'_>>, secret: bool, origin: Origin<'r>) -> Option<Found<'r>> {
+    value.filter(|v| is_present(v)).map(|v| Found { value: Cow::Borrowed(v.trim_ascii()), secret, origin })
+}
+
+/// A field by the name that the configuration gives it: exactly, else without regard to case and separators, so that
+/// `X-Api-Key` finds nginx's `http_x_api_key` and JSON's `request.headers.x-api-key`.
+fn named_field<'r>(record: &'r Record<'_>, name: &'r str) -> Option<Found<'r>> {
+    let origin = Origin::Field(name);
+    let secret = sanitize::is_secret_name(name);
+    if let Some((_, value)) = record.extra.iter().find(|(n, _)| *n == name) {
+        return field(Some(value), secret, origin);
+    }
+    let is = |known: &[&str]| known.iter().any(|known| alike(name, known));
+    let known = if is(&["consumer", "consumer_id", "consumer_name", "client_id"]) {
+        field(record.consumer.as_ref(), false, origin)
+    } else if is(&["api_key", "x_api_key", "authorization", "http_authorization", "http_x_api_key"]) {
+        field(record.api_key.as_ref(), true, origin)
+    } else if is(&["user", "remote_user", "user_name"]) {
+        field(record.user.as_ref(), false, origin)
+    } else if is(&["host", "http_host"]) {
+        field(record.host.as_ref(), false, origin)
+    } else if is(&["model"]) {
+        field(record.model.as_ref(), false, origin)
+    } else if is(&["country"]) {
+        field(record.country.as_ref(), false, origin)
+    } else {
+        None
+    };
+    let means = |n: &str| {
+        let header = n.strip_prefix("http_").or_else(|| n.strip_prefix("sent_http_")).unwrap_or(n);
+        [n, header, n.rsplit('.').next().unwrap_or(n)].iter().any(|n| alike(n, name))
+    };
+    known.or_else(|| {
+        let (_, value) = record.extra.iter().find(|(n, _)| means(n))?;
+        field(Some(value), secret, origin)
+    })
+}
+
+/// Whether two names differ only in case and separators.
+fn alike(a: &str, b: &str) -> bool {
+    let letters = |s: &str| -> smallvec::SmallVec<[u8; 48]> {
+        s.bytes().filter(u8::is_ascii_alphanumeric).map(|b| b.to_ascii_lowercase()).take(48).collect()
+    };
+    letters(a) == letters(b)
+}
+
+/// Whether a value says anything: empty ones, placeholders and what a server has already crossed out do not.
+fn is_present(value: &[u8]) -> bool {
+    let value = value.trim_ascii();
+    let absent = ["-", "null", "undefined", "redacted", "[redacted]", "<redacted>", "[filtered]"];
+    !value.is_empty()
+        && !value.iter().all(|b| *b == b'*')
+        && !absent.iter().any(|a| value.len() == a.len() && value.eq_ignore_ascii_case(a.as_bytes()))
+}
+
+/// The name a call is counted and shown under.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Named<'a> {
+    /// What it is counted under: made from the whole name, or from the keyed digest of a secret.
+    pub id: Id,
+    /// What people see.
+    pub text: &'a str,
+}
+
+/// Turns found keys into names.
+#[derive(Debug)]
+pub struct Names {
+    key: FingerprintKey,
+    hasher: Hasher,
+    /// By the id of a name or secret as it stands in the log, or of `fp:` and six digits: the configured consumer.
+    consumers: HashMap<Id, (Id, String)>,
+    /// By the id of the secret as it stands in the line.
+    memo: HashMap<Id, (Id, String)>,
+    scratch: String,
+}
+
+impl Names {
+    /// With the configured consumers.
+    pub fn new(key: FingerprintKey, hasher: Hasher, consumers: &BTreeMap<String, Consumer>) -> Self {
+        let mut known = HashMap::new();
+        for (name, consumer) in consumers {
+            for key in &consumer.keys {
+                let key = if key.starts_with("fp:") { key.to_ascii_lowercase() } else { key.clone() };
+                known.insert(hasher.id(key.as_bytes()), (hasher.id(name.as_bytes()), name.clone()));
+            }
+        }
+        Names { key, hasher, consumers: known, memo: HashMap::new(), scratch: String::new() }
+    }
+
+    /// The name of a found key.
+    pub fn name(&mut self, found: &Found<'_>) -> Named<'_> {
+        let looks_secret = || found.value.len() >= SECRET_FROM_BYTES && sanitize::known_secret(&lossy(&found.value));
+        if found.secret || looks_secret() {
+            return self.secret(&found.value);
+        }
+        let id = self.hasher.id(&found.value);
+        if let Some((id, text)) = self.consumers.get(&id) {
+            return Named { id: *id, text };
+        }
+        self.scratch.clear();
+        self.scratch.push_str(&clipped(&lossy(&found.value)));
+        Named { id, text: &self.scratch }
+    }
+
+    fn secret(&mut self, value: &[u8]) -> Named<'_> {
+        let at = self.hasher.id(value);
+        if !self.memo.contains_key(&at) {
+            if self.memo.len() >= MEMO_ENTRIES {
+                self.memo.clear();
+            }
+            let named = self.learn(value);
+            self.memo.insert(at, named);
+        }
+        // Just put there.
+        self.memo.get(&at).map_or(Named { id: Id::NONE, text: "" }, |(id, text)| Named { id: *id, text })
+    }
+
+    fn learn(&self, value: &[u8]) -> (Id, String) {
+        match credential(value) {
+            Credential::Name(name) => {
+                let id = self.hasher.id(name.as_bytes());
+                self.consumers.get(&id).cloned().unwrap_or_else(|| (id, clipped(&name).into_owned()))
+            }
+            Credential::Secret(secret) => {
+                let digest = self.key.digest(&secret);
+                let short = short(&digest);
+                let by = |key: &[u8]| self.consumers.get(&self.hasher.id(key));
+                let known = by(&secret).or_else(|| by(format!("fp:{short}").as_bytes()));
+                known.cloned().unwrap_or_else(|| {
+                    (self.hasher.id(&digest), format!("{}·{short}", sanitize::mask(&lossy(&secret))))
+                })
+            }
+        }
+    }
+}

@@ -1,0 +1,148 @@
+//! Which request it is: the same call again, or the same thing again.
+
+use crate::event::{Hasher, Id, Method};
+use crate::format::Record;
+
+use super::key::is_key_parameter;
+use super::target::{Target, percent_decoded};
+
+/// Query parameters that exist only to make two equal requests look different.
+const CACHE_BUSTERS: &[&str] =
+    &["_", "__", "ts", "timestamp", "nonce", "cb", "rand", "random", "cachebuster", "_t", "_ts", "nocache"];
+
+/// What tells requests apart.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Fingerprint {
+    /// The same request again: caller, method, path with its ids, query without cache-busters and keys, and for
+    /// POST, PUT and PATCH the length or digest of the body.
+    pub request: Id,
+    /// The same thing again: the path with its ids.
+    pub resource: Id,
+    /// Whether `request` tells contents apart: a method without body, or a length or digest was logged.
+    pub strong: bool,
+}
+
+/// The fingerprint of a request by `caller` (its key, else its client). The status is not part of it: a loop may
+/// alternate 504 and 200. `scratch` is working memory.
+pub fn fingerprint(
+    record: &Record<'_>,
+    target: Target<'_>,
+    caller: Id,
+    key_parameter: Option<&[u8]>,
+    hasher: &Hasher,
+    scratch: &mut Vec<u8>,
+) -> Fingerprint {
+    let token = record.method.as_deref().unwrap_or_default();
+    scratch.clear();
+    for segment in target.segments() {
+        scratch.push(b'/');
+        scratch.extend_from_slice(segment);
+    }
+    let resource = hasher.id(scratch);
+
+    scratch.extend_from_slice(&caller.0.to_le_bytes());
+    scratch.extend_from_slice(token);
+    scratch.push(b'?');
+    for parameter in target.parameters() {
+        let name = percent_decoded(parameter.name);
+        let value = percent_decoded(parameter.value);
+        if key_parameter == Some(parameter.name)
+            || is_key_parameter(&name)
+            || is_cache_buster(&name)
+            || is_epoch(&value)
+        {
+            continue;
+        }
+        // Parts are kept apart by bytes that do not stand in a target.
+        scratch.extend_from_slice(&name);
+        scratch.push(b'\0');
+        scratch.extend_from_slice(&value);
+        scratch.push(b'\n');
+    }
+    let has_body = matches!(Method::parse(token), Method::Post | Method::Put | Method::Patch);
+    let mut strong = !has_body && Method::parse(token) != Method::Other;
+    if has_body {
+        if let Some(digest) = &record.body_digest {
+            scratch.push(b'd');
+            scratch.extend_from_slice(digest);
+            strong = true;
+        } else if let Some(length) = record.bytes_in {
+            scratch.push(b'l');
+            scratch.extend_from_slice(&length.to_le_bytes());
+            strong = true;
+        }
+    }
+    Fingerprint { request: hasher.id(scratch), resource, strong }
+}
+
+fn is_cache_buster(name: &[u8]) -> bool {
+    CACHE_BUSTERS.iter().any(|n| name.eq_ignore_ascii_case(n.as_bytes()))
+}
+
+/// Whether a value is nothing but an instant between 2001 and 2065: Unix seconds (with or without a fraction),
+/// milliseconds, microseconds or nanoseconds.
+fn is_epoch(value: &[u8]) -> bool {
+    let whole = value.split(|b| *b == b'.').next().unwrap_or_default();
+    let fraction = value.get(whole.len() + 1..).unwrap_or_default();
+    let digits = |b: &[u8]| b.iter().all(u8::is_ascii_digit);
+    matches!(whole.len(), 10 | 13 | 16 | 19)
+        && digits(whole)
+        && matches!(whole.first(), Some(b'1' | b'2'))
+        && fraction.len() <= 9
+        && digits(fraction)
+        && (whole.len() == 10 || value.len() == whole.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::borrow::Cow;
+
+    use super::*;
+
+    fn print(method: &'static str, target: &'static str, bytes_in: Option<u64>) -> Fingerprint {
+        let record = Record { method: Some(Cow::Borrowed(method.as_bytes())), bytes_in, ..Record::default() };
+        let target = Target::split(target.as_bytes());
+        fingerprint(&record, target, Id(7), Some(b"partner"), &Hasher::new(1), &mut Vec::new())
+    }
+
+    #[test]
+    fn what_only_pretends_to_differ_is_the_same() {
+        let first = print("GET", "/v1/orders/12?expand=items", None);
+        for same in [
+            "/v1/orders/12?expand=items&_=1772461867123",
+            "/v1/orders/12?ts=1&expand=items&since=1772461867",
+            "/v1//orders/12/?api_key=x&expand=items&partner=y",
+            "http://host/v1/orders/12?expand=%69tems&nonce=a#f",
+        ] {
+            assert_eq!(print("GET", same, None), first, "{same}");
+        }
+        for other in
+            ["/v1/orders/13?expand=items", "/v1/orders/12?expand=lines", "/v1/orders/12?expand=items&page_token=2"]
+        {
+            assert_ne!(print("GET", other, None).request, first.request, "{other}");
+        }
+        assert_ne!(print("HEAD", "/v1/orders/12?expand=items", None).request, first.request);
+        assert_eq!(print("GET", "/v1/orders/12?expand=lines", None).resource, first.resource);
+    }
+
+    #[test]
+    fn bodies_are_told_apart_by_their_length() {
+        let (a, b, unknown) =
+            (print("POST", "/v1/pay", Some(10)), print("POST", "/v1/pay", Some(11)), print("POST", "/v1/pay", None));
+        assert_ne!(a.request, b.request);
+        assert!(a.strong && b.strong && !unknown.strong);
+        // A length says nothing about a GET.
+        assert_eq!(print("GET", "/a", Some(10)), print("GET", "/a", Some(11)));
+        assert!(print("DELETE", "/a", None).strong && !print("PROPFIND", "/a", None).strong);
+    }
+
+    #[test]
+    fn epochs() {
+        for yes in ["1772461867", "1772461867.123", "1772461867123", "1772461867123456"] {
+            assert!(is_epoch(yes.as_bytes()), "{yes}");
+        }
+        for no in ["", "12", "9772461867", "17724618a7", "1772461867.x", "1772461867123.5"] {
+            assert!(!is_epoch(no.as_bytes()), "{no}");
+        }
+    }
+}

@@ -1,0 +1,190 @@
+//! Failed requests of one stream in one class, and the share of its requests that usually fails.
+
+use serde::{Deserialize, Serialize};
+
+use crate::measure::mix::Mix;
+use crate::measure::ring::{Counts, Ring, TICK};
+use crate::time::{Span, Timestamp};
+
+/// Decay of the learned share per hour.
+const DECAY: f32 = 0.99;
+/// Share that a stream is believed to fail before it is known, and the weight of that belief in requests.
+const PRIOR: (f32, f32) = (0.02, 50.0);
+
+/// How a request failed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum Class {
+    /// 5xx, and 499 or 0 where the server gave up.
+    Server,
+    /// 429: too many requests.
+    Limited,
+    /// 401 and 403.
+    Denied,
+    /// Any other 4xx.
+    Client,
+}
+
+impl Class {
+    /// Every class, in the order of [`Class::index`].
+    pub const ALL: [Class; 4] = [Class::Server, Class::Limited, Class::Denied, Class::Client];
+
+    /// The class of a status, if it is a failure.
+    pub const fn of(status: u16) -> Option<Class> {
+        match status {
+            499..=599 => Some(Class::Server),
+            429 => Some(Class::Limited),
+            401 | 403 => Some(Class::Denied),
+            400..=498 => Some(Class::Client),
+            _ => None,
+        }
+    }
+
+    /// Its place in [`Class::ALL`].
+    pub const fn index(self) -> usize {
+        self as usize
+    }
+
+    /// As people write it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Class::Server => "5xx",
+            Class::Limited => "429",
+            Class::Denied => "401/403",
+            Class::Client => "4xx",
+        }
+    }
+}
+
+/// Failures of one class: counted like requests, with the callers and statuses that make them up.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Failures {
+    /// Failures in tens of seconds.
+    pub tens: Ring<36>,
+    /// Failures in minutes.
+    pub mins: Ring<64>,
+    /// Who fails.
+    pub callers: Mix,
+    /// With which status; ids are the statuses.
+    pub statuses: Mix,
+    /// At which endpoints.
+    pub endpoints: Mix,
+    hour: Ring<2>,
+    learned_errors: f32,
+    learned_requests: f32,
+    /// Spread of the share beyond binomial: sums of squared relative deviations and their weight.
+    spread: (f32, f32),
+    open_since: Option<Timestamp>,
+    learned: i64,
+}
+
+impl Failures {
+    /// A class that fails for the first time at `t`, in a stream that had `requests` before without a failure.
+    pub fn new(t: Timestamp, requests: f64) -> Self {
+        Failures {
+            tens: Ring::default(),
+            mins: Ring::default(),
+            callers: Mix::default(),
+            statuses: Mix::default(),
+            endpoints: Mix::default(),
+            hour: Ring::default(),
+            learned_errors: 0.0,
+            learned_requests: requests as f32,
+            spread: (0.0, 0.0),
+            open_since: None,
+            learned: t.bucket(Span::HOUR) - 1,
+        }
+    }
+
+    /// Counts one failure at `t`.
+    pub fn add(&mut self, t: Timestamp) {
+        self.tens.add(t.bucket(TICK), 1);
+        self.mins.add(t.bucket(Span::MINUTE), 1);
+        self.hour.add(t.bucket(Span::HOUR), 1);
+    }
+
+    /// The share that usually fails.
+    pub fn share(&self) -> f64 {
+        f64::from((self.learned_errors + PRIOR.0 * PRIOR.1) / (self.learned_requests + PRIOR.1))
+    }
+
+    /// Requests the learned share rests on.
+    pub fn weight(&self) -> f64 {
+        f64::from(self.learned_requests)
+    }
+
+    /// Variance of the share beyond binomial, relative to the share squared.
+    pub fn spread(&self) -> f64 {
+        let alpha = (20.0 * 0.3 + self.spread.0) / (20.0 + self.spread.1);
+        f64::from(alpha.max(0.05)) + 1.0 / (1.0 + f64::from(self.learned_errors))
+    }
+
+    /// Notes whether the class is in an incident at `now`: it is not learned from then on.
+    pub fn note(&mut self, firing: bool, calm: bool, now: Timestamp) {
+        if firing && self.open_since.is_none() {
+            self.open_since = Some(now);
+        } else if calm {
+            self.open_since = None;
+        }
+    }
+
+    /// Learns the hours that are over.
+    pub fn learn(&mut self, counts: &Counts, now: Timestamp) {
+        let over = now.bucket(Span::HOUR) - 1;
+        if over - self.learned > 28 * 24 {
+            self.learned = over - 28 * 24;
+        }
+        while self.learned < over {
+            self.learned += 1;
+            let hour = self.learned;
+            let end = Timestamp::of_bucket(hour + 1, Span::HOUR);
+            self.learned_errors *= DECAY;
+            self.learned_requests *= DECAY;
+            let open = self.open_since.map(|since| end - since);
+            // From half an hour after the opening nothing is learned, for at most a day.
+            if open.is_some_and(|open| open > Span::from_mins(30) && open < Span::DAY) {
+                continue;
+            }
+            let requests = counts.hours.get(hour) as f32;
+            let errors = self.hour.get(hour) as f32;
+            let usual = self.share() as f32;
+            let taught = errors.min((3.0 * usual).max(0.02) * requests + 5.0);
+            if requests > 0.0 {
+                let expected = usual * requests;
+                let d = (taught - expected).min(8.0 * (expected + 0.3 * expected * expected).sqrt() + 3.0);
+                self.spread.0 = self.spread.0 * DECAY + d * d - expected;
+                self.spread.1 = self.spread.1 * DECAY + expected * expected;
+            }
+            self.learned_errors += taught;
+            self.learned_requests += requests;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_usual_share_is_learned_and_an_incident_is_not() {
+        let start = Timestamp::from_secs(1_772_409_600);
+        let mut failures = Failures::new(start, 0.0);
+        let mut counts = Counts::default();
+        for hour in 0..48 {
+            let t = start + Span::from_hours(hour);
+            failures.learn(&counts, t);
+            for i in 0..1000 {
+                counts.add(t + Span::from_secs(i * 3));
+                let failing = if hour < 24 { i % 20 == 0 } else { i % 2 == 0 };
+                if failing {
+                    failures.add(t + Span::from_secs(i * 3));
+                }
+            }
+            if hour == 23 {
+                assert!((failures.share() - 0.05).abs() < 0.005, "{}", failures.share());
+                failures.note(true, false, t + Span::HOUR);
+            }
+        }
+        failures.learn(&counts, start + Span::from_hours(48));
+        assert!(failures.share() < 0.06, "a day of half the requests failing became {}", failures.share());
+    }
+}

@@ -1,0 +1,156 @@
+//! What a stream is made of: its few largest parts now, and what share they usually have.
+
+use serde::{Deserialize, Serialize};
+use smallvec::SmallVec;
+
+use crate::event::Id;
+use crate::time::{Span, Timestamp};
+
+/// Half-life of "now".
+const RECENT: Span = Span::from_mins(3);
+/// Half-life of "usually".
+const USUAL: Span = Span::DAY;
+/// Parts kept.
+const PARTS: usize = 8;
+
+#[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
+struct Entry {
+    id: Id,
+    recent: f32,
+    usual: f32,
+}
+
+/// The heaviest parts of a stream in one dimension, with decayed counts. A newcomer takes the place of the lightest
+/// part, so a part with a large share is always among them soon; a part's share is therefore a lower bound.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+pub struct Mix {
+    entries: SmallVec<[Entry; PARTS]>,
+    recent_total: f32,
+    usual_total: f32,
+    decayed_at: Timestamp,
+}
+
+/// A part of a stream now, against its usual share.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct Share {
+    /// Which part.
+    pub id: Id,
+    /// Its share now, 0 to 1.
+    pub now: f64,
+    /// Its usual share, 0 to 1.
+    pub usual: f64,
+}
+
+impl Mix {
+    /// Counts one event of part `id` at `t`. Absent parts count for the total only.
+    pub fn add(&mut self, id: Id, t: Timestamp) {
+        // Decay in steps of 10 s: exact enough for half-lives of minutes, and rarely due.
+        if t - self.decayed_at >= Span::from_secs(10) {
+            self.decay(t);
+        }
+        self.recent_total += 1.0;
+        self.usual_total += 1.0;
+        if !id.is_some() {
+            return;
+        }
+        if let Some(entry) = self.entries.iter_mut().find(|e| e.id == id) {
+            entry.recent += 1.0;
+            entry.usual += 1.0;
+            return;
+        }
+        let entry = Entry { id, recent: 1.0, usual: 1.0 };
+        if self.entries.len() < PARTS {
+            self.entries.push(entry);
+            return;
+        }
+        // Now counts ten times as much as usually: the parts of an incident must find their place.
+        let weight = |e: &Entry| 10.0 * e.recent + e.usual;
+        if let Some(lightest) = self.entries.iter_mut().min_by(|a, b| weight(a).total_cmp(&weight(b))) {
+            if weight(lightest) <= 40.0 || lightest.recent < 1.0 {
+                *lightest = entry;
+            } else {
+                // A heavy set gives way slowly: whoever stays away loses ground to many knocks.
+                lightest.recent -= 0.5;
+            }
+        }
+    }
+
+    /// The parts by their share now, largest first.
+    pub fn shares(&self) -> SmallVec<[Share; PARTS]> {
+        let share = |n: f32, total: f32| if total > 0.0 { f64::from(n / total).clamp(0.0, 1.0) } else { 0.0 };
+        // What counts for now is part of what counts for usually; take it out, so that an incident is compared with before.
+        let before = (self.usual_total - self.recent_total).max(0.0);
+        let mut shares: SmallVec<[Share; PARTS]> = self
+            .entries
+            .iter()
+            .map(|e| Share {
+                id: e.id,
+                now: share(e.recent.max(0.0), self.recent_total),
+                usual: share((e.usual - e.recent).max(0.0), before),
+            })
+            .filter(|s| s.now > 0.0)
+            .collect();
+        shares.sort_by(|a, b| b.now.total_cmp(&a.now).then(a.id.cmp(&b.id)));
+        shares
+    }
+
+    /// The share of one part now.
+    pub fn share_of(&self, id: Id) -> f64 {
+        match self.entries.iter().find(|e| e.id == id) {
+            Some(e) if self.recent_total > 0.0 => f64::from(e.recent.max(0.0) / self.recent_total).clamp(0.0, 1.0),
+            _ => 0.0,
+        }
+    }
+
+    /// How many parts are active now (at most the number kept).
+    pub fn active(&self) -> usize {
+        self.entries.iter().filter(|e| e.recent >= 0.5).count()
+    }
+
+    fn decay(&mut self, t: Timestamp) {
+        let since = (t - self.decayed_at).secs_f64();
+        let recent = (-since / RECENT.secs_f64()).exp2() as f32;
+        let usual = (-since / USUAL.secs_f64()).exp2() as f32;
+        for entry in &mut self.entries {
+            entry.recent *= recent;
+            entry.usual *= usual;
+        }
+        self.recent_total *= recent;
+        self.usual_total *= usual;
+        self.decayed_at = t;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_part_that_takes_over_is_seen_against_its_usual_share() {
+        let mut mix = Mix::default();
+        let mut t = Timestamp::from_secs(1_700_000_000);
+        for i in 0..5000u64 {
+            mix.add(Id(1 + i % 4), t);
+            t += Span::from_secs(6);
+        }
+        for i in 0..2000u64 {
+            mix.add(if i % 10 < 9 { Id(77) } else { Id(1 + i % 4) }, t);
+            t += Span::from_millis(200);
+        }
+        let top = mix.shares()[0];
+        assert_eq!(top.id, Id(77));
+        assert!(top.now > 0.8 && top.usual < 0.2, "{top:?}");
+    }
+
+    #[test]
+    fn many_small_parts_leave_the_large_one_in_place() {
+        let mut mix = Mix::default();
+        let t = Timestamp::from_secs(1_700_000_000);
+        for i in 0..20_000u64 {
+            mix.add(if i % 3 == 0 { Id(5) } else { Id(1000 + i) }, t + Span::from_millis(i as i64 * 20));
+        }
+        let top = mix.shares()[0];
+        assert_eq!(top.id, Id(5));
+        assert!((top.now - 0.33).abs() < 0.05, "{top:?}");
+    }
+}

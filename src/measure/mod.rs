@@ -1,0 +1,23 @@
+//! What is remembered: bounded counters, each of one kind.
+
+pub mod surprise;
+
+pub mod ring;
+
+pub mod calendar;
+
+pub mod normal;
+
+pub mod mix;
+
+pub mod failures;
+
+pub mod slots;
+
+pub mod repeats;
+
+pub mod novelty;
+
+pub mod peers;
+
+pub mod rows;

@@ -1,0 +1,509 @@
+//! The usual for one stream at one time: how many, how much that varies, and which peaks it has made before.
+//!
+//! A stream's expectation is a blend of its long-run level, its hours of the day and its hours of the week, each worth
+//! as much as it has seen (Gamma-Poisson shrinkage). Its spread is the variance beyond Poisson, measured at each
+//! window length, because real streams range from nearly Poisson to wildly bursty. Nothing is learned from an incident
+//! after its first hours, so what goes on does not become normal.
+
+use serde::{Deserialize, Serialize};
+
+use crate::measure::calendar::{Calendar, Moment};
+use crate::measure::ring::Counts;
+use crate::time::{Span, Timestamp, Zone};
+
+/// The window lengths that are judged, in minutes.
+pub const WINDOWS_MIN: [i64; 6] = [1, 5, 15, 60, 360, 1440];
+
+/// Decay of the level per hour: about a week.
+const LEVEL_DECAY: f32 = 0.994;
+/// Decay of an hour of the day per day.
+const DAY_DECAY: f32 = 0.93;
+/// Decay of an hour of the week per week.
+const WEEK_DECAY: f32 = 0.75;
+/// Decay of the spread sums per hour: 0.75 a week.
+const SPREAD_DECAY: f32 = 0.998_289;
+/// Decay of remembered peaks per day: 0.93 a week.
+const PEAK_DECAY: f32 = 0.989_69;
+/// Decay of the counter of own bursts per hour: 0.8 a week.
+const BURSTS_DECAY: f32 = 0.998_673;
+/// Decay per hour of what `short` compares.
+const SHORT_DECAY: f32 = 0.6;
+/// Variance beyond Poisson that a stream is born with, and the weight of that belief.
+const PRIOR_SPREAD: (f32, f32) = (0.25, 30.0);
+
+/// A decayed count and a decayed exposure in minutes, each as a logarithm in 1/1024 octaves: 4 bytes, 0.07 % exact.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+struct Slot(u16, u16);
+
+impl Slot {
+    fn get(self) -> (f32, f32) {
+        (decode(self.0), decode(self.1))
+    }
+
+    fn set(&mut self, a: f32, b: f32) {
+        *self = Slot(encode(a), encode(b));
+    }
+}
+
+fn encode(x: f32) -> u16 {
+    if x > 1.0 / 65_536.0 { ((x.log2() + 16.0) * 1024.0 + 1.0).min(65_535.0) as u16 } else { 0 }
+}
+
+fn decode(code: u16) -> f32 {
+    if code == 0 { 0.0 } else { ((f32::from(code) - 0.5) / 1024.0 - 16.0).exp2() }
+}
+
+/// Sums that a variance beyond Poisson is estimated from.
+#[derive(Clone, Copy, PartialEq, Debug, Default, Serialize, Deserialize)]
+struct Sums {
+    over: f32,
+    weight: f32,
+}
+
+/// The two largest values of something, largest first.
+#[derive(Clone, Copy, PartialEq, Debug, Default, Serialize, Deserialize)]
+struct TopTwo(f32, f32);
+
+impl TopTwo {
+    fn put(&mut self, x: f32) {
+        if x > self.0 {
+            *self = TopTwo(x, self.0);
+        } else if x > self.1 {
+            self.1 = x;
+        }
+    }
+
+    fn decay(&mut self, by: f32) {
+        self.0 *= by;
+        self.1 *= by;
+    }
+}
+
+/// Peaks of one hour of the day: of 5-minute and of 60-minute totals.
+#[derive(Clone, Copy, PartialEq, Debug, Default, Serialize, Deserialize)]
+struct HourPeaks {
+    five: TopTwo,
+    sixty: TopTwo,
+}
+
+/// What a stream usually does.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Normal {
+    /// When the stream was first seen.
+    pub born: Timestamp,
+    level: (f32, f32),
+    by_hour_of_day: [Slot; 24],
+    by_hour_of_week: Box<[Slot]>,
+    spread: [Sums; 6],
+    spread_of_hour: [Sums; 24],
+    peaks: [HourPeaks; 24],
+    /// Largest daily maxima at 5 minutes, 60 minutes, 6 hours; and today's so far.
+    overall: [TopTwo; 3],
+    today: [f32; 3],
+    day: i64,
+    short: (f32, f32),
+    bursts: f32,
+    in_burst: bool,
+    open_since: Option<Timestamp>,
+    calm_since: Option<Timestamp>,
+    /// Hours up to this one have been learned.
+    learned: i64,
+}
+
+/// What everybody shares when a stream's usual is asked or taught.
+#[derive(Clone, Copy, Debug)]
+pub struct Surroundings<'a> {
+    /// The zone of hours and days.
+    pub zone: Zone,
+    /// Void minutes and site factors.
+    pub calendar: &'a Calendar,
+    /// Mean rate of streams of this kind, per minute: what a stream without history is taken for.
+    pub population_mean: f64,
+}
+
+impl Normal {
+    /// A stream first seen at `t`.
+    pub fn new(t: Timestamp) -> Self {
+        Normal {
+            born: t,
+            level: (0.0, 0.0),
+            by_hour_of_day: [Slot::default(); 24],
+            by_hour_of_week: vec![Slot::default(); 168].into(),
+            spread: [Sums::default(); 6],
+            spread_of_hour: [Sums::default(); 24],
+            peaks: [HourPeaks::default(); 24],
+            overall: [TopTwo::default(); 3],
+            today: [0.0; 3],
+            day: i64::MIN,
+            short: (0.0, 0.0),
+            bursts: 0.0,
+            in_burst: false,
+            open_since: None,
+            calm_since: None,
+            learned: t.bucket(Span::HOUR) - 1,
+        }
+    }
+
+    /// How long the stream has been watched.
+    pub fn age(&self, now: Timestamp) -> Span {
+        (now - self.born).max(Span::ZERO)
+    }
+
+    /// Mean rate over about a week, per minute.
+    pub fn level(&self, population_mean: f64) -> f64 {
+        let prior = 0.3 / population_mean.max(1e-6);
+        f64::from(self.level.0 + 0.3) / (f64::from(self.level.1) + prior)
+    }
+
+    /// Events counted in about the last week: how much the usual rests on.
+    pub fn weight(&self) -> f64 {
+        f64::from(self.level.0)
+    }
+
+    /// The expected rate at a moment, per minute.
+    pub fn rate(&self, at: Moment, around: &Surroundings<'_>) -> f64 {
+        let level = self.level(around.population_mean) as f32;
+        let here = self.rate_of_hour(at.hour, level);
+        let near = if at.weight > 0.0 { self.rate_of_hour(at.near, level) } else { here };
+        f64::from((1.0 - at.weight) * here + at.weight * near) * self.short_factor()
+    }
+
+    /// The expected number of events in the window of length `window` that ends at `end`.
+    pub fn expected(&self, end: Timestamp, window: Span, around: &Surroundings<'_>) -> f64 {
+        let whole = window.mins_f64();
+        if window <= Span::HOUR {
+            let middle = end - window.scale(0.5);
+            return whole * self.rate(Moment::at(middle, around.zone), around);
+        }
+        let hours = (window.millis() / Span::HOUR.millis()).max(1);
+        let step = Span::from_millis(window.millis() / hours);
+        (0..hours)
+            .map(|i| {
+                let middle = end - step.times(i) - step.scale(0.5);
+                step.mins_f64() * self.rate(Moment::at(middle, around.zone), around)
+            })
+            .sum()
+    }
+
+    /// What the window of length `window` that ends at `end` should hold at the least: the smaller of what this hour of the
+    /// week and this hour of the day usually bring, without today's growth. One busy week does not make silence odd.
+    pub fn expected_at_least(&self, end: Timestamp, window: Span, around: &Surroundings<'_>) -> f64 {
+        let at = Moment::at(end - window.scale(0.5), around.zone);
+        let level = self.level(around.population_mean) as f32;
+        let low = |hour: usize| self.rate_of_hour(hour, level).min(self.rate_of_day(hour, level));
+        let near = if at.weight > 0.0 { low(at.near) } else { 0.0 };
+        let rate = (1.0 - at.weight) * low(at.hour) + at.weight * near;
+        window.mins_f64() * f64::from(rate) * self.short_factor().min(1.0)
+    }
+
+    /// Variance beyond Poisson over squared mean for windows of index `w` of [`WINDOWS_MIN`] that end at `now`.
+    pub fn spread(&self, w: usize, now: Timestamp, hour: usize) -> f64 {
+        let of = |s: &Sums| (PRIOR_SPREAD.1 * PRIOR_SPREAD.0 + s.over) / (PRIOR_SPREAD.1 + s.weight);
+        let whole = of(&self.spread[w]).max(0.002);
+        let mut alpha = f64::from(whole);
+        if w <= 3 {
+            let five = of(&self.spread[1]).max(0.002);
+            let s = self.spread_of_hour[hour % 24];
+            let here = (PRIOR_SPREAD.1 * five + s.over) / (PRIOR_SPREAD.1 + s.weight);
+            // Shrunk by 5 % towards the whole.
+            alpha *= f64::from(here / five).clamp(0.05, 10.0).powf(0.95);
+        }
+        let shape = 0.3 + self.weight();
+        alpha.max(0.01) + 1.0 / shape + (-self.age(now).days_f64() / 3.0).exp()
+    }
+
+    /// The second largest 5-minute total (or 60-minute total) of any day at this hour of the day or its neighbours.
+    pub fn peak_of_hour(&self, hour: usize, sixty: bool) -> f64 {
+        let second = |h: usize| {
+            let peaks = &self.peaks[h % 24];
+            if sixty { peaks.sixty.1 } else { peaks.five.1 }
+        };
+        f64::from(second(hour + 23).max(second(hour)).max(second(hour + 1)))
+    }
+
+    /// The second largest daily maximum at 5 minutes, 60 minutes or 6 hours (index 0, 1, 2).
+    pub fn peak_overall(&self, index: usize) -> f64 {
+        f64::from(self.overall[index].1)
+    }
+
+    /// Whether the stream makes bursts of its own often enough for them not to be news.
+    pub fn is_irregular(&self) -> bool {
+        let hourly = self.spread[3];
+        let alpha = (PRIOR_SPREAD.1 * PRIOR_SPREAD.0 + hourly.over) / (PRIOR_SPREAD.1 + hourly.weight);
+        self.bursts >= 1.5 || alpha > 1.0
+    }
+
+    /// Notes a judgement: surprise in bits against what is needed, and whether the stream is calm at `now`.
+    pub fn note(&mut self, bits: f64, need: f64, calm: bool, now: Timestamp) {
+        if bits > 20.0 && !self.in_burst {
+            self.in_burst = true;
+            self.bursts += 1.0;
+        }
+        if bits >= need && self.open_since.is_none() {
+            self.open_since = Some(now);
+        }
+        if !calm {
+            self.calm_since = None;
+            return;
+        }
+        let since = *self.calm_since.get_or_insert(now);
+        if now - since >= Span::from_mins(15) {
+            self.in_burst = false;
+            self.open_since = None;
+        }
+    }
+
+    /// Whether the stream is in an incident of its own (or was so a moment ago), so that it has to be watched.
+    pub fn is_open(&self) -> bool {
+        self.open_since.is_some() || self.in_burst
+    }
+
+    /// Learns the hours that are over. Call before counting an event of a new hour, while the rings still hold the old.
+    pub fn learn(&mut self, counts: &Counts, now: Timestamp, around: &Surroundings<'_>) {
+        let over = now.bucket(Span::HOUR) - 1;
+        // After a very long silence only the last four weeks are gone through hour by hour.
+        if over - self.learned > 28 * 24 {
+            self.learned = over - 28 * 24;
+        }
+        while self.learned < over {
+            self.learned += 1;
+            self.learn_hour(self.learned, counts, around);
+        }
+    }
+
+    /// The hour up to which (inclusive) everything is learned.
+    pub fn learned_hour(&self) -> i64 {
+        self.learned
+    }
+
+    fn rate_of_hour(&self, hour: usize, level: f32) -> f32 {
+        let e24 = self.rate_of_day(hour, level);
+        let (a168, b168) = self.by_hour_of_week[hour % 168].get();
+        if b168 == 0.0 {
+            return e24;
+        }
+        let kappa = (3.0 / e24.max(1e-6)).max(60.0);
+        (a168 + kappa * e24) / (b168 + kappa)
+    }
+
+    fn rate_of_day(&self, hour: usize, level: f32) -> f32 {
+        let (a24, b24) = self.by_hour_of_day[hour % 24].get();
+        (a24 + 60.0 * level) / (b24 + 60.0)
+    }
+
+    /// Today against the profile: absorbs holidays and growth.
+    fn short_factor(&self) -> f64 {
+        f64::from((self.short.0 + 8.0) / (self.short.1 + 8.0)).clamp(0.6, 1.5)
+    }
+
+    fn learn_hour(&mut self, hour: i64, counts: &Counts, around: &Surroundings<'_>) {
+        let start = Timestamp::of_bucket(hour, Span::HOUR);
+        let end = start + Span::HOUR;
+        let exposure = around.calendar.exposure(hour) as f32;
+        let middle = Moment::at(start + Span::from_mins(30), around.zone);
+        let (how, hod) = (middle.hour, middle.hour % 24);
+        let total = counts.hours.get(hour) as f32;
+        // What everybody does may be taught, but no more than a large campaign: an attack by many keys is not usual.
+        let g = around.calendar.site_factor(hour).min(3.0) as f32;
+
+        let expected_per_minute = self.rate(middle, around) as f32;
+        let expected = expected_per_minute * exposure;
+        let open = self.open_since.map(|since| end - since);
+        let learn_mean = open.is_none_or(|open| open <= Span::from_hours(2) || teaches_again(open));
+        let learn_spread = exposure >= 60.0 && open.is_none_or(|open| open <= Span::HOUR);
+        let learn_overall = open.is_none_or(|open| open <= Span::from_hours(6));
+
+        if learn_spread {
+            self.learn_spread(hour, counts, around, hod);
+        }
+        if learn_overall {
+            self.learn_peaks(hour, counts, around, hod, learn_mean);
+        }
+
+        // An hour teaches at most what a wild but usual hour could bring.
+        let mut taught = total;
+        if end - self.born >= Span::from_days(2) {
+            let alpha = self.spread(3, end, hod) as f32;
+            let cap = expected * (1.0 + 4.0 * (alpha + 1.0 / expected.max(0.1)).sqrt()) * g + 3.0;
+            taught = taught.min(cap);
+        }
+        self.level = (self.level.0 * LEVEL_DECAY, self.level.1 * LEVEL_DECAY);
+        if learn_mean {
+            self.level.0 += taught;
+            self.level.1 += exposure;
+            let (a, b) = self.by_hour_of_day[hod].get();
+            self.by_hour_of_day[hod].set(a * DAY_DECAY + taught, b * DAY_DECAY + exposure);
+            let (a, b) = self.by_hour_of_week[how].get();
+            self.by_hour_of_week[how].set(a * WEEK_DECAY + taught, b * WEEK_DECAY + exposure);
+            let usual = expected / self.short_factor() as f32;
+            self.short = (self.short.0 * SHORT_DECAY + taught, self.short.1 * SHORT_DECAY + usual);
+        }
+        self.bursts *= BURSTS_DECAY;
+    }
+
+    /// Adds the hour's non-overlapping windows to the sums of the spread.
+    fn learn_spread(&mut self, hour: i64, counts: &Counts, around: &Surroundings<'_>, hod: usize) {
+        for sums in &mut self.spread {
+            sums.over *= SPREAD_DECAY;
+            sums.weight *= SPREAD_DECAY;
+        }
+        let start = Timestamp::of_bucket(hour, Span::HOUR);
+        // The expectation is linear between hour centres: three points give every minute of the hour.
+        let at = |minute: i64| self.rate(Moment::at(start + Span::from_mins(minute), around.zone), around) as f32;
+        let (first, middle, last) = (at(0), at(30), at(60));
+        let minute_rate = |i: usize| {
+            let x = (i as f32 + 0.5) / 30.0;
+            if x < 1.0 { first + (middle - first) * x } else { middle + (last - middle) * (x - 1.0) }
+        };
+        let first_minute = start.bucket(Span::MINUTE);
+        let silent = counts.hours.get(hour) == 0;
+        let mut minutes = [0f32; 60];
+        if !silent {
+            for (i, x) in minutes.iter_mut().enumerate() {
+                *x = counts.mins.get(first_minute + i as i64) as f32;
+            }
+        }
+        let alphas: [f32; 4] = std::array::from_fn(|w| {
+            (PRIOR_SPREAD.1 * PRIOR_SPREAD.0 + self.spread[w].over) / (PRIOR_SPREAD.1 + self.spread[w].weight)
+        });
+        for (w, length) in [1usize, 5, 15, 60].into_iter().enumerate() {
+            let mut sums = Sums::default();
+            for (k, window) in minutes.chunks(length).enumerate() {
+                let x: f32 = window.iter().sum();
+                let m = length as f32 * minute_rate(k * length + length / 2).max(1e-4);
+                add_window(&mut sums, x, m, alphas[w]);
+            }
+            self.spread[w].over += sums.over;
+            self.spread[w].weight += sums.weight;
+            if w == 1 {
+                let here = &mut self.spread_of_hour[hod];
+                let decay = WEEK_DECAY.powf(1.0 / 7.0);
+                *here = Sums { over: here.over * decay + sums.over, weight: here.weight * decay + sums.weight };
+            }
+        }
+        // Six hours and a day, when one of them is over.
+        for (w, hours) in [(4usize, 6i64), (5, 24)] {
+            if (hour + 1) % hours == 0 {
+                let x = counts.hours.sum(hour - hours + 1, hour) as f32;
+                let end = Timestamp::of_bucket(hour + 1, Span::HOUR);
+                let m = self.expected(end, Span::from_hours(hours), around) as f32;
+                let alpha =
+                    (PRIOR_SPREAD.1 * PRIOR_SPREAD.0 + self.spread[w].over) / (PRIOR_SPREAD.1 + self.spread[w].weight);
+                add_window(&mut self.spread[w], x, m.max(1e-4), alpha);
+            }
+        }
+    }
+
+    fn learn_peaks(&mut self, hour: i64, counts: &Counts, around: &Surroundings<'_>, hod: usize, of_hour: bool) {
+        let start = Timestamp::of_bucket(hour, Span::HOUR);
+        let first = start.bucket(Span::MINUTE);
+        let sixty = counts.hours.get(hour) as f32;
+        let mut five = 0u64;
+        if sixty > 0.0 {
+            for i in 0..60 {
+                five = five.max(counts.mins.sum(first + i - 4, first + i));
+            }
+        }
+        let day = (start + around.zone.offset(start)).bucket(Span::DAY);
+        if day != self.day {
+            if self.day != i64::MIN {
+                for (top, today) in self.overall.iter_mut().zip(self.today) {
+                    top.decay(PEAK_DECAY);
+                    top.put(today);
+                }
+            }
+            self.day = day;
+            self.today = [0.0; 3];
+        }
+        let six_hours = counts.hours.sum(hour - 5, hour) as f32;
+        for (today, x) in self.today.iter_mut().zip([five as f32, sixty, six_hours]) {
+            *today = today.max(x);
+        }
+        if of_hour {
+            let peaks = &mut self.peaks[hod];
+            peaks.five.decay(PEAK_DECAY);
+            peaks.sixty.decay(PEAK_DECAY);
+            peaks.five.put(five as f32);
+            peaks.sixty.put(sixty);
+        }
+    }
+}
+
+/// An incident that goes on for days teaches the first two hours of each further day, so that a new normal is accepted
+/// slowly and never within a day. From the seventh day on it is normal.
+fn teaches_again(open: Span) -> bool {
+    open >= Span::from_days(7) || (open >= Span::DAY && open.millis() % Span::DAY.millis() <= 2 * Span::HOUR.millis())
+}
+
+/// One window of `x` events where `m` were expected; a wild window is cut at eight standard deviations.
+fn add_window(sums: &mut Sums, x: f32, m: f32, alpha: f32) {
+    let sd = (m + alpha.max(0.0) * m * m).sqrt();
+    let d = (x - m).min(8.0 * sd + 3.0);
+    sums.over += d * d - m;
+    sums.weight += m * m;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Teaches `hours` of a stream whose hourly rate per minute is given, and answers the stream and the end.
+    fn taught(hours: i64, rate: impl Fn(usize) -> f64) -> (Normal, Timestamp, Calendar) {
+        let start = Timestamp::parse("2026-03-02T00:00:00Z").unwrap();
+        let calendar = Calendar::default();
+        let mut normal = Normal::new(start);
+        let mut counts = Counts::default();
+        for minute in 0..hours * 60 {
+            let t = start + Span::from_mins(minute);
+            let around = Surroundings { zone: Zone::UTC, calendar: &calendar, population_mean: 1.0 };
+            normal.learn(&counts, t, &around);
+            for i in 0..rate(Zone::UTC.hour_of_week(t)) as i64 {
+                counts.add(t + Span::from_millis(i));
+            }
+        }
+        let end = start + Span::from_hours(hours);
+        let around = Surroundings { zone: Zone::UTC, calendar: &calendar, population_mean: 1.0 };
+        normal.learn(&counts, end, &around);
+        (normal, end, calendar)
+    }
+
+    #[test]
+    fn a_daily_rhythm_is_known_after_a_week() {
+        let day = |how: usize| if (8..18).contains(&(how % 24)) && how < 120 { 40.0 } else { 4.0 };
+        let (normal, _, calendar) = taught(15 * 24 + 12, day);
+        let around = Surroundings { zone: Zone::UTC, calendar: &calendar, population_mean: 1.0 };
+        let at = |s| normal.rate(Moment::at(Timestamp::parse(s).unwrap(), Zone::UTC), &around);
+        assert!((at("2026-03-17T13:00:00Z") / 40.0 - 1.0).abs() < 0.15, "weekday noon {}", at("2026-03-17T13:00:00Z"));
+        assert!(at("2026-03-17T03:00:00Z") < 8.0, "weekday night {}", at("2026-03-17T03:00:00Z"));
+        assert!(at("2026-03-21T13:00:00Z") < 25.0, "weekend noon {}", at("2026-03-21T13:00:00Z"));
+        assert!(normal.peak_of_hour(13, false) >= 185.0);
+        assert!(!normal.is_irregular());
+    }
+
+    #[test]
+    fn an_open_incident_is_not_learned() {
+        let (mut normal, end, calendar) = taught(240, |_| 20.0);
+        let around = Surroundings { zone: Zone::UTC, calendar: &calendar, population_mean: 1.0 };
+        let before = normal.rate(Moment::at(end, Zone::UTC), &around);
+        normal.note(100.0, 28.0, false, end + Span::MINUTE);
+        let mut counts = Counts::default();
+        for minute in 0..24 * 60 {
+            let t = end + Span::from_mins(minute);
+            normal.learn(&counts, t, &around);
+            for _ in 0..100 {
+                counts.add(t);
+            }
+            normal.note(100.0, 28.0, false, t);
+        }
+        let after = normal.rate(Moment::at(end + Span::DAY, Zone::UTC), &around);
+        assert!(after < before * 1.6, "before {before}, after a day of five times as much {after}");
+    }
+
+    #[test]
+    fn slots_keep_their_value_to_a_tenth_of_a_percent() {
+        for x in [0.001f32, 0.5, 1.0, 59.9, 12_345.0, 9e8] {
+            assert!((decode(encode(x)) / x - 1.0).abs() < 0.001, "{x} became {}", decode(encode(x)));
+        }
+        assert_eq!(decode(encode(0.0)), 0.0);
+    }
+}

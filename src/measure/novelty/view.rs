@@ -1,0 +1,135 @@
+//! What there is to know of the users of a key.
+
+use std::cmp::Reverse;
+
+use super::lists::Newcomer;
+use super::{Novelty, Rate};
+use crate::event::Id;
+use crate::time::{Span, Timestamp};
+
+/// Rejections (401, 403) in a row, and their time, from which on a key is taken as rotated.
+const ROTATED: (u32, Span) = (20, Span::from_mins(5));
+
+/// What newcomers did since some time.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct Newcomers {
+    /// New networks.
+    pub networks: u32,
+    /// New addresses.
+    pub addresses: u32,
+    /// New agents.
+    pub agents: u32,
+    /// Their requests.
+    pub requests: u64,
+    /// Their requests that were answered with 4xx or 5xx.
+    pub errors: u64,
+    /// Their requests that were answered with 401 or 403.
+    pub rejected: u64,
+    /// When the first of them came.
+    pub first: Option<Timestamp>,
+    /// When each network came that could be remembered, in no order.
+    pub arrivals: Vec<Timestamp>,
+}
+
+impl Novelty {
+    /// What the newcomers who came at `since` or later did until now.
+    pub fn newcomers(&self, since: Timestamp) -> Newcomers {
+        let mut all = Newcomers::default();
+        let more = (self.more.requests > 0 && self.more.last >= since).then_some(&self.more);
+        for newcomer in self.newcomers.iter().filter(|newcomer| newcomer.first >= since) {
+            all.networks += 1;
+            all.arrivals.push(newcomer.first);
+            all.take(newcomer);
+        }
+        all.addresses = self
+            .addresses
+            .iter()
+            .filter(|a| self.newcomers.iter().any(|n| n.network == a.network && n.first >= since))
+            .count() as u32;
+        if let Some(more) = more {
+            all.networks += self.more_networks.as_ref().map_or(0, |sketch| sketch.estimate());
+            all.take(&Newcomer { first: more.first.max(since), ..*more });
+        }
+        if !all.arrivals.is_empty() {
+            all.addresses += self.more_addresses.as_ref().map_or(0, |sketch| sketch.estimate());
+        }
+        all.agents = self.new_agents.iter().filter(|agent| agent.first >= since).count() as u32;
+        all
+    }
+
+    /// Usual newcomers: networks, agents.
+    pub fn rates(&self) -> (&Rate, &Rate) {
+        (&self.network_rate, &self.agent_rate)
+    }
+
+    /// When the key was first seen.
+    pub fn first_seen(&self) -> Timestamp {
+        self.first
+    }
+
+    /// Whether this is still its first day: who uses it is being learned, nobody is new.
+    pub fn is_first_day(&self) -> bool {
+        !self.settled
+    }
+
+    /// Whether an incident about the key is open.
+    pub fn is_held(&self) -> bool {
+        self.held
+    }
+
+    /// Whether its users are the public: more than 50 new networks a day are usual.
+    pub fn is_public(&self) -> bool {
+        self.public
+    }
+
+    /// Networks of long standing, counted up to 64.
+    pub fn known_networks(&self) -> u32 {
+        self.networks.len() as u32
+    }
+
+    /// Distinct networks today: what enters into the peers' histogram when the day ends.
+    pub fn networks_today(&self) -> u32 {
+        let new = self.newcomers.iter().filter(|newcomer| newcomer.day == self.day).count() as u32;
+        self.old_today + new + self.more_networks.as_ref().map_or(0, |sketch| sketch.estimate())
+    }
+
+    /// When one of the old networks was last active.
+    pub fn old_last(&self) -> Timestamp {
+        self.old_last
+    }
+
+    /// The newest request of a newcomer.
+    pub fn newcomer_last(&self) -> Option<Timestamp> {
+        let last = self.newcomers.iter().map(|newcomer| newcomer.last).max();
+        if self.more.requests > 0 { last.max(Some(self.more.last)) } else { last }
+    }
+
+    /// All requests of the key since the first of its newcomers.
+    pub fn requests_since_newcomers(&self) -> u64 {
+        self.requests
+    }
+
+    /// Whether the key gets nothing but 401 and 403 any more.
+    pub fn is_rotated(&self) -> bool {
+        self.rejections >= ROTATED.0 && self.last - self.rejected_from >= ROTATED.1
+    }
+
+    /// Newcomers' busiest addresses, agents and endpoints, with their requests: largest first.
+    pub fn parts(&self) -> [Vec<(Id, u32)>; 3] {
+        let addresses = self.addresses.iter().map(|a| (a.client, a.requests)).collect();
+        let mut parts = [addresses, self.used_agents.clone(), self.endpoints.clone()];
+        for part in &mut parts {
+            part.sort_by_key(|&(id, n): &(Id, u32)| (Reverse(n), id));
+        }
+        parts
+    }
+}
+
+impl Newcomers {
+    fn take(&mut self, newcomer: &Newcomer) {
+        self.requests += u64::from(newcomer.requests);
+        self.errors += u64::from(newcomer.errors);
+        self.rejected += u64::from(newcomer.rejected);
+        self.first = Some(self.first.map_or(newcomer.first, |first| first.min(newcomer.first)));
+    }
+}

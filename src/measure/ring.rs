@@ -1,0 +1,152 @@
+//! Counts in buckets of log time: the last few minutes in tens of seconds, the last hour in minutes, the last day in
+//! hours. Buckets are numbered from the epoch, so a late line still finds its bucket.
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::time::{Span, Timestamp};
+
+/// The step in which detectors judge.
+pub const TICK: Span = Span::from_secs(10);
+
+/// The newest `N` buckets of a series. Buckets that were never counted are zero.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Ring<const N: usize> {
+    newest: i64,
+    slots: [u32; N],
+}
+
+impl<const N: usize> Default for Ring<N> {
+    fn default() -> Self {
+        Ring { newest: i64::MIN / 2, slots: [0; N] }
+    }
+}
+
+impl<const N: usize> Ring<N> {
+    /// Adds `n` to a bucket. A bucket that has slid out already takes nothing.
+    pub fn add(&mut self, bucket: i64, n: u32) {
+        if bucket > self.newest {
+            self.slide(bucket);
+        } else if bucket <= self.newest - N as i64 {
+            return;
+        }
+        let slot = &mut self.slots[bucket.rem_euclid(N as i64) as usize];
+        *slot = slot.saturating_add(n);
+    }
+
+    /// One bucket.
+    pub fn get(&self, bucket: i64) -> u32 {
+        if bucket > self.newest || bucket <= self.newest - N as i64 {
+            0
+        } else {
+            self.slots[bucket.rem_euclid(N as i64) as usize]
+        }
+    }
+
+    /// The sum of the buckets `from..=to`.
+    pub fn sum(&self, from: i64, to: i64) -> u64 {
+        let from = from.max(self.newest - N as i64 + 1);
+        let to = to.min(self.newest);
+        let mut sum = 0u64;
+        let mut bucket = from;
+        while bucket <= to {
+            sum += u64::from(self.slots[bucket.rem_euclid(N as i64) as usize]);
+            bucket += 1;
+        }
+        sum
+    }
+
+    fn slide(&mut self, to: i64) {
+        if to - self.newest >= N as i64 {
+            self.slots = [0; N];
+        } else {
+            for bucket in self.newest + 1..=to {
+                self.slots[bucket.rem_euclid(N as i64) as usize] = 0;
+            }
+        }
+        self.newest = to;
+    }
+}
+
+/// Saved as the newest bucket's number and the counts from oldest to newest, without leading zeros.
+impl<const N: usize> Serialize for Ring<N> {
+    fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        let oldest = self.newest - N as i64 + 1;
+        let counts: Vec<u32> = (oldest..=self.newest).map(|b| self.get(b)).skip_while(|&n| n == 0).collect();
+        (self.newest, counts).serialize(s)
+    }
+}
+
+impl<'de, const N: usize> Deserialize<'de> for Ring<N> {
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        let (newest, counts) = <(i64, Vec<u32>)>::deserialize(d)?;
+        if counts.len() > N || newest.checked_sub(N as i64).is_none() {
+            return Err(serde::de::Error::custom("more buckets than the ring has"));
+        }
+        let mut ring = Ring { newest, slots: [0; N] };
+        for (i, n) in counts.iter().rev().enumerate() {
+            ring.slots[(newest - i as i64).rem_euclid(N as i64) as usize] = *n;
+        }
+        Ok(ring)
+    }
+}
+
+/// A series of counts at the three resolutions that the windows are made of. Each ring is a little longer than its
+/// longest window, because lines run ahead of the tick by the allowed lateness.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct Counts {
+    /// Tens of seconds, for windows up to 5 minutes.
+    pub tens: Ring<36>,
+    /// Minutes, for windows up to an hour.
+    pub mins: Ring<64>,
+    /// Hours, for windows up to a day.
+    pub hours: Ring<26>,
+}
+
+impl Counts {
+    /// Counts one event at `t`.
+    pub fn add(&mut self, t: Timestamp) {
+        self.tens.add(t.bucket(TICK), 1);
+        self.mins.add(t.bucket(Span::MINUTE), 1);
+        self.hours.add(t.bucket(Span::HOUR), 1);
+    }
+
+    /// Events in the `n` ticks that end with tick `last` (at most 30: five minutes).
+    pub fn ticks(&self, last: i64, n: i64) -> u64 {
+        self.tens.sum(last - n + 1, last)
+    }
+
+    /// Events in the `n` minutes that end with minute `last` (at most 60).
+    pub fn minutes(&self, last: i64, n: i64) -> u64 {
+        self.mins.sum(last - n + 1, last)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn old_buckets_slide_out_and_late_ones_find_their_place() {
+        let mut ring = Ring::<4>::default();
+        ring.add(10, 1);
+        ring.add(12, 2);
+        ring.add(9, 5); // late, still inside
+        assert_eq!((ring.get(9), ring.get(10), ring.get(11), ring.get(12)), (5, 1, 0, 2));
+        ring.add(8, 7); // slid out
+        assert_eq!(ring.sum(0, 100), 8);
+        ring.add(13, 1);
+        assert_eq!((ring.get(9), ring.sum(10, 13)), (0, 4));
+        ring.add(1000, 1);
+        assert_eq!(ring.sum(i64::MIN / 2, i64::MAX / 2), 1);
+    }
+
+    #[test]
+    fn a_saved_ring_is_the_same_ring() {
+        let mut ring = Ring::<5>::default();
+        for b in [3, 4, 4, 6] {
+            ring.add(b, 1);
+        }
+        let bytes = postcard::to_stdvec(&ring).unwrap();
+        assert_eq!(postcard::from_bytes::<Ring<5>>(&bytes).unwrap(), ring);
+    }
+}

@@ -1,0 +1,379 @@
+//! Subjects and what is remembered of each, within a budget.
+//!
+//! Every subject starts light: a level and a name. One that makes 50 requests in a day becomes full and gets rings, a
+//! profile and mixes. Both numbers are bounded; what gives way is what has been idle longest, and rows with a long
+//! history give way last.
+
+use hashbrown::HashTable;
+use serde::{Deserialize, Serialize};
+
+use crate::event::{Event, Id, SubjectKind};
+use crate::measure::failures::{Class, Failures};
+use crate::measure::mix::Mix;
+use crate::measure::normal::{Normal, Surroundings};
+use crate::measure::novelty::Novelty;
+use crate::measure::ring::Counts;
+use crate::time::{Span, Timestamp};
+
+/// Requests in a day that make a row full.
+const FULL_AT: u32 = 50;
+/// How many rows are looked at for the one to give way.
+const SAMPLE: usize = 32;
+
+/// What is remembered of a subject that is active enough to be judged.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Full {
+    /// Requests.
+    pub counts: Counts,
+    /// The usual.
+    pub normal: Normal,
+    /// Failures by class, where there were any.
+    pub failures: [Option<Box<Failures>>; 4],
+    /// Which keys (of an endpoint, client, source or the site).
+    pub keys: Mix,
+    /// Which endpoints (of a key, client, source or the site).
+    pub endpoints: Mix,
+    /// Which clients.
+    pub clients: Mix,
+    /// Which agents.
+    pub agents: Mix,
+    /// Requests of the current local day, and at most in 5 and 60 minutes of it: for the comparison with peers.
+    pub today: Today,
+}
+
+/// The current local day of a subject.
+#[derive(Clone, Copy, PartialEq, Debug, Default, Serialize, Deserialize)]
+pub struct Today {
+    /// Local day number.
+    pub day: i64,
+    /// Requests so far.
+    pub requests: u32,
+    /// Largest 5-minute total so far.
+    pub five: u32,
+    /// Largest 60-minute total so far.
+    pub sixty: u32,
+    /// Days on which it was active, this one included.
+    pub active_days: u16,
+    /// Whether an incident touched the day: such days are not entered among the peers.
+    pub incident: bool,
+}
+
+impl Full {
+    fn new(t: Timestamp) -> Self {
+        Full {
+            counts: Counts::default(),
+            normal: Normal::new(t),
+            failures: [None, None, None, None],
+            keys: Mix::default(),
+            endpoints: Mix::default(),
+            clients: Mix::default(),
+            agents: Mix::default(),
+            today: Today::default(),
+        }
+    }
+}
+
+/// One subject.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Row {
+    /// What it is counted under.
+    pub id: Id,
+    /// Its name as people know it.
+    pub name: Box<str>,
+    /// When it was first seen.
+    pub first_seen: Timestamp,
+    /// When it was last seen.
+    pub last_seen: Timestamp,
+    /// Whether it lies in the list of rows touched since they were last judged.
+    pub touched: bool,
+    /// Requests of the current day while light.
+    day: i64,
+    requests: u32,
+    /// Present once it is active enough.
+    pub full: Option<Box<Full>>,
+    /// What is new about it: keys only, from their first few requests on.
+    pub novelty: Option<Box<Novelty>>,
+}
+
+impl Row {
+    fn new(id: Id, name: &str, t: Timestamp) -> Self {
+        Row {
+            id,
+            name: name.into(),
+            first_seen: t,
+            last_seen: t,
+            touched: false,
+            day: 0,
+            requests: 0,
+            full: None,
+            novelty: None,
+        }
+    }
+
+    /// Counts one event; learns the hours before it first.
+    pub fn absorb(&mut self, kind: SubjectKind, event: &Event, around: &Surroundings<'_>) {
+        let t = event.time;
+        self.last_seen = self.last_seen.max(t);
+        if self.full.is_none() {
+            let day = t.bucket(Span::DAY);
+            if day != self.day {
+                (self.day, self.requests) = (day, 0);
+            }
+            self.requests += 1;
+            let always = !matches!(kind, SubjectKind::Key | SubjectKind::Client);
+            if always || self.requests >= FULL_AT {
+                let mut full = Box::new(Full::new(self.first_seen));
+                // The days before count as watched: what was too little to be remembered was little.
+                full.normal.learn(&full.counts, t, around);
+                full.today.day = day;
+                full.today.active_days = (t - self.first_seen).days_f64().min(30.0) as u16;
+                self.full = Some(full);
+            }
+        }
+        let Some(full) = self.full.as_deref_mut() else { return };
+        if t.bucket(Span::HOUR) > full.normal.learned_hour() + 1 {
+            full.learn(t, around);
+        }
+        full.counts.add(t);
+        let caller = if event.key.is_some() { event.key.id } else { event.client.id };
+        if kind != SubjectKind::Key {
+            full.keys.add(event.key.id, t);
+        }
+        if kind != SubjectKind::Endpoint {
+            full.endpoints.add(event.endpoint.id, t);
+        }
+        if kind != SubjectKind::Client {
+            full.clients.add(event.client.id, t);
+        }
+        full.agents.add(event.agent.id, t);
+        if let Some(class) = Class::of(event.status) {
+            let requests = full.normal.weight();
+            let failures = full.failures[class.index()].get_or_insert_with(|| Box::new(Failures::new(t, requests)));
+            failures.add(t);
+            failures.callers.add(caller, t);
+            failures.statuses.add(Id(u64::from(event.status)), t);
+            failures.endpoints.add(event.endpoint.id, t);
+        }
+    }
+}
+
+impl Full {
+    /// Learns everything up to the hour before `t`.
+    pub fn learn(&mut self, t: Timestamp, around: &Surroundings<'_>) {
+        for failures in self.failures.iter_mut().flatten() {
+            failures.learn(&self.counts, t);
+        }
+        self.normal.learn(&self.counts, t, around);
+    }
+}
+
+/// Every subject of one kind.
+#[derive(Clone, Debug)]
+pub struct Rows {
+    kind: SubjectKind,
+    rows: Vec<Row>,
+    index: HashTable<u32>,
+    limits: Limits,
+    fulls: usize,
+    hand: usize,
+    touched: Vec<u32>,
+    /// Rows that had to give way.
+    pub evicted: u64,
+}
+
+/// How many subjects of one kind are remembered.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Limits {
+    /// Subjects in all.
+    pub rows: usize,
+    /// Subjects with rings and a profile.
+    pub full: usize,
+}
+
+impl Rows {
+    /// None yet.
+    pub fn new(kind: SubjectKind, limits: Limits) -> Self {
+        Rows {
+            kind,
+            rows: Vec::new(),
+            index: HashTable::new(),
+            limits,
+            fulls: 0,
+            hand: 0,
+            touched: Vec::new(),
+            evicted: 0,
+        }
+    }
+
+    /// From saved rows; whatever exceeds the limits is left out, longest idle first.
+    pub fn restore(kind: SubjectKind, limits: Limits, mut saved: Vec<Row>) -> Self {
+        let mut rows = Rows::new(kind, limits);
+        if saved.len() > limits.rows {
+            saved.sort_by_key(|row| std::cmp::Reverse(row.last_seen));
+            saved.truncate(limits.rows);
+        }
+        for (slot, row) in saved.iter().enumerate() {
+            rows.fulls += usize::from(row.full.is_some());
+            if row.touched {
+                rows.touched.push(slot as u32);
+            }
+            rows.index.insert_unique(row.id.0, slot as u32, |&s| saved[s as usize].id.0);
+        }
+        rows.rows = saved;
+        rows
+    }
+
+    /// What is remembered of each, for saving.
+    pub fn saved(&self) -> &[Row] {
+        &self.rows
+    }
+
+    /// How many subjects there are.
+    pub fn len(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+
+    /// How many have rings and a profile.
+    pub fn fulls(&self) -> usize {
+        self.fulls
+    }
+
+    /// Looks a subject up.
+    pub fn find(&self, id: Id) -> Option<u32> {
+        let rows = &self.rows;
+        self.index.find(id.0, |&slot| rows[slot as usize].id == id).copied()
+    }
+
+    /// One subject by its slot.
+    pub fn get(&self, slot: u32) -> Option<&Row> {
+        self.rows.get(slot as usize)
+    }
+
+    /// One subject by its slot, to change.
+    pub fn get_mut(&mut self, slot: u32) -> Option<&mut Row> {
+        self.rows.get_mut(slot as usize)
+    }
+
+    /// One subject by its id.
+    pub fn row(&self, id: Id) -> Option<&Row> {
+        self.find(id).and_then(|slot| self.get(slot))
+    }
+
+    /// The name of a subject.
+    pub fn name(&self, id: Id) -> Option<&str> {
+        self.row(id).map(|row| &*row.name)
+    }
+
+    /// Counts one event for the subject `id`, which is made if it is new, and answers its slot.
+    pub fn absorb(&mut self, id: Id, name: &str, event: &Event, around: &Surroundings<'_>) -> u32 {
+        let slot = match self.find(id) {
+            Some(slot) => slot,
+            None => self.insert(Row::new(id, name, event.time)),
+        };
+        let row = &mut self.rows[slot as usize];
+        let was_full = row.full.is_some();
+        row.absorb(self.kind, event, around);
+        let became_full = !was_full && row.full.is_some();
+        if row.full.is_some() && !row.touched {
+            row.touched = true;
+            self.touched.push(slot);
+        }
+        if became_full {
+            self.fulls += 1;
+            if self.fulls > self.limits.full {
+                self.demote(slot);
+            }
+        }
+        slot
+    }
+
+    /// Takes the list of rows touched since the last call. Rows that saw events after `judged` stay listed.
+    pub fn take_touched(&mut self, judged: Timestamp, into: &mut Vec<u32>) {
+        into.clear();
+        into.append(&mut self.touched);
+        for &slot in &*into {
+            if let Some(row) = self.rows.get_mut(slot as usize) {
+                let again = row.last_seen >= judged || row.full.as_ref().is_some_and(|f| f.normal.is_open());
+                row.touched = again;
+                if again {
+                    self.touched.push(slot);
+                }
+            }
+        }
+    }
+
+    /// Tells the keys that time has passed, also those that are silent.
+    pub fn pass(&mut self, now: Timestamp, day: i32) {
+        for novelty in self.rows.iter_mut().filter_map(|row| row.novelty.as_deref_mut()) {
+            novelty.pass(now, day);
+        }
+    }
+
+    /// Every subject with rings and a profile.
+    pub fn full_rows(&mut self) -> impl Iterator<Item = &mut Row> {
+        self.rows.iter_mut().filter(|row| row.full.is_some())
+    }
+
+    fn insert(&mut self, row: Row) -> u32 {
+        let id = row.id;
+        let slot = if self.rows.len() < self.limits.rows {
+            self.rows.push(row);
+            self.rows.len() as u32 - 1
+        } else {
+            let slot = self.victim(|_| true);
+            let old = std::mem::replace(&mut self.rows[slot as usize], row);
+            self.evicted += 1;
+            self.fulls -= usize::from(old.full.is_some());
+            if old.touched {
+                self.touched.retain(|&s| s != slot);
+            }
+            if let Ok(entry) = self.index.find_entry(old.id.0, |&s| s == slot) {
+                entry.remove();
+            }
+            slot
+        };
+        let rows = &self.rows;
+        self.index.insert_unique(id.0, slot, |&s| rows[s as usize].id.0);
+        slot
+    }
+
+    /// Takes rings and profile from the full row that is missed least, but not from `except`.
+    fn demote(&mut self, except: u32) {
+        let victim = self.victim(|row| row.full.is_some());
+        if victim == except {
+            return;
+        }
+        if self.rows.get_mut(victim as usize).is_some_and(|row| row.full.take().is_some()) {
+            self.fulls -= 1;
+            self.evicted += 1;
+        }
+    }
+
+    /// The row that is missed least among the next few that qualify: the longest idle, where each known week of
+    /// traffic counts like hours of being busy, so that a flood of newcomers does not drive out the regulars.
+    fn victim(&mut self, qualifies: impl Fn(&Row) -> bool) -> u32 {
+        let mut best: Option<(Timestamp, u32)> = None;
+        let (mut seen, mut steps) = (0, 0);
+        while seen < SAMPLE && steps < self.rows.len() {
+            self.hand = (self.hand + 1) % self.rows.len();
+            steps += 1;
+            let row = &self.rows[self.hand];
+            if !qualifies(row) {
+                continue;
+            }
+            seen += 1;
+            let known = Span::from_hours((row.last_seen - row.first_seen).days_f64().min(28.0) as i64 * 6);
+            let busy = if row.full.is_some() { Span::HOUR } else { Span::ZERO };
+            let worth = row.last_seen + known + busy;
+            if best.is_none_or(|(least, _)| worth < least) {
+                best = Some((worth, self.hand as u32));
+            }
+        }
+        best.map_or(self.hand as u32, |(_, slot)| slot)
+    }
+}

@@ -1,0 +1,354 @@
+//! From a change of the incident book to the notice that people read: title, summary and what to do.
+//!
+//! The words lie in `alert-templates/words/`, one file a detector; this file gives them their data. If a template
+//! fails on data that no sample foresaw, plainer words are taken: a notice is always made.
+
+use std::collections::BTreeMap;
+
+use minijinja::value::{Serde, Value};
+use serde::Serialize;
+
+use super::safe::{self, VALUE_CHARS};
+use super::template::{TemplateError, Templates};
+use super::{Notice, NoticeType, SCHEMA, words};
+use crate::detect::{Fact, Facts, Impact, Trend};
+use crate::event::SubjectKind;
+use crate::incident::{Again, Change, ChangeKind, Ending, Incident, Part, Where};
+use crate::time::{Span, Timestamp, Zone};
+
+/// The most characters of a title; one that gets longer loses its end.
+pub(crate) const TITLE_CHARS: usize = 120;
+/// The most characters of a name in a title, so that a title stays near 90.
+const TITLE_NAME_CHARS: usize = 40;
+const SUMMARY_CHARS: usize = 1200;
+const ACTION_CHARS: usize = 240;
+const ACTIONS: usize = 5;
+/// "Usual" rests on the week from here on; before, the text says how much history there is.
+const FULL_HISTORY: Span = Span::from_days(8);
+
+/// The facts that templates may ask for. A fact that a finding lacks is `none`; any other name is an error, so that a
+/// typing error in a template does not stay silent.
+#[rustfmt::skip]
+const FACTS: &[&str] = &[
+    // burst
+    "factor", "per_minute", "usual_per_minute", "hour_label", "share_of_site", "keys_up", "keys_total", "window",
+    // error-spike
+    "class", "share", "usual_share", "errors", "callers", "statuses",
+    // leaked-key
+    "new_addresses", "new_networks", "known_networks", "newcomer_requests", "newcomer_share", "concurrent", "new_agents",
+    "first_newcomer", "rejected_share",
+    // retry-loop
+    "calls", "per_hour", "gap", "failing", "failing_share", "last_status", "method", "cost", "cost_per_day", "weak",
+    "slow", "latency", "share_of_caller",
+    // traffic-drop
+    "last_seen", "silent_for", "missing", "expected_window",
+];
+
+/// What a words template sees. Names are cleaned and shortened; times are words; spans are seconds.
+#[derive(Serialize)]
+struct View {
+    kind: NoticeType,
+    resolved: bool,
+    prefix: String,
+    ending: &'static str,
+    detector: String,
+    rule: String,
+    severity: &'static str,
+    subject: SubjectView,
+    who: String,
+    short: String,
+    started: String,
+    detected: String,
+    period: String,
+    delay: f64,
+    lasted: f64,
+    observed: f64,
+    expected: f64,
+    peak: f64,
+    factor: Option<f64>,
+    peak_factor: Option<f64>,
+    unit: String,
+    trend: &'static str,
+    requests: u64,
+    errors: u64,
+    cost: Option<f64>,
+    keys: Vec<Part>,
+    endpoints: Vec<Part>,
+    clients: Vec<Part>,
+    agents: Vec<Part>,
+    countries: Vec<Part>,
+    also: Vec<String>,
+    young: bool,
+    history: f64,
+    facts: BTreeMap<String, Value>,
+}
+
+#[derive(Serialize)]
+struct SubjectView {
+    kind: SubjectKind,
+    name: String,
+    short: String,
+}
+
+/// Title, summary and actions of a change, as a notice.
+pub(super) fn notice(templates: &Templates, change: &Change, zone: Zone) -> Notice {
+    let incident = &change.incident;
+    let value = Value::from(Serde(view(change, zone)));
+    let texts = candidates(templates, incident)
+        .iter()
+        .find_map(|name| texts(templates, name, &value).ok())
+        .unwrap_or_else(|| plain(change, zone));
+    Notice {
+        schema: SCHEMA,
+        kind: kind(change.kind),
+        incident: incident.id.clone(),
+        detector: incident.detector.clone(),
+        rule: incident.rule.clone(),
+        severity: incident.severity,
+        subject: incident.subject.clone(),
+        started_at: incident.started_at,
+        detected_at: incident.detected_at,
+        ended_at: incident.ended_at,
+        observed: finite(incident.observed),
+        expected: finite(incident.expected),
+        unit: incident.unit.clone(),
+        trend: incident.trend,
+        impact: Impact { cost: incident.impact.cost.filter(|c| c.is_finite()), ..incident.impact },
+        parts: incident.parts.clone(),
+        title: texts.title,
+        summary: texts.summary,
+        actions: texts.actions,
+        at: change.at,
+        drill: false,
+    }
+}
+
+/// What an incident is about, in the same words for its whole life: the subject of its mails.
+pub(super) fn topic(templates: &Templates, notice: &Notice, zone: Zone) -> String {
+    // Only what stays the same from opening to end; the rest is as if unknown.
+    let incident = Incident {
+        id: String::new(),
+        detector: notice.detector.clone(),
+        rule: notice.rule.clone(),
+        severity: notice.severity,
+        subject: notice.subject.clone(),
+        started_at: notice.started_at,
+        detected_at: notice.started_at,
+        ended_at: None,
+        observed: 0.0,
+        expected: 0.0,
+        peak: 0.0,
+        unit: notice.unit.clone(),
+        trend: Trend::Steady,
+        impact: Impact::default(),
+        parts: Where::default(),
+        facts: Facts::new(),
+        also: Vec::new(),
+        history: Span::ZERO,
+    };
+    let change = Change { kind: ChangeKind::Opened, incident, at: notice.started_at };
+    let value = Value::from(Serde(view(&change, zone)));
+    candidates(templates, &change.incident)
+        .iter()
+        .find_map(|name| templates.blocks(name, &value, ["topic"]).ok())
+        .map(|[topic]| sentences(&topic))
+        .filter(|topic| !topic.is_empty())
+        .unwrap_or_else(|| plain(&change, zone).title)
+}
+
+/// Renders one template with one change, for the check when templates are loaded.
+pub(super) fn check(templates: &Templates, name: &str, change: &Change, zone: Zone) -> Result<(), TemplateError> {
+    let value = Value::from(Serde(view(change, zone)));
+    texts(templates, name, &value).map(|_| ())?;
+    let [topic] = templates.blocks(name, &value, ["topic"])?;
+    if topic.trim().is_empty() {
+        return Err(templates.refuse(name, "expected words in the block topic, found none"));
+    }
+    Ok(())
+}
+
+struct Texts {
+    title: String,
+    summary: String,
+    actions: Vec<String>,
+}
+
+fn texts(templates: &Templates, name: &str, value: &Value) -> Result<Texts, TemplateError> {
+    let [title, summary, actions] = templates.blocks(name, value, ["title", "summary", "actions"])?;
+    let title = safe::clip_end(&sentences(&title), TITLE_CHARS);
+    let summary = safe::clip_end(&sentences(&summary), SUMMARY_CHARS);
+    for (block, text) in [("title", &title), ("summary", &summary)] {
+        if text.is_empty() {
+            return Err(templates.refuse(name, format!("expected words in the block {block}, found none")));
+        }
+    }
+    let actions = actions
+        .split("\n- ")
+        .enumerate()
+        .map(|(i, a)| sentences(if i == 0 { a.trim_start().strip_prefix("- ").unwrap_or(a) } else { a }))
+        .filter(|a| !a.is_empty())
+        .map(|a| safe::clip_end(&a, ACTION_CHARS))
+        .take(ACTIONS)
+        .collect();
+    Ok(Texts { title, summary, actions })
+}
+
+/// Templates to try, the most particular first: the user's own rule, the detector, any.
+fn candidates(templates: &Templates, incident: &Incident) -> Vec<String> {
+    let mut names: Vec<String> = [&incident.rule, &incident.detector]
+        .into_iter()
+        .filter(|name| name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_') && *name != "base")
+        .map(|name| format!("words/{name}.txt"))
+        .filter(|name| templates.has(name))
+        .collect();
+    names.push("words/other.txt".to_owned());
+    names
+}
+
+fn kind(change: ChangeKind) -> NoticeType {
+    match change {
+        ChangeKind::Opened => NoticeType::Opened,
+        ChangeKind::Updated(_) => NoticeType::Updated,
+        ChangeKind::Resolved(_) => NoticeType::Resolved,
+    }
+}
+
+fn view(change: &Change, zone: Zone) -> View {
+    let incident = &change.incident;
+    let end = incident.ended_at.unwrap_or(change.at);
+    let when = |t| words::clock(t, change.at, zone);
+    let subject = |max| safe::name(&incident.subject.name, max);
+    let who = |name: String| match incident.subject.kind {
+        SubjectKind::Key => format!("key {name}"),
+        SubjectKind::Endpoint => name,
+        SubjectKind::Client => format!("client {name}"),
+        SubjectKind::Source => format!("source {name}"),
+        SubjectKind::Site => "the whole site".to_owned(),
+    };
+    let factor = |value: f64| (incident.expected > 0.0).then(|| value / incident.expected).filter(|f| f.is_finite());
+    let parts = |parts: &[Part]| {
+        let clean = |p: &Part| Part { name: safe::name(&p.name, VALUE_CHARS), share: p.share };
+        parts.iter().take(64).map(clean).collect::<Vec<_>>()
+    };
+    let (prefix, ending) = match change.kind {
+        ChangeKind::Opened => (String::new(), ""),
+        ChangeKind::Updated(Again::Worse) => ("Worse: ".to_owned(), ""),
+        ChangeKind::Updated(Again::Reminder) => {
+            (format!("Still going on after {}: ", words::roughly(end - incident.started_at)), "")
+        }
+        ChangeKind::Updated(Again::NewHarm) => (
+            match incident.also.last().map(|finding| finding.split(' ').next().unwrap_or_default()) {
+                Some(detector) => format!("Also {}: ", words::harm(&safe::name(detector, TITLE_NAME_CHARS))),
+                None => "More: ".to_owned(),
+            },
+            "",
+        ),
+        ChangeKind::Resolved(Ending::Calm) => (String::new(), "calm"),
+        ChangeKind::Resolved(Ending::Joined) => (String::new(), "joined"),
+    };
+    View {
+        kind: kind(change.kind),
+        resolved: matches!(change.kind, ChangeKind::Resolved(_)),
+        prefix,
+        ending,
+        detector: safe::name(&incident.detector, VALUE_CHARS),
+        rule: safe::name(&incident.rule, VALUE_CHARS),
+        severity: incident.severity.as_str(),
+        who: who(subject(VALUE_CHARS)),
+        short: who(subject(TITLE_NAME_CHARS)),
+        subject: SubjectView {
+            kind: incident.subject.kind,
+            name: subject(VALUE_CHARS),
+            short: subject(TITLE_NAME_CHARS),
+        },
+        started: when(incident.started_at),
+        detected: when(incident.detected_at),
+        period: words::from_to(incident.started_at, end, change.at, zone),
+        delay: seconds(incident.detected_at, incident.started_at),
+        lasted: seconds(end, incident.started_at),
+        observed: finite(incident.observed),
+        expected: finite(incident.expected),
+        peak: finite(incident.peak.max(incident.observed)),
+        factor: factor(incident.observed),
+        peak_factor: factor(incident.peak.max(incident.observed)),
+        unit: safe::clip(&safe::terminal(&incident.unit), TITLE_NAME_CHARS),
+        trend: match incident.trend {
+            Trend::Rising => "rising",
+            Trend::Steady => "steady",
+            Trend::Falling => "falling",
+        },
+        requests: incident.impact.requests,
+        errors: incident.impact.errors,
+        cost: incident.impact.cost.filter(|c| c.is_finite() && *c > 0.0),
+        keys: parts(&incident.parts.keys),
+        endpoints: parts(&incident.parts.endpoints),
+        clients: parts(&incident.parts.clients),
+        agents: parts(&incident.parts.user_agents),
+        countries: parts(&incident.parts.countries),
+        also: incident.also.iter().rev().take(8).map(|finding| also(finding)).collect(),
+        young: incident.history > Span::ZERO && incident.history < FULL_HISTORY,
+        history: incident.history.secs_f64(),
+        facts: facts(&incident.facts, change.at, zone),
+    }
+}
+
+/// `error-spike key acme` as `errors of key acme`.
+fn also(finding: &str) -> String {
+    let (detector, subject) = finding.split_once(' ').unwrap_or((finding, ""));
+    let harm = words::harm(&safe::name(detector, TITLE_NAME_CHARS));
+    let subject = subject.strip_prefix("endpoint ").unwrap_or(subject);
+    match subject.split_once(' ') {
+        _ if subject.is_empty() => harm,
+        _ if subject == "site" => format!("{harm} on the whole site"),
+        Some((kind @ ("key" | "client" | "source"), name)) => {
+            format!("{harm} of {kind} {}", safe::name(name, VALUE_CHARS))
+        }
+        _ => format!("{harm} on {}", safe::name(subject, VALUE_CHARS)),
+    }
+}
+
+fn facts(facts: &Facts, at: Timestamp, zone: Zone) -> BTreeMap<String, Value> {
+    let mut values: BTreeMap<String, Value> = FACTS.iter().map(|n| ((*n).to_owned(), Value::from(()))).collect();
+    for (name, fact) in facts {
+        let text = |text: &str| Value::from(safe::value(text, VALUE_CHARS));
+        let value = match fact {
+            Fact::Count(n) => Value::from(*n),
+            Fact::Number(n) | Fact::Share(n) if !n.is_finite() => continue,
+            Fact::Number(n) | Fact::Share(n) => Value::from(*n),
+            Fact::Text(t) => text(t),
+            Fact::Time(t) => Value::from(words::clock(*t, at, zone)),
+            Fact::Span(s) => Value::from(s.secs_f64()),
+            Fact::List(l) => Value::from(l.iter().take(64).map(|t| text(t)).collect::<Vec<_>>()),
+            Fact::Flag(f) => Value::from(*f),
+        };
+        values.insert(name.clone(), value);
+    }
+    values
+}
+
+/// Words without any template.
+fn plain(change: &Change, zone: Zone) -> Texts {
+    let view = view(change, zone);
+    let (detector, who) = (words::capital(&words::harm(&view.detector)), &view.short);
+    let title = if view.resolved { format!("Over: {detector}, {who}") } else { format!("{detector}: {who}") };
+    let summary = format!(
+        "Since {}: {}, usually {}.",
+        view.started,
+        words::measured(view.observed, &view.unit),
+        words::measured(view.expected, &view.unit)
+    );
+    Texts { title: safe::clip_end(&title, TITLE_CHARS), summary, actions: Vec::new() }
+}
+
+/// One line of text: what templates put on several lines becomes sentences in a row.
+fn sentences(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+fn seconds(end: Timestamp, start: Timestamp) -> f64 {
+    (end - start).secs_f64().max(0.0)
+}
+
+fn finite(n: f64) -> f64 {
+    if n.is_finite() { n } else { 0.0 }
+}

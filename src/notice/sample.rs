@@ -1,0 +1,103 @@
+//! A realistic sample of everything that can be told: templates are tried with them, `lapwing drill` sends them.
+
+mod incidents;
+
+use incidents::incidents;
+
+use crate::detect::{Fact, Impact, Trend};
+use crate::incident::{Again, Change, ChangeKind, Ending, Incident, Where};
+use crate::time::{Span, Timestamp};
+
+/// Samples of every detector, each opened, updated and resolved, for the subjects that it is usually about.
+pub fn changes() -> Vec<Change> {
+    incidents().iter().flat_map(life).collect()
+}
+
+/// The opening of one detector's sample, at `at`: what a drill sends. `None` for a name without a sample.
+pub fn drill(detector: &str, at: Timestamp) -> Option<Change> {
+    let incident = incidents().into_iter().find(|i| i.detector == detector)?;
+    let mut change = life(&incident).into_iter().next()?;
+    let shift = at - change.at;
+    change.at = at;
+    change.incident.started_at += shift;
+    change.incident.detected_at += shift;
+    for fact in change.incident.facts.values_mut() {
+        if let Fact::Time(t) = fact {
+            *t += shift;
+        }
+    }
+    Some(change)
+}
+
+/// The detectors that have a sample.
+pub fn detectors() -> Vec<String> {
+    let mut names: Vec<String> = incidents().into_iter().map(|i| i.detector).collect();
+    names.dedup();
+    names
+}
+
+/// The same changes with nothing known that need not be known: templates must read well all the same.
+pub(crate) fn bare_changes() -> Vec<Change> {
+    let bare = |mut change: Change| {
+        let incident = &mut change.incident;
+        incident.facts.clear();
+        incident.parts = Where::default();
+        incident.impact = Impact::default();
+        incident.also.clear();
+        incident.history = Span::ZERO;
+        (incident.observed, incident.expected, incident.peak) = (0.0, 0.0, 0.0);
+        change
+    };
+    changes().into_iter().map(bare).collect()
+}
+
+/// Opening, the three reasons to tell it again, and the two ends.
+fn life(incident: &Incident) -> Vec<Change> {
+    let told = |kind, after: Span, edit: &dyn Fn(&mut Incident)| {
+        let mut incident = incident.clone();
+        edit(&mut incident);
+        Change { kind, at: incident.started_at + after, incident }
+    };
+    let opened = incident.detected_at - incident.started_at;
+    let grow = |incident: &mut Incident| {
+        let share = incident.unit.starts_with("share");
+        incident.observed = if share { 0.99f64.min(incident.observed * 1.5) } else { incident.observed * 3.0 };
+        incident.peak = incident.observed;
+        incident.impact.requests *= 3;
+        incident.impact.errors *= 3;
+        incident.impact.cost = incident.impact.cost.map(|c| c * 3.0);
+        incident.trend = Trend::Rising;
+        for (name, fact) in &mut incident.facts {
+            match fact {
+                Fact::Count(n)
+                    if ["new_addresses", "newcomer_requests", "calls", "errors"].contains(&name.as_str()) =>
+                {
+                    *n *= 3;
+                }
+                Fact::Number(n) if ["factor", "per_minute", "cost"].contains(&name.as_str()) => *n *= 3.0,
+                Fact::Share(s) if name == "share" => *s = 0.99f64.min(*s * 1.5),
+                _ => {}
+            }
+        }
+    };
+    let end = |incident: &mut Incident| {
+        incident.peak = incident.observed * 1.4;
+        incident.impact.requests *= 5;
+        incident.impact.errors *= 5;
+        incident.impact.cost = incident.impact.cost.map(|c| c * 5.0);
+        incident.trend = Trend::Falling;
+        incident.ended_at = Some(incident.started_at + opened + Span::from_mins(42));
+    };
+    vec![
+        told(ChangeKind::Opened, opened, &|_| {}),
+        told(ChangeKind::Updated(Again::Worse), opened + Span::from_mins(10), &grow),
+        told(ChangeKind::Updated(Again::NewHarm), opened + Span::from_mins(12), &|incident| {
+            incident.also.push(format!("error-spike {}", incident.subject));
+        }),
+        told(ChangeKind::Updated(Again::Reminder), opened + Span::from_hours(6), &|incident| {
+            incident.trend = Trend::Steady;
+        }),
+        told(ChangeKind::Resolved(Ending::Calm), opened + Span::from_mins(52), &end),
+        told(ChangeKind::Resolved(Ending::Joined), opened + Span::from_mins(52), &end),
+    ]
+}

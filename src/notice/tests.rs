@@ -1,0 +1,338 @@
+//! Every message of every detector as a snapshot, and what the words promise.
+
+mod hostile;
+
+use super::email::EmailSettings;
+use super::terminal::Style;
+use super::*;
+use crate::detect::Fact;
+use crate::event::Severity;
+use crate::incident::{Again, Change, ChangeKind, Ending};
+use crate::time::{Span, Zone};
+
+fn settings() -> Settings {
+    Settings { zone: Zone::UTC, currency: "USD".to_owned(), templates: None }
+}
+
+fn renderer() -> Renderer {
+    Renderer::new(&settings()).unwrap_or_else(|e| panic!("{e}"))
+}
+
+fn mail() -> EmailSettings {
+    EmailSettings { host: "gate.example.com".to_owned() }
+}
+
+fn sample_of(detector: &str, kind: ChangeKind) -> Change {
+    sample::changes().into_iter().find(|c| c.incident.detector == detector && c.kind == kind).unwrap()
+}
+
+fn opened(detector: &str) -> Change {
+    sample_of(detector, ChangeKind::Opened)
+}
+
+/// Holds `text` against the snapshot of this name.
+fn hold(name: &str, text: &str) {
+    let mut insta = insta::Settings::clone_current();
+    insta.set_prepend_module_to_snapshot(false);
+    insta.set_omit_expression(true);
+    insta.bind(|| insta::assert_snapshot!(name, text));
+}
+
+fn email_text(email: &email::Email) -> String {
+    let headers: Vec<String> = email.headers.iter().map(|(name, value)| format!("{name}: {value}")).collect();
+    format!(
+        "Subject: {}\nMessage-ID: {}\nIn-Reply-To: {}\nReferences: {}\n{}\n\n{}\n{}",
+        email.subject,
+        email.message_id,
+        email.in_reply_to.as_deref().unwrap_or("-"),
+        email.references.join(" "),
+        headers.join("\n"),
+        email.text,
+        email.html
+    )
+}
+
+#[test]
+fn the_words_of_every_detector_and_kind_of_change() {
+    let renderer = renderer();
+    for detector in sample::detectors() {
+        let mut text = String::new();
+        for (what, changes) in [("", sample::changes()), (" (little is known)", sample::bare_changes())] {
+            for change in changes.iter().filter(|c| c.incident.detector == detector) {
+                if !what.is_empty() && !matches!(change.kind, ChangeKind::Opened | ChangeKind::Resolved(Ending::Calm)) {
+                    continue;
+                }
+                let notice = renderer.compose(change);
+                let head = format!("{:?}{what}\n{}\n  {}", change.kind, notice.title, notice.summary);
+                let actions: Vec<String> = notice.actions.iter().map(|a| format!("\n  - {a}")).collect();
+                text.extend([head.as_str(), &actions.concat(), "\n\n"]);
+            }
+        }
+        hold(&format!("{detector}.words"), &text);
+    }
+}
+
+#[test]
+fn the_messages_of_every_detector_and_type_in_every_form() {
+    let renderer = renderer();
+    let kinds = [
+        ChangeKind::Opened,
+        ChangeKind::Updated(Again::Worse),
+        ChangeKind::Updated(Again::NewHarm),
+        ChangeKind::Updated(Again::Reminder),
+        ChangeKind::Resolved(Ending::Calm),
+    ];
+    for detector in sample::detectors() {
+        let notices = kinds.map(|kind| renderer.compose(&sample_of(&detector, kind)));
+        let all = |form: &dyn Fn(&Notice) -> String| notices.each_ref().map(form).join("\n\n----\n\n");
+        hold(
+            &format!("{detector}.slack"),
+            &all(&|n| format!("{:#}\n{:#}", renderer.slack(n), renderer.slack_plain(n))),
+        );
+        hold(&format!("{detector}.email"), &all(&|n| email_text(&renderer.email(n, &mail()))));
+        hold(&format!("{detector}.webhook"), &all(&|n| renderer.webhook(n)));
+        hold(&format!("{detector}.terminal"), &all(&|n| renderer.terminal(n, Style::default())));
+    }
+}
+
+#[test]
+fn digests_and_notes_in_every_form() {
+    let renderer = renderer();
+    let notices: Vec<Notice> = sample::changes()
+        .chunks(6)
+        .enumerate()
+        .map(|(i, life)| renderer.compose(&life[if i % 4 == 1 { 4 } else { 0 }]))
+        .collect();
+    let forms = |slack: serde_json::Value, email: email::Email, webhook: String, terminal: String| {
+        format!("{slack:#}\n\n{}\n\n{webhook}\n\n{terminal}", email_text(&email))
+    };
+    hold(
+        "digest",
+        &forms(
+            renderer.digest_slack(&notices),
+            renderer.digest_email(&notices, &mail()),
+            renderer.digest_webhook(&notices[..1]),
+            renderer.digest_terminal(&notices, Style::default()),
+        ),
+    );
+    let note = Note::new(
+        "Channel ops is broken",
+        "Slack refuses its messages: no_service. 3 messages wait; they are kept for 72 hours and sent when it works again.",
+        notices[0].at,
+    );
+    hold(
+        "note",
+        &forms(
+            renderer.note_slack(&note),
+            renderer.note_email(&note, &mail()),
+            renderer.note_webhook(&note),
+            renderer.note_terminal(&note, Style::default()),
+        ),
+    );
+}
+
+#[test]
+fn a_digest_tells_the_newest_state_of_each_incident_the_worst_first() {
+    let renderer = renderer();
+    let told = [ChangeKind::Opened, ChangeKind::Updated(Again::Worse), ChangeKind::Resolved(Ending::Calm)];
+    let mut notices: Vec<Notice> = told.map(|kind| renderer.compose(&sample_of("burst", kind))).to_vec();
+    notices.push(renderer.compose(&opened("leaked-key")));
+    notices.push(renderer.compose(&opened("login-guard")));
+    let note = Note::digest(&notices);
+    assert_eq!(note.title, "3 more incidents, worst: Key wayne is suddenly used from 37 new addresses");
+    assert!(note.body.ends_with("1 critical, 1 for information and 1 already over."), "{}", note.body);
+    assert_eq!(note.items.len(), 3);
+    assert!(note.items[1].starts_with("info: ") && note.items[2].starts_with("resolved: "), "{:?}", note.items);
+    assert_eq!(Note::digest(&[]).title, "No incidents");
+}
+
+#[test]
+fn titles_say_who_first_and_stay_short() {
+    let renderer = renderer();
+    for change in sample::changes() {
+        let title = renderer.compose(&change).title;
+        // With the word that says why it is told again.
+        assert!(title.chars().count() <= 110, "{title}");
+        if change.kind == ChangeKind::Opened {
+            assert!(title.chars().count() <= 90, "{title}");
+        }
+    }
+}
+
+#[test]
+fn nothing_needs_a_glossary_and_nothing_is_left_empty() {
+    let renderer = renderer();
+    let jargon = [
+        "z-score",
+        "sigma",
+        "baseline",
+        "percentile",
+        "anomal",
+        "deviation",
+        "score",
+        "bits",
+        "p99",
+        "threshold",
+        "quantile",
+        "outlier",
+        "none,",
+        "none.",
+        " none ",
+        "undefined",
+        "nan",
+        " inf ",
+        "  ",
+        " ,",
+        " .",
+        "..",
+        "{{",
+    ];
+    for change in sample::changes().iter().chain(&sample::bare_changes()) {
+        let notice = renderer.compose(change);
+        let text = format!("{}\n{}\n{}", notice.title, notice.summary, notice.actions.join("\n"));
+        for word in jargon {
+            let lower = text.to_lowercase().replace("usually there are none.", "x");
+            assert!(!lower.contains(word), "{word:?} in: {text}");
+        }
+        assert!(notice.summary.ends_with('.'), "{text}");
+        let sentences = notice.summary.matches(". ").count() + 1;
+        // One more where other findings join, and where the history is short.
+        let incident = &change.incident;
+        let young = incident.history > Span::ZERO && incident.history < Span::from_days(8);
+        let further = usize::from(!incident.also.is_empty()) + usize::from(young);
+        assert!(sentences <= 4 + further, "{sentences} sentences: {text}");
+        assert!(notice.kind == NoticeType::Resolved || !notice.actions.is_empty(), "{text}");
+        let mut missing_space = notice.summary.chars().zip(notice.summary.chars().skip(1));
+        assert!(!missing_space.any(|(a, b)| a == '.' && b.is_ascii_uppercase()), "{text}");
+    }
+}
+
+#[test]
+fn the_six_answers_are_in_the_text() {
+    let notice = renderer().compose(&opened("burst"));
+    for answer in [
+        "Since 14:02 UTC",
+        "1,200 requests a minute",
+        "30 a minute is usual",
+        "/v1/documents/process (82 %)",
+        "getting worse",
+        "$1,991",
+        "only 2 days of history",
+    ] {
+        assert!(notice.summary.contains(answer), "{answer}: {}", notice.summary);
+    }
+}
+
+#[test]
+fn mails_of_one_incident_make_one_thread() {
+    let renderer = renderer();
+    let of = |kind| renderer.email(&renderer.compose(&sample_of("error-spike", kind)), &mail());
+    let first = of(ChangeKind::Opened);
+    let worse = of(ChangeKind::Updated(Again::Worse));
+    let over = of(ChangeKind::Resolved(Ending::Calm));
+    assert!(first.in_reply_to.is_none() && first.references.is_empty());
+    for later in [&worse, &over] {
+        assert_eq!(later.in_reply_to.as_ref(), Some(&first.message_id));
+        assert_eq!(later.references, std::slice::from_ref(&first.message_id));
+        assert_ne!(later.message_id, first.message_id);
+        let topic = |email: &email::Email| email.subject.split_once("] ").unwrap().1.to_owned();
+        assert_eq!(topic(later), topic(&first));
+    }
+    assert_eq!(first.subject, "[Critical] Errors on /v1/orders");
+    assert_eq!(over.subject, "[Resolved] Errors on /v1/orders");
+    assert!(first.text.lines().all(|line| line.chars().count() <= 72), "{}", first.text);
+}
+
+#[test]
+fn a_drill_says_so_everywhere() {
+    let renderer = renderer();
+    let at = crate::time::Timestamp::parse("2026-05-01T09:00:00Z").unwrap();
+    let notice = renderer.drills(Some("leaked-key"), at).remove(0);
+    assert_eq!(notice.at, at);
+    assert!(notice.summary.contains("Since 08:59 UTC"), "{}", notice.summary);
+    let slack = renderer.slack(&notice).to_string();
+    assert!(slack.contains("Drill: Key wayne") && slack.contains("nothing has happened"), "{slack}");
+    let email = renderer.email(&notice, &mail());
+    assert!(email.subject.starts_with("[Drill] ") && email.message_id.starts_with("<drill."), "{}", email.subject);
+    assert!(renderer.terminal(&notice, Style::default()).starts_with("DRILL"));
+    assert!(renderer.webhook(&notice).contains("\"drill\":true"));
+    assert!(renderer.drills(Some("nonsense"), at).is_empty());
+    assert_eq!(renderer.drills(None, at).len(), sample::detectors().len());
+}
+
+fn with_template(name: &str, text: &str) -> (tempfile::TempDir, Result<Renderer, TemplateError>) {
+    let directory = tempfile::tempdir().unwrap();
+    std::fs::create_dir_all(directory.path().join("words")).unwrap();
+    std::fs::write(directory.path().join(name), text).unwrap();
+    let settings = Settings { templates: Some(directory.path().to_owned()), ..settings() };
+    let renderer = Renderer::new(&settings);
+    (directory, renderer)
+}
+
+#[test]
+fn templates_of_users_are_tried_before_they_are_needed() {
+    let wrong = [
+        (
+            "words/burst.txt",
+            "{% extends \"words/base.txt\" %}\n{% block what %}{{ facts.fcator }}{% endblock %}",
+            ":2: ",
+        ),
+        ("words/burst.txt", "{% extends \"words/base.txt\" %}{% block title %}{% endblock %}", "the block title"),
+        ("slack.json.j2", "{\"text\": {{ title }}, }", "valid JSON"),
+        ("slack.json.j2", "{\"blocks\": []}", "expected \"text\""),
+        ("email.html.j2", "\n\n<p>{{ tilte }}</p>", "email.html.j2:3: this name does not exist"),
+        ("terminal.txt.j2", "{{ title | warp(72) }}", "terminal.txt.j2:1: "),
+    ];
+    for (name, text, told) in wrong {
+        let (_directory, renderer) = with_template(name, text);
+        let error = renderer.unwrap_err().to_string();
+        assert!(error.contains(told) && error.contains(name), "{name}: {error}");
+    }
+    let words = "{% extends \"words/base.txt\" %}\n{% block headline %}{{ short }} knocks at the door{% endblock %}";
+    let (_directory, renderer) = with_template("words/login-guard.txt", words);
+    assert_eq!(renderer.unwrap().compose(&opened("login-guard")).title, "key acme knocks at the door");
+}
+
+#[test]
+fn a_template_that_fails_in_the_night_gives_plainer_words_instead_of_silence() {
+    let words = "{% extends \"words/base.txt\" %}\n{% block what %}{% if who == 'key boom' %}{{ nonsense }}{% endif %}It is odd.{% endblock %}";
+    let (_directory, renderer) = with_template("words/burst.txt", words);
+    let renderer = renderer.unwrap();
+    let mut change = opened("burst");
+    change.incident.subject.name = "boom".to_owned();
+    let notice = renderer.compose(&change);
+    assert!(notice.title.contains("boom") && !notice.summary.is_empty(), "{notice:?}");
+
+    let blocks = "{\"text\": {{ 'far too long: ' * 900 if 'boom' in title else title }}}";
+    let (_directory, renderer) = with_template("slack.json.j2", blocks);
+    let message = renderer.unwrap().slack(&notice);
+    assert!(message["text"].as_str().unwrap().contains("boom") && message["blocks"].is_null(), "{message}");
+}
+
+#[test]
+fn odd_facts_and_numbers_still_make_a_notice() {
+    let renderer = renderer();
+    for detector in sample::detectors() {
+        for odd in [Fact::Text("x".to_owned()), Fact::Number(f64::NAN), Fact::Flag(true), Fact::Count(u64::MAX)] {
+            let mut change = opened(&detector);
+            change.incident.facts.values_mut().for_each(|fact| *fact = odd.clone());
+            change.incident.observed = f64::INFINITY;
+            change.incident.impact.cost = Some(f64::NAN);
+            change.incident.ended_at = Some(change.incident.started_at - Span::DAY);
+            let notice = renderer.compose(&change);
+            assert!(!notice.title.is_empty() && !notice.summary.is_empty());
+            let back: Notice = serde_json::from_str(&renderer.webhook(&notice)).unwrap();
+            assert_eq!(back, notice);
+        }
+    }
+}
+
+#[test]
+fn colour_is_written_only_when_asked_for() {
+    let renderer = renderer();
+    let mut notice = renderer.compose(&opened("leaked-key"));
+    notice.severity = Severity::Critical;
+    assert!(renderer.terminal(&notice, Style { colour: true, width: 80 }).starts_with("\x1b[1;31mCRITICAL\x1b[0m"));
+    let plain = renderer.terminal(&notice, Style { colour: false, width: 60 });
+    assert!(!plain.contains('\x1b') && plain.lines().skip(1).all(|line| line.chars().count() <= 60), "{plain}");
+}

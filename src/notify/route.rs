@@ -1,0 +1,48 @@
+//! Which severity goes to which channel.
+
+use crate::event::Severity;
+
+/// The `[route]` table. A severity that is not named goes to every channel; an empty list means nowhere.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Routes {
+    /// Channels for critical notices.
+    pub critical: Option<Vec<String>>,
+    /// Channels for warnings.
+    pub warning: Option<Vec<String>>,
+    /// Channels for notices that are good to know.
+    pub info: Option<Vec<String>>,
+}
+
+impl Routes {
+    /// Whether notices of this severity go to this channel.
+    pub fn leads_to(&self, channel: &str, severity: Severity) -> bool {
+        let named = match severity {
+            Severity::Critical => &self.critical,
+            Severity::Warning => &self.warning,
+            Severity::Info => &self.info,
+        };
+        named.as_ref().is_none_or(|channels| channels.iter().any(|name| name == channel))
+    }
+
+    /// Names in the table that are no channel, for `lapwing check`.
+    pub fn unknown<'a>(&'a self, channels: &[String]) -> Vec<&'a str> {
+        let named = [&self.critical, &self.warning, &self.info].into_iter().flatten().flatten();
+        named.filter(|name| !channels.contains(name)).map(String::as_str).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn unnamed_severities_go_everywhere_and_empty_lists_nowhere() {
+        let routes =
+            Routes { critical: Some(vec!["ops".into(), "male".into()]), warning: Some(Vec::new()), info: None };
+        assert!(routes.leads_to("ops", Severity::Critical));
+        assert!(!routes.leads_to("mail", Severity::Critical));
+        assert!(!routes.leads_to("ops", Severity::Warning));
+        assert!(routes.leads_to("mail", Severity::Info));
+        assert_eq!(routes.unknown(&["ops".into(), "mail".into()]), ["male"]);
+    }
+}

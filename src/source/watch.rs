@@ -1,0 +1,183 @@
+//! File events: a hint that makes the next look come sooner, never the truth.
+//!
+//! Directories are watched, not files. Whatever goes wrong here costs time, no lines: the scan runs anyway.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
+use std::time::Duration;
+
+use notify::event::{Event, EventKind, ModifyKind};
+use notify::{RecommendedWatcher, RecursiveMode, Watcher as _};
+
+/// While writing goes on, events are collected for this long, so that busy files cost few wake-ups.
+const COLLECT: Duration = Duration::from_millis(10);
+
+/// Hints that wait to be looked at; one is enough, the rest says the same.
+const WAITING_HINTS: usize = 64;
+
+/// Why the wait is over.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Woken {
+    /// Something was written: read.
+    pub read: bool,
+    /// Names changed, or events were lost: scan, then read.
+    pub scan: bool,
+}
+
+/// Watches directories, as far as the system allows.
+#[derive(Debug)]
+pub struct Watcher {
+    inner: Option<RecommendedWatcher>,
+    hints: Receiver<Woken>,
+    /// Kept so that waiting without a watcher simply times out.
+    _keep: SyncSender<Woken>,
+    watched: BTreeSet<PathBuf>,
+    /// It was said that some directory is only scanned.
+    complained: bool,
+    /// The last wait ended with an event, so more are likely.
+    busy: bool,
+}
+
+impl Watcher {
+    /// Starts without directories. If the system gives no watcher, every wait just times out; that is said once.
+    pub fn new() -> Watcher {
+        let (sender, hints) = sync_channel(WAITING_HINTS);
+        let events = sender.clone();
+        let mut watcher =
+            Watcher { inner: None, hints, _keep: sender, watched: BTreeSet::new(), complained: false, busy: false };
+        match notify::recommended_watcher(move |event| hint(&events, &event)) {
+            Ok(inner) => watcher.inner = Some(inner),
+            Err(e) => watcher.complain(&e, None),
+        }
+        watcher
+    }
+
+    /// Watches exactly these directories from now on.
+    pub fn watch(&mut self, directories: &BTreeSet<PathBuf>) {
+        let Some(inner) = self.inner.as_mut() else { return };
+        let gone: Vec<PathBuf> = self.watched.difference(directories).cloned().collect();
+        for directory in gone {
+            // It fails if the directory is gone, and then it is not watched either.
+            let _ = inner.unwatch(&directory);
+            self.watched.remove(&directory);
+        }
+        let mut failed = None;
+        for directory in directories.difference(&self.watched.clone()) {
+            match inner.watch(directory, RecursiveMode::NonRecursive) {
+                Ok(()) => {
+                    self.watched.insert(directory.clone());
+                }
+                Err(e) => failed = Some((e, directory.clone())),
+            }
+        }
+        if let Some((e, directory)) = failed {
+            self.complain(&e, Some(&directory));
+        }
+    }
+
+    /// Whether all directories are watched; if not, some are only scanned.
+    pub fn is_watching(&self) -> bool {
+        self.inner.is_some() && !self.complained
+    }
+
+    /// Waits until something happened or the time is over. After quiet the first event counts at once; while events
+    /// keep coming they are collected for some milliseconds.
+    pub fn wait(&mut self, timeout: Duration) -> Woken {
+        if self.busy && timeout > COLLECT {
+            std::thread::sleep(COLLECT);
+        }
+        let mut woken = match self.hints.recv_timeout(timeout) {
+            Ok(hint) => hint,
+            Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {
+                self.busy = false;
+                return Woken::default();
+            }
+        };
+        self.busy = true;
+        while let Ok(more) = self.hints.try_recv() {
+            woken.read |= more.read;
+            woken.scan |= more.scan;
+        }
+        woken
+    }
+
+    fn complain(&mut self, error: &notify::Error, directory: Option<&Path>) {
+        if self.complained {
+            return;
+        }
+        self.complained = true;
+        let place = directory.map_or_else(|| "any directory".into(), |d| d.display().to_string());
+        let help = match error.kind {
+            notify::ErrorKind::MaxFilesWatch => "raise the sysctl fs.inotify.max_user_watches",
+            _ => "raise the sysctl fs.inotify.max_user_instances if it is used up",
+        };
+        tracing::warn!(%error, help, "no file events for {place}: it is looked at every two seconds instead");
+    }
+}
+
+impl Default for Watcher {
+    fn default() -> Self {
+        Watcher::new()
+    }
+}
+
+/// Boils an event down to what is to be done.
+fn hint(hints: &SyncSender<Woken>, event: &notify::Result<Event>) {
+    let woken = match event {
+        Ok(event) if event.need_rescan() => {
+            tracing::debug!("file events were lost: looking at everything");
+            Woken { read: true, scan: true }
+        }
+        // The daemon's own opening and reading comes back as such.
+        Ok(Event { kind: EventKind::Access(_), .. }) => return,
+        Ok(Event { kind: EventKind::Modify(ModifyKind::Data(_)), .. }) => Woken { read: true, scan: false },
+        _ => Woken { read: true, scan: true },
+    };
+    // A full queue holds hints enough, but it may hold none to scan: the timed scan makes up for that.
+    if let Err(TrySendError::Full(_)) = hints.try_send(woken) {}
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+
+    const LONG: Duration = Duration::from_secs(20);
+
+    #[test]
+    fn writing_and_renaming_wake_and_reading_does_not() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("a.log");
+        let mut file = std::fs::File::create(&path).unwrap();
+        let mut watcher = Watcher::new();
+        watcher.watch(&BTreeSet::from([directory.path().to_owned()]));
+        if !watcher.is_watching() {
+            println!("no file events here");
+            return;
+        }
+        std::fs::read(&path).unwrap();
+        assert_eq!(watcher.wait(Duration::from_millis(50)), Woken::default());
+        file.write_all(b"line\n").unwrap();
+        assert_eq!(watcher.wait(LONG), Woken { read: true, scan: false });
+        std::fs::rename(&path, directory.path().join("a.log.1")).unwrap();
+        assert!(watcher.wait(LONG).scan);
+    }
+
+    #[test]
+    fn lost_events_ask_for_a_scan() {
+        let (sender, hints) = sync_channel(1);
+        let lost = Event::new(EventKind::Other).set_flag(notify::event::Flag::Rescan);
+        hint(&sender, &Ok(lost));
+        assert!(hints.recv().unwrap().scan);
+    }
+
+    #[test]
+    fn a_directory_that_cannot_be_watched_is_only_scanned() {
+        let mut watcher = Watcher::new();
+        watcher.watch(&BTreeSet::from([PathBuf::from("/nonexistent/lapwing")]));
+        assert!(!watcher.is_watching());
+        assert_eq!(watcher.wait(Duration::from_millis(1)), Woken::default());
+    }
+}

@@ -1,0 +1,250 @@
+//! Traffic for scenarios: deterministic from a seed, on the log's clock, straight into the engine.
+
+use lapwing::engine::{Engine, Settings};
+use lapwing::event::{Batch, Event, Flags, Hasher, Method, SourceId};
+use lapwing::incident::{Change, ChangeKind};
+use lapwing::time::{Span, Timestamp, Zone};
+
+/// A small generator of pseudo-random numbers (SplitMix64), so that scenarios never change by themselves.
+#[derive(Clone)]
+pub struct Random(u64);
+
+impl Random {
+    pub fn new(seed: u64) -> Self {
+        Random(seed)
+    }
+
+    pub fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        z ^ (z >> 31)
+    }
+
+    /// Between 0 and 1.
+    pub fn unit(&mut self) -> f64 {
+        (self.next() >> 11) as f64 / (1u64 << 53) as f64
+    }
+
+    /// Below `n`.
+    pub fn below(&mut self, n: usize) -> usize {
+        (self.next() % n.max(1) as u64) as usize
+    }
+
+    /// Poisson with this mean.
+    pub fn poisson(&mut self, mean: f64) -> usize {
+        if mean > 50.0 {
+            // Normal approximation, from twelve uniforms.
+            let z: f64 = (0..12).map(|_| self.unit()).sum::<f64>() - 6.0;
+            return (mean + z * mean.sqrt()).round().max(0.0) as usize;
+        }
+        let limit = (-mean).exp();
+        let (mut n, mut product) = (0, self.unit());
+        while product > limit {
+            n += 1;
+            product *= self.unit();
+        }
+        n
+    }
+}
+
+/// One consumer's traffic.
+#[derive(Clone)]
+pub struct Stream {
+    pub key: String,
+    pub clients: Vec<String>,
+    pub agents: Vec<String>,
+    pub endpoints: Vec<String>,
+    pub method: Method,
+    /// Requests a minute at an instant.
+    pub rate: fn(&Stream, Timestamp) -> f64,
+    pub scale: f64,
+    /// Only between these instants.
+    pub from: Timestamp,
+    pub until: Timestamp,
+    /// Share of requests answered with this status.
+    pub errors: (f64, u16),
+    /// Every request is the very same one.
+    pub identical: bool,
+    pub cost: f32,
+}
+
+impl Stream {
+    pub fn new(key: &str, scale: f64) -> Self {
+        Stream {
+            key: key.to_owned(),
+            clients: vec![format!("10.0.{}.{}", key.len() % 250, key.bytes().map(u32::from).sum::<u32>() % 250)],
+            agents: vec!["okhttp".to_owned()],
+            endpoints: ["/v1/orders", "/v1/orders/{id}", "/v1/items", "/v1/users/{id}"].map(str::to_owned).to_vec(),
+            method: Method::Get,
+            rate: |stream, t| stream.scale * office(t),
+            scale,
+            from: Timestamp::MIN,
+            until: Timestamp::MAX,
+            errors: (0.005, 500),
+            identical: false,
+            cost: f32::NAN,
+        }
+    }
+
+    pub fn steady(mut self) -> Self {
+        self.rate = |stream, _| stream.scale;
+        self
+    }
+
+    pub fn between(mut self, from: Timestamp, until: Timestamp) -> Self {
+        self.from = from;
+        self.until = until;
+        self
+    }
+
+    pub fn endpoint(mut self, endpoint: &str) -> Self {
+        self.endpoints = vec![endpoint.to_owned()];
+        self
+    }
+
+    pub fn failing(mut self, share: f64, status: u16) -> Self {
+        self.errors = (share, status);
+        self
+    }
+}
+
+/// Working days: high from 8 to 18, low at night and on weekends.
+pub fn office(t: Timestamp) -> f64 {
+    let hour = Zone::UTC.hour_of_week(t);
+    let day = if hour >= 120 { 0.35 } else { 1.0 };
+    let h = (hour % 24) as f64;
+    day * (0.15 + 0.85 * (-((h - 13.0) / 4.0).powi(2)).exp())
+}
+
+/// A site and its engine on a virtual clock.
+pub struct Site {
+    pub engine: Engine,
+    pub streams: Vec<Stream>,
+    pub now: Timestamp,
+    pub changes: Vec<Change>,
+    random: Random,
+    hasher: Hasher,
+    batch: Batch,
+    counter: u64,
+}
+
+pub fn at(text: &str) -> Timestamp {
+    Timestamp::parse(text).expect("a time")
+}
+
+impl Site {
+    pub fn new(seed: u64, start: &str) -> Self {
+        Site::with(seed, start, Settings { zone: Zone::UTC, sources: vec!["api".into()], ..Settings::default() })
+    }
+
+    pub fn with(seed: u64, start: &str, settings: Settings) -> Self {
+        Site {
+            hasher: settings.hasher,
+            engine: Engine::new(settings),
+            streams: Vec::new(),
+            now: at(start),
+            changes: Vec::new(),
+            random: Random::new(seed),
+            batch: Batch::default(),
+            counter: 0,
+        }
+    }
+
+    /// `n` ordinary consumers with Zipf sizes.
+    pub fn consumers(&mut self, n: usize, largest: f64) {
+        for i in 0..n {
+            let mut stream = Stream::new(&format!("consumer-{i:03}"), largest / (i + 1) as f64);
+            stream.clients = (0..=i % 4).map(|c| format!("198.51.{}.{}", i % 250, c + 1)).collect();
+            stream.agents = vec![["okhttp", "python-requests", "axios", "Go-http-client"][i % 4].to_owned()];
+            self.streams.push(stream);
+        }
+    }
+
+    /// Lets traffic flow until `end`, in steps of a minute.
+    pub fn run_until(&mut self, end: Timestamp) {
+        let mut times: Vec<(Timestamp, usize)> = Vec::new();
+        while self.now < end {
+            let step = Span::MINUTE.min(end - self.now);
+            times.clear();
+            for (index, stream) in self.streams.iter().enumerate() {
+                if self.now < stream.from || self.now >= stream.until {
+                    continue;
+                }
+                let mean = (stream.rate)(stream, self.now) * step.mins_f64();
+                let until = stream.until.min(self.now + step);
+                for _ in 0..self.random.poisson(mean) {
+                    let t = self.now + Span::from_millis(self.random.below(step.millis() as usize) as i64);
+                    if t < until {
+                        times.push((t, index));
+                    }
+                }
+            }
+            times.sort_unstable();
+            self.batch.clear();
+            for &(t, index) in &times {
+                self.push(t, index);
+            }
+            self.engine.absorb(&self.batch, &mut self.changes);
+            self.now += step;
+        }
+    }
+
+    fn push(&mut self, time: Timestamp, index: usize) {
+        let stream = &self.streams[index];
+        let random = &mut self.random;
+        let client = &stream.clients[random.below(stream.clients.len())];
+        let agent = &stream.agents[random.below(stream.agents.len())];
+        let endpoint = &stream.endpoints[random.below(stream.endpoints.len())];
+        let network = client.rsplit_once('.').map_or(client.as_str(), |(net, _)| net);
+        let failed = random.unit() < stream.errors.0;
+        self.counter += 1;
+        let hasher = &self.hasher;
+        let unique = if stream.identical { 0 } else { self.counter };
+        let request = format!("{} {} {} {unique}", stream.key, stream.method.as_str(), endpoint);
+        let put = |batch: &mut Batch, text: &str| {
+            if text.is_empty() { lapwing::event::Text::NONE } else { batch.put(hasher.id(text.as_bytes()), text) }
+        };
+        let event = Event {
+            time,
+            key: put(&mut self.batch, &stream.key),
+            client: put(&mut self.batch, client),
+            network: put(&mut self.batch, network),
+            endpoint: put(&mut self.batch, endpoint),
+            agent: put(&mut self.batch, agent),
+            request: hasher.id(request.as_bytes()),
+            resource: hasher.id(format!("{endpoint} {unique}").as_bytes()),
+            bytes_out: 512,
+            duration_ms: 30,
+            tokens_in: Event::UNKNOWN,
+            tokens_out: Event::UNKNOWN,
+            cost: stream.cost,
+            status: if failed { stream.errors.1 } else { 200 },
+            source: SourceId(0),
+            method: stream.method,
+            flags: Flags::HTTP.with(Flags::STRONG),
+        };
+        self.batch.events.push(event);
+    }
+
+    /// Everything judged; the changes so far.
+    pub fn finish(&mut self) -> &[Change] {
+        self.engine.finish(&mut self.changes);
+        &self.changes
+    }
+
+    /// `opened detector subject at +seconds since` of every opening.
+    pub fn opened(&self) -> Vec<String> {
+        self.changes
+            .iter()
+            .filter(|c| c.kind == ChangeKind::Opened)
+            .map(|c| format!("{} {}", c.incident.detector, c.incident.subject))
+            .collect()
+    }
+
+    /// The first opening of a detector.
+    pub fn first(&self, detector: &str) -> Option<&Change> {
+        self.changes.iter().find(|c| c.kind == ChangeKind::Opened && c.incident.detector == detector)
+    }
+}
