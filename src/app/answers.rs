@@ -29,7 +29,7 @@ impl Answers for Desk {
             Ask::Incidents { all, limit } => {
                 let rows = if all { self.incidents(limit.min(MAX_ROWS))? } else { self.store.open_incidents() };
                 let mut notices: Vec<_> = rows.into_iter().map(|row| row.notice).collect();
-                notices.sort_by(|a, b| b.started_at.cmp(&a.started_at));
+                notices.sort_by_key(|n| std::cmp::Reverse(n.started_at));
                 notices.truncate(limit.min(MAX_ROWS));
                 Ok(json!(notices))
             }

@@ -126,7 +126,7 @@ fn files(config: &Config, pipeline: &Pipeline, clock: &dyn Clock) -> Vec<(PathBu
         })
         .filter(|(modified, _, path)| *modified >= oldest || live.contains(path))
         .collect();
-    found.sort_by(|a, b| b.0.cmp(&a.0));
+    found.sort_by_key(|f| std::cmp::Reverse(f.0));
     let mut left = if config.backfill > Span::ZERO { MAX_BYTES } else { 0 };
     found.retain(|(_, length, path)| {
         // A compressed file is about ten times its size; a followed one is read in any case.

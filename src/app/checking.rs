@@ -133,9 +133,9 @@ pub fn drills(config: &Arc<Config>, detectors: &[String], now: Timestamp) -> Res
 ///
 /// # Errors
 /// A template or format that cannot be used.
-pub fn send_test(config: Arc<Config>) -> Result<Vec<Sent>, Failure> {
+pub fn send_test(config: &Arc<Config>) -> Result<Vec<Sent>, Failure> {
     let first = sample::detectors().into_iter().take(1).collect::<Vec<_>>();
-    let notices = drills(&config, &first, SystemClock::new().now())?;
+    let notices = drills(config, &first, SystemClock::new().now())?;
     send(config, &notices)
 }
 
@@ -143,9 +143,9 @@ pub fn send_test(config: Arc<Config>) -> Result<Vec<Sent>, Failure> {
 ///
 /// # Errors
 /// A template or format that cannot be used.
-pub fn send(config: Arc<Config>, notices: &[Notice]) -> Result<Vec<Sent>, Failure> {
+pub fn send(config: &Arc<Config>, notices: &[Notice]) -> Result<Vec<Sent>, Failure> {
     notify::install_tls();
-    registry(&config)?;
+    registry(config)?;
     let teller = Teller::new(config.clone()).map_err(|e| Failure::Usage(e.to_string()))?;
     let messages = teller.messages();
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());

@@ -18,6 +18,7 @@ use super::backfill::backfill;
 use super::pipeline::{Pipeline, PipelineError, Secrets};
 use super::reading::{Input, Reader};
 use super::replay::registry;
+pub use super::session::Hear;
 use super::session::{Hearer, Session};
 use super::status::Board;
 use super::telling::Teller;
@@ -91,7 +92,7 @@ pub fn run(path: &Path) -> Result<(), Failure> {
         runtime.spawn(control::serve(listener, Arc::new(desk)));
     }
     let daemon = Daemon { path: path.to_owned(), store, board, clock, runtime, stop, outbox };
-    let done = daemon.live(config, recovery.state, &wishes);
+    let done = daemon.live(config, recovery.state.as_deref(), &wishes);
     // The socket goes with the daemon; a dead one would be replaced by the next.
     let _ = std::fs::remove_file(&socket);
     daemon.runtime.shutdown_timeout(Span::from_secs(1).to_std());
@@ -152,7 +153,7 @@ struct Inside {
 }
 
 impl Daemon {
-    fn live(&self, mut config: Config, state: Option<Vec<u8>>, wishes: &Receiver<Wish>) -> Result<(), Failure> {
+    fn live(&self, mut config: Config, state: Option<&[u8]>, wishes: &Receiver<Wish>) -> Result<(), Failure> {
         let Some(mut running) = self.start(&config, state)? else { return Ok(()) };
         systemd::ready("watching");
         tracing::info!(sources = config.sources.len(), channels = config.channels.len(), "watching");
@@ -170,12 +171,12 @@ impl Daemon {
                         Ok(fresh) => {
                             let state = self.end(running)?;
                             let old = std::mem::replace(&mut config, fresh);
-                            let started = match self.start(&config, Some(state.clone())) {
+                            let started = match self.start(&config, Some(&state)) {
                                 Ok(started) => started,
                                 Err(failure) => {
                                     self.not_reloaded(&failure.to_string());
                                     config = old;
-                                    self.start(&config, Some(state))?
+                                    self.start(&config, Some(&state))?
                                 }
                             };
                             let Some(again) = started else { return Ok(()) };
@@ -231,7 +232,7 @@ impl Daemon {
 
     /// Starts the inside from the last cut, or from the logs' history where there is none. `None` if it was told to stop
     /// meanwhile.
-    fn start(&self, config: &Config, snapshot: Option<Vec<u8>>) -> Result<Option<Inside>, Failure> {
+    fn start(&self, config: &Config, snapshot: Option<&[u8]>) -> Result<Option<Inside>, Failure> {
         let config = Arc::new(config.clone());
         let teller = Arc::new(Teller::new(config.clone()).map_err(|e| Failure::Usage(e.to_string()))?);
         let registry = registry(&config)?;
@@ -240,8 +241,7 @@ impl Daemon {
             let built = channel.settings().build(self.clock.clone());
             channels.push(built.map_err(|e| Failure::Usage(format!("[channel.{}] {e}", channel.name)))?);
         }
-        let (mut pipeline, restored) =
-            Pipeline::new(&config, registry, &self.secrets(), snapshot.as_deref()).map_err(refused)?;
+        let (mut pipeline, restored) = Pipeline::new(&config, registry, &self.secrets(), snapshot).map_err(refused)?;
         let mut notes = restored.lost;
         for sentence in &notes {
             tracing::error!("{sentence}");
@@ -332,11 +332,7 @@ fn refused(error: PipelineError) -> Failure {
 ///
 /// # Errors
 /// A file that cannot be followed.
-pub fn watch(
-    config: Config,
-    hear: Box<dyn FnMut(&crate::notice::Notice, &Teller) + Send>,
-    started: impl FnOnce(&str),
-) -> Result<(), Failure> {
+pub fn watch(config: Config, hear: Hear, started: impl FnOnce(&str)) -> Result<(), Failure> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let store = Store::in_memory(clock.clone()).map_err(|e| Failure::Running(e.into()))?;
     let config = Arc::new(config);

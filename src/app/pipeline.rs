@@ -184,13 +184,11 @@ impl Pipeline {
         snapshot: Option<&[u8]>,
     ) -> Result<(Pipeline, Restored), PipelineError> {
         let mut restored = Restored::default();
-        let (header, memory) = snapshot.map_or((Header::default(), None), |bytes| match split(bytes) {
-            Some((header, memory)) => (header, Some(memory)),
-            None => {
-                restored.lost.push("the saved state cannot be read; learning begins anew".to_owned());
-                (Header::default(), None)
-            }
-        });
+        let parts = snapshot.and_then(split);
+        if snapshot.is_some() && parts.is_none() {
+            restored.lost.push("the saved state cannot be read; learning begins anew".to_owned());
+        }
+        let (header, memory) = parts.map_or((Header::default(), None), |(header, memory)| (header, Some(memory)));
         if header.version > VERSION {
             return Err(PipelineError::Newer(format!(
                 "the saved state has version {}, this Lapwing knows versions up to {VERSION}: use the newer Lapwing",

@@ -71,12 +71,12 @@ pub fn replay(
     let config = Arc::new(with_sources(config, &files));
     let registry = registry(&config)?;
     let teller = Teller::new(config.clone()).map_err(|e| Failure::Usage(e.to_string()))?;
-    let (mut pipeline, _) = Pipeline::new(&config, registry, &Secrets::for_replay(), None).map_err(refused)?;
+    let (mut pipeline, _) = Pipeline::new(&config, registry, &Secrets::for_replay(), None).map_err(|e| refused(&e))?;
     let mut feeds = Vec::with_capacity(files.len());
     for path in &files {
         let named = what.files.contains(path);
         if named || path.exists() {
-            let stream = pipeline.open(&source_of(&config, path)).map_err(refused)?;
+            let stream = pipeline.open(&source_of(&config, path)).map_err(|e| refused(&e))?;
             feeds.push((path.clone(), stream, None));
         }
     }
@@ -162,7 +162,7 @@ pub fn registry(config: &Config) -> Result<Arc<Registry>, Failure> {
     Registry::with_dir(&config.parsers_dir).map(Arc::new).map_err(|e| Failure::Usage(e.to_string()))
 }
 
-fn refused(error: PipelineError) -> Failure {
+fn refused(error: &PipelineError) -> Failure {
     Failure::Usage(error.to_string())
 }
 

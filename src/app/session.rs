@@ -39,8 +39,11 @@ pub(super) enum Hearer {
     /// To the store's outbox and its channels.
     Outbox(Arc<Outbox>),
     /// Straight to somebody who watches.
-    Direct(Box<dyn FnMut(&Notice, &Teller) + Send>),
+    Direct(Hear),
 }
+
+/// Whoever hears notices directly.
+pub type Hear = Box<dyn FnMut(&Notice, &Teller) + Send>;
 
 /// What the thread works with.
 pub(super) struct Session {

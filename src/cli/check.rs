@@ -62,7 +62,7 @@ impl Check {
             return Ok(ExitCode::SUCCESS);
         }
         let mut failed = false;
-        for sent in checking::send_test(Arc::new(config))? {
+        for sent in checking::send_test(&Arc::new(config))? {
             failed |= sent.error.is_some();
             let text = sent.error.as_deref().unwrap_or("accepted");
             if self.json {

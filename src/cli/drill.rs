@@ -64,7 +64,7 @@ impl Drill {
             return Ok(ExitCode::SUCCESS);
         }
         let mut failed = false;
-        for sent in checking::send(config, &notices)? {
+        for sent in checking::send(&config, &notices)? {
             failed |= sent.error.is_some();
             if self.json {
                 output.json(&serde_json::json!({

@@ -89,9 +89,9 @@ impl Replay {
         let summary = summary?;
         let text = text(&summary);
         if json {
-            output.note(&text)
+            output.note(&text);
         } else {
-            output.line(&text)?
+            output.line(&text)?;
         }
         let failed = !summary.unread.is_empty() && summary.tally.lines() == 0;
         Ok(if failed { ExitCode::from(1) } else { ExitCode::SUCCESS })
