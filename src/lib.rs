@@ -8,7 +8,11 @@ pub mod time;
 
 pub mod event;
 
+pub mod diag;
+
 pub mod sanitize;
+
+pub mod options;
 
 pub mod assets;
 
@@ -31,3 +35,9 @@ pub mod notice;
 pub mod store;
 
 pub mod notify;
+
+pub mod config;
+
+pub mod app;
+
+pub mod cli;

@@ -3,6 +3,7 @@
 //! Detectors keep no state and never see single events. They read cells (`measure`), and answer with a [`Finding`] or
 //! nothing. One file a detector, one entry in [`DETECTORS`].
 
+pub mod rule;
 pub mod scene;
 
 pub mod burst;

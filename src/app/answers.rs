@@ -1,0 +1,106 @@
+//! What the daemon answers on its control socket.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use serde_json::{Value, json};
+
+use super::control::{Answers, Ask};
+use super::status::Board;
+use crate::notify::Outbox;
+use crate::store::{IncidentRow, OutboxRow, Silence, Store};
+
+/// The longest list that is given out.
+const MAX_ROWS: usize = 1000;
+/// The shortest beginning of an id that stands for the whole.
+const SHORTEST_ID: usize = 4;
+
+/// Answers from the board and the store.
+pub(super) struct Desk {
+    pub(super) board: Board,
+    pub(super) store: Arc<Store>,
+    /// The outbox of the configuration in force.
+    pub(super) outbox: Arc<Mutex<Option<Arc<Outbox>>>>,
+}
+
+impl Answers for Desk {
+    fn answer(&self, ask: Ask) -> Result<Value, String> {
+        match ask {
+            Ask::Status => Ok(json!(self.board.look())),
+            Ask::Incidents { all, limit } => {
+                let rows = if all { self.incidents(limit.min(MAX_ROWS))? } else { self.store.open_incidents() };
+                let mut notices: Vec<_> = rows.into_iter().map(|row| row.notice).collect();
+                notices.sort_by_key(|n| std::cmp::Reverse(n.started_at));
+                notices.truncate(limit.min(MAX_ROWS));
+                Ok(json!(notices))
+            }
+            Ask::Incident { id } => self.incident(&id),
+            Ask::Silences => Ok(json!(self.store.silences())),
+            Ask::Silence { subject, detector, incident, until, comment } => {
+                let silence = Silence { subject, detector, incident, until, comment, ..Silence::default() };
+                self.store.add_silence(silence).map(|id| json!(id)).map_err(|e| e.to_string())
+            }
+            Ask::Unsilence { id } => match self.store.remove_silence(id) {
+                Ok(true) => Ok(Value::Null),
+                Ok(false) => Err(format!("there is no silence {id}; `lapwing silence list` shows them")),
+                Err(e) => Err(e.to_string()),
+            },
+            Ask::Outbox => {
+                let waiting = self.store.outbox().into_iter().map(|(number, row)| shown(number, &row, false));
+                let dead = self.store.dead_letters().into_iter().map(|(number, row)| shown(number, &row, true));
+                Ok(Value::Array(waiting.chain(dead).take(MAX_ROWS).collect()))
+            }
+            Ask::Retry { number } => match self.store.revive(number) {
+                Ok(true) => {
+                    if let Some(outbox) = &*self.outbox.lock().unwrap_or_else(PoisonError::into_inner) {
+                        outbox.wake();
+                    }
+                    Ok(Value::Null)
+                }
+                Ok(false) => Err(format!("no message {number} was given up; `lapwing outbox` shows them")),
+                Err(e) => Err(e.to_string()),
+            },
+        }
+    }
+}
+
+impl Desk {
+    fn incidents(&self, limit: usize) -> Result<Vec<IncidentRow>, String> {
+        self.store.incidents(limit).map_err(|e| e.to_string())
+    }
+
+    /// An incident by its id or the beginning of it.
+    fn incident(&self, id: &str) -> Result<Value, String> {
+        if let Some(row) = self.store.incident(id).map_err(|e| e.to_string())? {
+            return Ok(json!(row.notice));
+        }
+        if id.len() < SHORTEST_ID {
+            return Err(format!("\"{id}\" is too short: at least {SHORTEST_ID} characters of the id"));
+        }
+        let mut found: Vec<_> =
+            self.incidents(MAX_ROWS)?.into_iter().filter(|row| row.notice.incident.starts_with(id)).collect();
+        match (found.pop(), found.len()) {
+            (None, _) => Err(format!("there is no incident {id}; `lapwing incidents list --all` shows them")),
+            (Some(one), 0) => Ok(json!(one.notice)),
+            (Some(_), more) => Err(format!("\"{id}\" stands for {} incidents; give more of the id", more + 1)),
+        }
+    }
+}
+
+fn shown(number: u64, row: &OutboxRow, given_up: bool) -> Value {
+    let title = match row.notices.as_slice() {
+        [] => String::new(),
+        [one] => one.title.clone(),
+        [first, rest @ ..] => format!("{} and {} more", first.title, rest.len()),
+    };
+    json!({
+        "number": number,
+        "channel": row.channel,
+        "title": title,
+        "incidents": row.notices.iter().map(|n| n.incident.as_str()).collect::<Vec<_>>(),
+        "decided_at": row.decided_at,
+        "attempts": row.attempts,
+        "next_try": row.next_try,
+        "last_error": row.last_error,
+        "given_up": given_up,
+    })
+}

@@ -1,0 +1,144 @@
+//! The first start: reads what the logs already hold, so that it is known from the first minute what is usual. Nobody is
+//! told of what is over.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use super::merge::{Merge, whole_lines};
+use super::pipeline::{Pipeline, PipelineError};
+use super::replay::source_of;
+use super::session::LATENESS;
+use super::systemd;
+use crate::config::Config;
+use crate::source::{Follower, Position, Start, history};
+use crate::time::{Clock, Span, Timestamp};
+
+/// The most work that the look back may be, in bytes on the disk; the newest files come first.
+const MAX_BYTES: u64 = 20 << 30;
+/// How often the progress is told.
+const TELL_EVERY: Span = Span::from_secs(2);
+
+/// What the look back brought.
+#[derive(Debug, Default)]
+pub(super) struct Backfilled {
+    /// Where the follower goes on.
+    pub positions: BTreeMap<u64, Position>,
+    /// It was stopped before its end.
+    pub stopped: bool,
+    /// In words, for the log and for `status`.
+    pub note: Option<String>,
+}
+
+/// Reads the files of every source that begins at the beginning, in the order of their lines' times.
+pub(super) fn backfill(
+    config: &Config,
+    pipeline: &mut Pipeline,
+    clock: &dyn Clock,
+    stop: &AtomicBool,
+    service: bool,
+) -> Result<Backfilled, PipelineError> {
+    let mut done = Backfilled::default();
+    let files = files(config, pipeline, clock);
+    if files.is_empty() {
+        return Ok(done);
+    }
+    let count = files.len();
+    let mut feeds = Vec::with_capacity(count);
+    for (path, source) in files {
+        let until = match whole_lines(&path) {
+            Ok(length) => length,
+            Err(error) => {
+                tracing::warn!(path = %path.display(), %error, "this file is not read for its history");
+                continue;
+            }
+        };
+        feeds.push((path, pipeline.open(&source)?, until));
+    }
+    pipeline.quiet(true);
+    let mut merge = Merge::new(feeds, &config.limits, pipeline);
+    let size = merge.size().max(1);
+    let mut changes = Vec::new();
+    let mut told = clock.monotonic() - TELL_EVERY;
+    while let Some(run) = merge.next(pipeline) {
+        let (stream, skipped) = (run.stream, run.skipped);
+        pipeline.take(stream, run.bytes, skipped, &mut changes);
+        changes.clear();
+        if stop.load(Ordering::Relaxed) {
+            done.stopped = true;
+            return Ok(done);
+        }
+        let now = clock.monotonic();
+        if now - told >= TELL_EVERY {
+            told = now;
+            let text = format!("reading history: {} %", (merge.consumed() * 100 / size).min(100));
+            tracing::info!("{text}");
+            if service {
+                systemd::still_starting(&text, Span::MINUTE);
+            }
+        }
+    }
+    // What lies between the last line and now is over as well.
+    pipeline.advance(clock.now() - LATENESS, &mut changes);
+    pipeline.quiet(false);
+    for unread in &merge.unread {
+        tracing::warn!(path = %unread.path.display(), error = %unread.error, "history could not be read, or not to its end");
+    }
+    done.positions =
+        merge.positions(|stream| pipeline.name_of(stream)).into_iter().map(|p| (p.generation, p)).collect();
+    pipeline.settle();
+    let lines: u64 = pipeline.tallies().iter().map(|(_, tally)| tally.lines()).sum();
+    let first = pipeline.tallies().iter().filter_map(|(_, tally)| tally.first).min();
+    let newest = pipeline.tallies().iter().filter_map(|(_, tally)| tally.newest).max();
+    if let (Some(first), Some(newest)) = (first, newest) {
+        let note = format!(
+            "learned from {lines} lines in {count} files, {first} to {newest}; what is over was told to nobody"
+        );
+        tracing::info!("{note}");
+        done.note = Some(note);
+    }
+    Ok(done)
+}
+
+/// The files to read, each with its source: those that are followed and their rotated copies.
+fn files(config: &Config, pipeline: &Pipeline, clock: &dyn Clock) -> Vec<(PathBuf, String)> {
+    let sources: Vec<_> = config
+        .sources
+        .iter()
+        .zip(pipeline.source_ids())
+        .filter(|(source, _)| source.files.start == Start::Beginning)
+        .map(|(source, id)| (id, source.files.clone()))
+        .collect();
+    let Ok(mut follower) = Follower::new(sources, config.limits, Vec::new()) else { return Vec::new() };
+    follower.scan(clock.monotonic());
+    let mut live: Vec<PathBuf> = Vec::new();
+    for source in follower.status() {
+        live.extend(source.files.into_iter().map(|f| f.path));
+    }
+    let oldest = clock.now() - config.backfill;
+    let mut seen = BTreeSet::new();
+    let mut found: Vec<(Timestamp, u64, PathBuf)> = history::expand(&live)
+        .into_iter()
+        .filter(|path| seen.insert(path.clone()))
+        .filter_map(|path| {
+            let data = std::fs::metadata(&path).ok().filter(std::fs::Metadata::is_file)?;
+            Some((modified(&data), data.len(), path))
+        })
+        .filter(|(modified, _, path)| *modified >= oldest || live.contains(path))
+        .collect();
+    found.sort_by_key(|f| std::cmp::Reverse(f.0));
+    let mut left = if config.backfill > Span::ZERO { MAX_BYTES } else { 0 };
+    found.retain(|(_, length, path)| {
+        // A compressed file is about ten times its size; a followed one is read in any case.
+        let work = if history::says_compressed(path) { length.saturating_mul(10) } else { *length };
+        let fits = work <= left;
+        left = left.saturating_sub(work);
+        fits
+    });
+    found.into_iter().map(|(_, _, path)| (path.clone(), source_of(config, Path::new(&path)))).collect()
+}
+
+fn modified(data: &std::fs::Metadata) -> Timestamp {
+    use std::os::unix::fs::MetadataExt;
+    Timestamp::from_secs(data.mtime())
+}

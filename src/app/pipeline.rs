@@ -1,0 +1,443 @@
+//! From lines to changes: parser, intake and engine in one piece, the same for live and replay.
+//!
+//! What it remembers goes into one snapshot together with the read positions, so that a restart goes on from the very
+//! line after the last one counted.
+
+use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::merge::Times;
+use super::status::SourceStatus;
+use crate::config::{Config, SourcePlan};
+use crate::engine::{self, Engine, EngineStatus};
+use crate::event::{Batch, Hasher, SourceId};
+use crate::format::{Choice, ChoiceError, Decision, Registry, Reject, SAMPLE_LINES, SourceParser};
+use crate::incident::Change;
+use crate::intake::{self, FingerprintKey, Intake};
+use crate::sanitize;
+use crate::source::{Position, Skipped, lines};
+use crate::time::Timestamp;
+
+/// Events that go to the engine at once.
+const BATCH_EVENTS: usize = 2048;
+/// The version of the snapshot's own part.
+const VERSION: u16 = 1;
+
+/// What was counted of one source: survives restarts, since it is how people check that no line is lost.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Tally {
+    /// Lines that were read.
+    pub parsed: u64,
+    /// Lines that were not, by reason.
+    pub rejected: BTreeMap<String, u64>,
+    /// Lines over the length limit.
+    pub oversize: u64,
+    /// Unfinished last lines of files that are over.
+    pub partial: u64,
+    /// NUL bytes in holes.
+    pub nul_bytes: u64,
+    /// The first rejected line, made safe to show.
+    pub sample: Option<String>,
+    /// Where reading of that line stopped: column, and what was wrong.
+    pub sample_reason: Option<String>,
+    /// The oldest line's time.
+    pub first: Option<Timestamp>,
+    /// The newest line's time.
+    pub newest: Option<Timestamp>,
+}
+
+impl Tally {
+    /// Lines that could not be read.
+    pub fn rejected_lines(&self) -> u64 {
+        self.rejected.values().sum()
+    }
+
+    /// Every line that was there: agrees with `wc -l` but for blank lines.
+    pub fn lines(&self) -> u64 {
+        self.parsed + self.rejected_lines() + self.oversize + self.partial
+    }
+
+    /// Adds another's counts.
+    pub fn add(&mut self, other: &Tally) {
+        self.parsed += other.parsed;
+        for (reason, count) in &other.rejected {
+            *self.rejected.entry(reason.clone()).or_default() += count;
+        }
+        self.oversize += other.oversize;
+        self.partial += other.partial;
+        self.nul_bytes += other.nul_bytes;
+        if self.sample.is_none() {
+            self.sample.clone_from(&other.sample);
+            self.sample_reason.clone_from(&other.sample_reason);
+        }
+        self.first = [self.first, other.first].into_iter().flatten().min();
+        self.newest = self.newest.max(other.newest);
+    }
+
+    fn pass(&mut self, skipped: Skipped) {
+        self.oversize += skipped.oversize_lines;
+        self.partial += skipped.partial_lines;
+        self.nul_bytes += skipped.nul_bytes;
+    }
+
+    fn reject(&mut self, line: &[u8], reject: Reject) {
+        self.count(reject.reason.as_str());
+        if self.sample.is_none() {
+            self.sample = Some(sanitize::redact_line(line));
+            self.sample_reason = Some(format!("column {}: {}", reject.column, reject.reason));
+        }
+    }
+
+    fn count(&mut self, reason: &str) {
+        match self.rejected.get_mut(reason) {
+            Some(count) => *count += 1,
+            None => drop(self.rejected.insert(reason.to_owned(), 1)),
+        }
+    }
+}
+
+/// A sequence of lines of one source that are read alike: live there is one a source, in a replay one a file.
+#[derive(Debug)]
+struct Stream {
+    source: SourceId,
+    parser: SourceParser,
+}
+
+/// Lines in, changes out.
+#[derive(Debug)]
+pub struct Pipeline {
+    engine: Engine,
+    intake: Intake,
+    registry: Arc<Registry>,
+    plans: Vec<SourcePlan>,
+    /// Names by id. Ids are kept for good: what the engine knows of a source hangs on them.
+    names: Vec<String>,
+    streams: Vec<Stream>,
+    tallies: Vec<Tally>,
+    batch: Batch,
+}
+
+/// The part of a snapshot that is not the engine's.
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct Header {
+    version: u16,
+    names: Vec<String>,
+    tallies: Vec<Tally>,
+    decisions: Vec<(String, Decision)>,
+    positions: Vec<Position>,
+}
+
+/// What a snapshot held beside the pipeline.
+#[derive(Debug, Default)]
+pub struct Restored {
+    /// How far every file was read.
+    pub positions: Vec<Position>,
+    /// What could not be taken over, in words.
+    pub lost: Vec<String>,
+}
+
+/// Why there is no pipeline.
+#[derive(Debug, thiserror::Error)]
+pub enum PipelineError {
+    /// A source's format cannot be used.
+    #[error("source \"{name}\": {error}")]
+    Format {
+        /// Which source.
+        name: String,
+        /// Why.
+        error: ChoiceError,
+    },
+    /// The state was written by a newer Lapwing.
+    #[error("{0}")]
+    Newer(String),
+}
+
+/// Secret material that ids and fingerprints are made with.
+#[derive(Clone, Debug)]
+pub struct Secrets {
+    /// Makes ids.
+    pub hasher: Hasher,
+    /// Makes fingerprints.
+    pub fingerprint: FingerprintKey,
+}
+
+impl Secrets {
+    /// The same on every machine: for replays and `parse`, which keep nothing.
+    pub fn for_replay() -> Self {
+        Secrets { hasher: Hasher::new(0x1a9_0de5), fingerprint: FingerprintKey::for_replay() }
+    }
+}
+
+impl Pipeline {
+    /// A pipeline for a configuration's sources, going on from a snapshot if there is one.
+    ///
+    /// # Errors
+    /// A format that cannot be used, or a snapshot of a newer version. A damaged snapshot is none: it is told in
+    /// [`Restored::lost`].
+    pub fn new(
+        config: &Config,
+        registry: Arc<Registry>,
+        secrets: &Secrets,
+        snapshot: Option<&[u8]>,
+    ) -> Result<(Pipeline, Restored), PipelineError> {
+        let mut restored = Restored::default();
+        let parts = snapshot.and_then(split);
+        if snapshot.is_some() && parts.is_none() {
+            restored.lost.push("the saved state cannot be read; learning begins anew".to_owned());
+        }
+        let (header, memory) = parts.map_or((Header::default(), None), |(header, memory)| (header, Some(memory)));
+        if header.version > VERSION {
+            return Err(PipelineError::Newer(format!(
+                "the saved state has version {}, this Lapwing knows versions up to {VERSION}: use the newer Lapwing",
+                header.version
+            )));
+        }
+        let mut names = header.names;
+        for source in &config.sources {
+            if !names.contains(&source.files.name) {
+                names.push(source.files.name.clone());
+            }
+        }
+        let id = |name: &str| names.iter().position(|n| n == name).unwrap_or(0);
+        let mut by_id = vec![intake::SourceSettings::default(); names.len()];
+        for source in &config.sources {
+            by_id[id(&source.files.name)] = config.intake_source(source);
+        }
+        let settings = config.engine_settings(names.clone(), secrets.hasher);
+        let engine = match memory {
+            None => Engine::new(settings),
+            Some(memory) => match Engine::load(settings.clone(), memory) {
+                Ok(engine) => engine,
+                Err(error @ engine::LoadError::Newer { .. }) => return Err(PipelineError::Newer(error.to_string())),
+                Err(error) => {
+                    restored.lost.push(format!("{error}; learning begins anew"));
+                    Engine::new(settings)
+                }
+            },
+        };
+        let mut pipeline = Pipeline {
+            engine,
+            intake: Intake::new(config.intake_settings(by_id), secrets.fingerprint.clone(), secrets.hasher),
+            registry,
+            plans: config.sources.iter().map(|s| config.plan(s)).collect(),
+            tallies: header.tallies,
+            streams: Vec::new(),
+            batch: Batch::default(),
+            names,
+        };
+        pipeline.tallies.resize_with(pipeline.names.len(), Tally::default);
+        for plan in pipeline.plans.clone() {
+            let stream = pipeline.open(&plan.name)?;
+            if let Some((_, decision)) = header.decisions.iter().find(|(name, _)| *name == plan.name) {
+                pipeline.streams[stream].parser.restore(decision);
+            }
+        }
+        restored.positions = header.positions;
+        Ok((pipeline, restored))
+    }
+
+    /// Opens a further stream of a source, with a parser of its own; its number.
+    ///
+    /// # Errors
+    /// A format that cannot be used.
+    pub fn open(&mut self, source: &str) -> Result<usize, PipelineError> {
+        let plan = self.plans.iter().find(|p| p.name == source);
+        let (choice, zone) = plan
+            .map_or((Choice::Auto, self.plans.first().map_or(crate::time::Zone::Local, |p| p.zone)), |p| {
+                (p.choice.clone(), p.zone)
+            });
+        let parser = SourceParser::new(choice, self.registry.clone(), zone)
+            .map_err(|error| PipelineError::Format { name: source.to_owned(), error })?;
+        let id = self.names.iter().position(|n| n == source).unwrap_or(0);
+        self.streams.push(Stream { source: SourceId(id as u16), parser });
+        Ok(self.streams.len() - 1)
+    }
+
+    /// The ids of the configured sources, in the order of the configuration: stream `n` is source `n`.
+    pub fn source_ids(&self) -> Vec<SourceId> {
+        self.streams.iter().take(self.plans.len()).map(|s| s.source).collect()
+    }
+
+    /// The stream of a configured source.
+    pub fn stream_of(&self, source: SourceId) -> Option<usize> {
+        self.streams.iter().take(self.plans.len()).position(|s| s.source == source)
+    }
+
+    /// Closes all further streams; what they found out about the format of their source's lines holds from now on.
+    pub fn settle(&mut self) {
+        for further in self.streams.split_off(self.plans.len()) {
+            let same = self.streams.iter_mut().find(|s| s.source == further.source);
+            if let (Some(stream), Some(decision)) = (same, further.parser.decision()) {
+                stream.parser.restore(&decision);
+            }
+        }
+    }
+
+    /// The name of a stream's source.
+    pub fn name_of(&self, stream: usize) -> String {
+        let source = self.streams.get(stream).map_or(0, |s| usize::from(s.source.0));
+        self.names.get(source).cloned().unwrap_or_default()
+    }
+
+    /// Takes whole lines of a stream in. What comes of it is appended to `changes`.
+    pub fn take(&mut self, stream: usize, bytes: &[u8], skipped: Skipped, changes: &mut Vec<Change>) {
+        self.sample(stream, bytes);
+        let Some(reading) = self.streams.get(stream) else { return };
+        let source = reading.source;
+        let Some(tally) = self.tallies.get_mut(usize::from(source.0)) else { return };
+        tally.pass(skipped);
+        let (batch, intake) = (&mut self.batch, &mut self.intake);
+        let mut rest = lines(bytes);
+        loop {
+            // A defect in a parser costs the line it falls over, not the daemon.
+            let whole = catch_unwind(AssertUnwindSafe(|| {
+                for line in rest.by_ref() {
+                    match reading.parser.parse(line) {
+                        Ok(record) => {
+                            tally.parsed += 1;
+                            tally.newest = tally.newest.max(Some(record.time));
+                            tally.first = Some(tally.first.unwrap_or(record.time).min(record.time));
+                            intake.event(&record, source, batch);
+                        }
+                        Err(reject) => tally.reject(line, reject),
+                    }
+                    if batch.events.len() >= BATCH_EVENTS {
+                        return false;
+                    }
+                }
+                true
+            }));
+            let done = whole.unwrap_or_else(|_| {
+                tally.count("internal error");
+                false
+            });
+            self.engine.absorb(batch, changes);
+            batch.clear();
+            if done {
+                return;
+            }
+        }
+    }
+
+    /// Lets an undecided parser look at lines.
+    fn sample(&mut self, stream: usize, bytes: &[u8]) {
+        let Some(reading) = self.streams.get_mut(stream) else { return };
+        if !reading.parser.wants_sample() {
+            return;
+        }
+        let sample: Vec<&[u8]> = lines(bytes).take(SAMPLE_LINES).collect();
+        if sample.is_empty() {
+            return;
+        }
+        let guess = reading.parser.offer(&sample);
+        let name = self.names.get(usize::from(reading.source.0)).map_or("", String::as_str);
+        match &guess.format {
+            // One of many files of history is no news.
+            Some(format) if stream >= self.plans.len() => tracing::debug!(source = name, format, "{}", guess.reason),
+            Some(format) => tracing::info!(source = name, format, "{}", guess.reason),
+            None => tracing::warn!(source = name, "{}", guess.reason),
+        }
+    }
+
+    /// Judges up to a moment though no lines come: what the wall clock does live.
+    pub fn advance(&mut self, watermark: Timestamp, changes: &mut Vec<Change>) {
+        self.engine.advance(watermark, changes);
+    }
+
+    /// The wall clock, live.
+    pub fn wall(&mut self, now: Timestamp) {
+        self.engine.wall(now);
+    }
+
+    /// The end of a replay: everything that came is judged.
+    pub fn finish(&mut self, changes: &mut Vec<Change>) {
+        self.engine.finish(changes);
+    }
+
+    /// Learns and judges, but tells nobody of what is over: while history is read.
+    pub fn quiet(&mut self, quiet: bool) {
+        self.engine.quiet(quiet);
+    }
+
+    /// The engine's own account.
+    pub fn status(&self) -> EngineStatus {
+        self.engine.status()
+    }
+
+    /// How many incidents are open, and up to when everything is judged.
+    pub fn judged_until(&self) -> Option<Timestamp> {
+        self.engine.judged_until()
+    }
+
+    /// What was counted, source by source in the order of the configuration.
+    pub fn tallies(&self) -> Vec<(&str, &Tally)> {
+        let tally = |p: &SourcePlan| self.names.iter().position(|n| *n == p.name).and_then(|i| self.tallies.get(i));
+        self.plans.iter().filter_map(|p| Some((p.name.as_str(), tally(p)?))).collect()
+    }
+
+    /// Source by source, for `lapwing status`; positions and lag are the reader's to add.
+    pub fn source_status(&self) -> Vec<SourceStatus> {
+        let format = |stream: usize| {
+            let reading = self.streams.get(stream)?;
+            match &self.plans.get(stream)?.choice {
+                Choice::Named(name) => Some(name.clone()),
+                Choice::Template(_) => Some("log_format".to_owned()),
+                Choice::Auto => reading.parser.decision().map(|d| d.format),
+            }
+        };
+        let row = |(stream, (name, tally)): (usize, (&str, &Tally))| SourceStatus {
+            name: name.to_owned(),
+            format: format(stream),
+            lines: tally.lines(),
+            parsed: tally.parsed,
+            rejected: tally.rejected_lines(),
+            rejected_by: tally.rejected.iter().map(|(reason, count)| (reason.clone(), *count)).collect(),
+            rejected_sample: tally.sample.clone(),
+            oversize: tally.oversize,
+            partial: tally.partial,
+            nul_bytes: tally.nul_bytes,
+            last_line_at: tally.newest,
+            ..SourceStatus::default()
+        };
+        self.tallies().into_iter().enumerate().map(row).collect()
+    }
+
+    /// Everything that a restart needs, as of the last line taken in: the positions are those after that line.
+    pub fn save(&self, positions: Vec<Position>) -> Vec<u8> {
+        let decisions = self
+            .plans
+            .iter()
+            .zip(&self.streams)
+            .filter_map(|(plan, stream)| Some((plan.name.clone(), stream.parser.decision()?)))
+            .collect();
+        let header =
+            Header { version: VERSION, names: self.names.clone(), tallies: self.tallies.clone(), decisions, positions };
+        // Writing into memory cannot fail; an empty header would be told as damaged.
+        let header = postcard::to_stdvec(&header).unwrap_or_default();
+        let memory = self.engine.save();
+        let mut bytes = Vec::with_capacity(8 + header.len() + memory.len());
+        bytes.extend_from_slice(&(header.len() as u64).to_le_bytes());
+        bytes.extend_from_slice(&header);
+        bytes.extend_from_slice(&memory);
+        bytes
+    }
+}
+
+/// The parts of a snapshot.
+fn split(bytes: &[u8]) -> Option<(Header, &[u8])> {
+    let (length, rest) = bytes.split_first_chunk::<8>()?;
+    let (header, memory) = rest.split_at_checked(usize::try_from(u64::from_le_bytes(*length)).ok()?)?;
+    Some((postcard::from_bytes(header).ok()?, memory))
+}
+
+impl Times for Pipeline {
+    fn time(&mut self, stream: usize, block: &[u8], line: &[u8]) -> Option<Timestamp> {
+        if self.streams.get(stream).is_some_and(|s| s.parser.wants_sample()) {
+            self.sample(stream, block);
+        }
+        self.streams.get(stream)?.parser.parse(line).ok().map(|record| record.time)
+    }
+}

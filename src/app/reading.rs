@@ -1,0 +1,164 @@
+//! The reader's thread: follows the files and hands their lines on, waiting where the pipeline is slower.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{SyncSender, TrySendError};
+use std::thread::{self, JoinHandle};
+
+use super::status::FileStatus;
+use crate::event::SourceId;
+use crate::source::{Chunk, Follower, Position, Watcher};
+use crate::time::{Clock, Span};
+
+/// How often files are looked for when no event says so.
+const SCAN_EVERY: Span = Span::from_secs(2);
+/// How often every position is handed on, also those that did not move.
+const POSITIONS_EVERY: Span = Span::from_secs(10);
+/// How long one wait for events may last: the stop sign is looked at in between.
+const LONGEST_WAIT: Span = Span::from_millis(500);
+
+/// What the pipeline's thread is told.
+#[derive(Debug)]
+pub(super) enum Input {
+    /// Lines.
+    Chunk(Chunk),
+    /// Everything that lies there was handed on; how things stand. Also the reader's sign of life.
+    Rest(Rest),
+    /// Positions of all known files, as of the last chunk.
+    Positions(Vec<Position>),
+    /// Save, and end.
+    Stop,
+}
+
+/// How reading stands.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Rest {
+    /// Everything known was read to its end.
+    pub at_end: bool,
+    /// Bytes that wait, by source.
+    pub behind: Vec<(SourceId, u64)>,
+    /// The files that are followed.
+    pub files: Vec<(SourceId, FileStatus)>,
+}
+
+/// The reader at work. Dropping it stops it.
+#[derive(Debug)]
+pub(super) struct Reader {
+    stop: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Reader {
+    /// Starts reading into `out`.
+    pub(super) fn start(follower: Follower, out: SyncSender<Input>, clock: Arc<dyn Clock>) -> std::io::Result<Reader> {
+        let stop = Arc::new(AtomicBool::new(false));
+        let sign = stop.clone();
+        let thread = thread::Builder::new().name("reader".to_owned()).spawn(move || {
+            Reading { follower, watcher: Watcher::new(), out, clock, stop: sign }.run();
+        })?;
+        Ok(Reader { stop, thread: Some(thread) })
+    }
+
+    /// Whether its thread still runs.
+    pub(super) fn is_alive(&self) -> bool {
+        self.thread.as_ref().is_some_and(|t| !t.is_finished())
+    }
+
+    /// Stops after the chunk in hand. The receiver must still be read, or be gone.
+    pub(super) fn stop(&self) {
+        self.stop.store(true, Ordering::Relaxed);
+    }
+}
+
+impl Drop for Reader {
+    fn drop(&mut self) {
+        self.stop();
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+struct Reading {
+    follower: Follower,
+    watcher: Watcher,
+    out: SyncSender<Input>,
+    clock: Arc<dyn Clock>,
+    stop: Arc<AtomicBool>,
+}
+
+impl Reading {
+    fn run(mut self) {
+        let mut scanned: Option<Span> = None;
+        let mut told: Option<Span> = None;
+        loop {
+            if self.stop.load(Ordering::Relaxed) {
+                return;
+            }
+            let now = self.clock.monotonic();
+            if scanned.is_none_or(|at| now - at >= SCAN_EVERY) {
+                self.follower.scan(now);
+                self.watcher.watch(self.follower.directories());
+                scanned = Some(now);
+            }
+            let mut gone = false;
+            let (out, stop) = (&self.out, &self.stop);
+            let progress = self.follower.read(now, &mut |chunk| {
+                gone = gone || !send(out, Input::Chunk(chunk), stop);
+            });
+            if gone {
+                return;
+            }
+            if told.is_none_or(|at| now - at >= POSITIONS_EVERY) || !progress.forgotten.is_empty() {
+                told = Some(now);
+                if !send(&self.out, Input::Positions(self.follower.positions()), &self.stop) {
+                    return;
+                }
+            }
+            let rest = self.rest(progress.at_end);
+            // Only a sign of life: it may be left out where the pipeline has more than enough to do.
+            if let Err(TrySendError::Disconnected(_)) = self.out.try_send(Input::Rest(rest)) {
+                return;
+            }
+            if progress.at_end && self.watcher.wait(LONGEST_WAIT.to_std()).scan {
+                scanned = None;
+            }
+        }
+    }
+
+    fn rest(&self, at_end: bool) -> Rest {
+        let mut rest = Rest { at_end, ..Rest::default() };
+        for source in self.follower.status() {
+            for file in source.files {
+                // What is ordinary needs no words.
+                let mode = (file.mode != "reading").then(|| file.mode.to_owned());
+                let status = FileStatus {
+                    path: file.path.display().to_string(),
+                    offset: file.offset,
+                    bytes_behind: file.behind,
+                    note: file.last_error.or(mode),
+                };
+                rest.files.push((source.source, status));
+            }
+            rest.behind.push((source.source, source.behind));
+        }
+        rest
+    }
+}
+
+/// Hands something on; waits where the pipeline is busy. False when nobody takes it any more.
+fn send(out: &SyncSender<Input>, mut input: Input, stop: &AtomicBool) -> bool {
+    loop {
+        match out.try_send(input) {
+            Ok(()) => return true,
+            Err(TrySendError::Disconnected(_)) => return false,
+            Err(TrySendError::Full(back)) => {
+                if stop.load(Ordering::Relaxed) {
+                    return false;
+                }
+                input = back;
+                thread::sleep(Span::from_millis(2).to_std());
+            }
+        }
+    }
+}

@@ -1,0 +1,220 @@
+//! Existing logs on a virtual clock: what would have been told. The same pipeline as live, driven by the lines alone.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use anyhow::anyhow;
+use globset::GlobBuilder;
+
+use super::Failure;
+use super::merge::{Merge, Unread};
+use super::pipeline::{Pipeline, PipelineError, Secrets, Tally};
+use super::telling::Teller;
+use crate::config::{Config, Source};
+use crate::engine::EngineStatus;
+use crate::format::Registry;
+use crate::incident::Change;
+use crate::notice::{Notice, NoticeType};
+use crate::source::history;
+use crate::time::{Span, Timestamp};
+
+/// What is to be replayed.
+#[derive(Clone, Debug, Default)]
+pub struct Replay {
+    /// Logs; rotated copies beside them are read as well. `-` is standard input.
+    pub files: Vec<PathBuf>,
+    /// Tell only what was decided from then on; what came before only teaches what is usual.
+    pub since: Option<Timestamp>,
+    /// Read no further than this.
+    pub until: Option<Timestamp>,
+}
+
+/// What came of a replay.
+#[derive(Debug, Default)]
+pub struct Summary {
+    /// Files that were read.
+    pub files: usize,
+    /// Lines and what became of them.
+    pub tally: Tally,
+    /// Incidents that were opened, by rule.
+    pub opened: BTreeMap<String, usize>,
+    /// Notices that were told.
+    pub notices: usize,
+    /// Files that could not be read, or not to their end.
+    pub unread: Vec<Unread>,
+    /// The engine's own account at the end.
+    pub engine: Option<EngineStatus>,
+}
+
+impl Summary {
+    /// The time from the first line to the last.
+    pub fn span(&self) -> Span {
+        match (self.tally.first, self.tally.newest) {
+            (Some(first), Some(last)) => last - first,
+            _ => Span::ZERO,
+        }
+    }
+}
+
+/// Replays logs; `tell` gets every notice, `progress` the share of bytes read so far (0 to 1).
+///
+/// # Errors
+/// No file could be read, a format or template cannot be used, or `tell` failed.
+pub fn replay(
+    config: Config,
+    what: &Replay,
+    tell: &mut dyn FnMut(&Notice, &Teller) -> Result<(), Failure>,
+    progress: &mut dyn FnMut(u64, u64),
+) -> Result<Summary, Failure> {
+    let files = history::expand(&what.files);
+    let config = Arc::new(with_sources(config, &files));
+    let registry = registry(&config)?;
+    let teller = Teller::new(config.clone()).map_err(|e| Failure::Usage(e.to_string()))?;
+    let (mut pipeline, _) = Pipeline::new(&config, registry, &Secrets::for_replay(), None).map_err(|e| refused(&e))?;
+    let mut feeds = Vec::with_capacity(files.len());
+    for path in &files {
+        let named = what.files.contains(path);
+        if named || path.exists() {
+            let stream = pipeline.open(&source_of(&config, path)).map_err(|e| refused(&e))?;
+            feeds.push((path.clone(), stream, None));
+        }
+    }
+    let mut merge = Merge::new(feeds, &config.limits, &mut pipeline);
+    if let [one] = merge.unread.as_slice()
+        && files.len() == 1
+    {
+        return Err(Failure::Running(anyhow!("cannot read {}: {}", one.path.display(), plain(&one.error))));
+    }
+    let mut summary = Summary { files: files.len() - merge.unread.len(), ..Summary::default() };
+    let mut changes: Vec<Change> = Vec::new();
+    let size = merge.size();
+    let mut cut = Vec::new();
+    while let Some(run) = merge.next(&mut pipeline) {
+        let (stream, skipped) = (run.stream, run.skipped);
+        match what.until {
+            None => pipeline.take(stream, run.bytes, skipped, &mut changes),
+            Some(until) => {
+                cut.clear();
+                before(&mut pipeline, stream, run.bytes, until, &mut cut);
+                pipeline.take(stream, &cut, skipped, &mut changes);
+                if cut.len() < run.bytes.len() && cut.is_empty() {
+                    // Lines come in the order of their times: what follows is later still.
+                    tell_all(&mut changes, what, &teller, &mut summary, tell)?;
+                    break;
+                }
+            }
+        }
+        tell_all(&mut changes, what, &teller, &mut summary, tell)?;
+        progress(merge.consumed(), size);
+    }
+    pipeline.finish(&mut changes);
+    tell_all(&mut changes, what, &teller, &mut summary, tell)?;
+    for (_, tally) in pipeline.tallies() {
+        summary.tally.add(tally);
+    }
+    summary.unread = std::mem::take(&mut merge.unread);
+    summary.engine = Some(pipeline.status());
+    Ok(summary)
+}
+
+fn tell_all(
+    changes: &mut Vec<Change>,
+    what: &Replay,
+    teller: &Teller,
+    summary: &mut Summary,
+    tell: &mut dyn FnMut(&Notice, &Teller) -> Result<(), Failure>,
+) -> Result<(), Failure> {
+    for change in changes.drain(..) {
+        if what.since.is_some_and(|since| change.at < since) {
+            continue;
+        }
+        let notice = teller.notice(&change);
+        if notice.kind == NoticeType::Opened {
+            *summary.opened.entry(notice.rule.clone()).or_default() += 1;
+        }
+        summary.notices += 1;
+        tell(&notice, teller)?;
+    }
+    Ok(())
+}
+
+/// The lines of a run up to a moment; lines without time go with those before them.
+fn before(pipeline: &mut Pipeline, stream: usize, bytes: &[u8], until: Timestamp, out: &mut Vec<u8>) {
+    use super::merge::Times;
+    let mut within = true;
+    for line in bytes.split_inclusive(|b| *b == b'\n') {
+        let text = crate::source::lines(line).next();
+        if let Some(time) = text.and_then(|text| pipeline.time(stream, bytes, text)) {
+            within = time < until;
+        }
+        if within {
+            out.extend_from_slice(line);
+        }
+    }
+}
+
+/// The known formats, with the user's own.
+///
+/// # Errors
+/// A format file that cannot be used.
+pub fn registry(config: &Config) -> Result<Arc<Registry>, Failure> {
+    Registry::with_dir(&config.parsers_dir).map(Arc::new).map_err(|e| Failure::Usage(e.to_string()))
+}
+
+fn refused(error: &PipelineError) -> Failure {
+    Failure::Usage(error.to_string())
+}
+
+/// Without a configured source, every log is one, named after its file.
+fn with_sources(mut config: Config, files: &[PathBuf]) -> Config {
+    if config.sources.is_empty() {
+        for path in files {
+            let name = log_name(path);
+            if !config.sources.iter().any(|s| s.files.name == name) {
+                let mut source = Source::default();
+                source.files.name = name;
+                config.sources.push(source);
+            }
+        }
+    }
+    config
+}
+
+/// The source whose globs take a file; else the one named after it; else the first.
+pub fn source_of(config: &Config, path: &std::path::Path) -> String {
+    let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf());
+    let takes = |source: &&Source| {
+        source.files.path.iter().chain(&source.files.rotated).any(|glob| {
+            GlobBuilder::new(glob)
+                .literal_separator(true)
+                .build()
+                .is_ok_and(|g| g.compile_matcher().is_match(&absolute))
+        })
+    };
+    let name = log_name(path);
+    let found = config.sources.iter().find(takes).or_else(|| config.sources.iter().find(|s| s.files.name == name));
+    found.or(config.sources.first()).map(|s| s.files.name.clone()).unwrap_or_default()
+}
+
+/// `access.log` of `access.log.2.gz`.
+fn log_name(path: &std::path::Path) -> String {
+    let Some(name) = path.file_name() else { return "standard input".to_owned() };
+    if path == std::path::Path::new("-") {
+        return "standard input".to_owned();
+    }
+    let base = history::stems(name).last().map(|stem| stem.base.to_string_lossy().into_owned());
+    base.unwrap_or_else(|| name.to_string_lossy().into_owned())
+}
+
+/// An input error in plain words.
+pub fn plain(error: &std::io::Error) -> String {
+    match error.kind() {
+        std::io::ErrorKind::NotFound => "there is no such file".to_owned(),
+        std::io::ErrorKind::PermissionDenied => {
+            "permission denied (logs in /var/log are often for root and the group adm)".to_owned()
+        }
+        std::io::ErrorKind::IsADirectory => "it is a directory".to_owned(),
+        _ => error.to_string(),
+    }
+}

@@ -1,0 +1,233 @@
+//! The pipeline's thread of the daemon: takes lines in, judges, tells, and cuts.
+//!
+//! One cut holds everything: positions, what is remembered, incidents, messages. It is made at intervals, and at once
+//! when a message was decided, before the message is sent.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+
+use super::pipeline::Pipeline;
+use super::reading::{Input, Rest};
+use super::status::{Board, ChannelStatus, StoreStatus};
+use super::systemd;
+use super::telling::Teller;
+use crate::incident::Change;
+use crate::notice::Notice;
+use crate::notify::{self, Outbox};
+use crate::source::Position;
+use crate::store::{Cut, IncidentRow, Store};
+use crate::time::{Clock, Span, Timestamp};
+
+/// How long lines may come late and still be judged in their place: the engine's own patience.
+pub(super) const LATENESS: Span = Span::from_secs(15);
+/// The shortest and the longest time between two cuts: a large state is saved less often.
+const CUT_BETWEEN: (Span, Span) = (Span::from_secs(5), Span::from_secs(60));
+/// A cut may take this share of the time between two.
+const CUT_SHARE: i64 = 20;
+/// How often the picture is renewed.
+const LOOK_EVERY: Span = Span::SECOND;
+/// How often systemd is told a line.
+const LINE_EVERY: Span = Span::from_secs(10);
+/// A reader that gave no sign of life for this long is stuck: the watchdog is not told that all is well.
+const READER_PATIENCE: Span = Span::from_secs(15);
+/// How long one wait for lines lasts.
+const WAIT: Span = Span::from_millis(250);
+
+/// Where notices go.
+pub(super) enum Hearer {
+    /// To the store's outbox and its channels.
+    Outbox(Arc<Outbox>),
+    /// Straight to somebody who watches.
+    Direct(Hear),
+}
+
+/// Whoever hears notices directly.
+pub type Hear = Box<dyn FnMut(&Notice, &Teller) + Send>;
+
+/// What the thread works with.
+pub(super) struct Session {
+    pub(super) pipeline: Pipeline,
+    pub(super) positions: BTreeMap<u64, Position>,
+    pub(super) store: Arc<Store>,
+    pub(super) teller: Arc<Teller>,
+    pub(super) hearer: Hearer,
+    pub(super) board: Board,
+    pub(super) clock: Arc<dyn Clock>,
+    /// Whether systemd is told.
+    pub(super) service: bool,
+}
+
+/// Moments of the monotonic clock.
+struct Moments {
+    cut: Span,
+    cut_every: Span,
+    look: Span,
+    line: Span,
+    alive: Span,
+    reader: Span,
+}
+
+impl Session {
+    /// Works until it is told to stop or nobody sends any more; then makes the last cut and gives itself back.
+    pub(super) fn run(mut self, inbox: &Receiver<Input>) -> Session {
+        let start = self.clock.monotonic();
+        let mut moments = Moments {
+            cut: start,
+            cut_every: CUT_BETWEEN.0,
+            look: start - LOOK_EVERY,
+            line: start,
+            alive: start,
+            reader: start,
+        };
+        let watchdog = systemd::watchdog_interval().filter(|_| self.service);
+        let mut rest = Rest::default();
+        let mut changes: Vec<Change> = Vec::new();
+        let mut dirty = false;
+        loop {
+            let input = inbox.recv_timeout(WAIT.to_std());
+            let wall = self.clock.now();
+            self.pipeline.wall(wall);
+            let mut idle = false;
+            match input {
+                Ok(Input::Chunk(chunk)) => {
+                    if let Some(stream) = self.pipeline.stream_of(chunk.source) {
+                        self.pipeline.take(stream, &chunk.bytes, chunk.skipped, &mut changes);
+                    }
+                    self.positions.insert(chunk.position.generation, chunk.position);
+                    rest.at_end = false;
+                    dirty = true;
+                }
+                Ok(Input::Positions(all)) => {
+                    self.positions = all.into_iter().map(|p| (p.generation, p)).collect();
+                    dirty = true;
+                }
+                Ok(Input::Rest(fresh)) => {
+                    idle = fresh.at_end;
+                    rest = fresh;
+                    moments.reader = self.clock.monotonic();
+                }
+                Err(RecvTimeoutError::Timeout) => idle = rest.at_end,
+                Ok(Input::Stop) | Err(RecvTimeoutError::Disconnected) => break,
+            }
+            if idle {
+                // Nothing lies unread: silence is silence, and the wall clock drives the ticks.
+                self.pipeline.advance(wall - LATENESS, &mut changes);
+            }
+            let now = self.clock.monotonic();
+            if !changes.is_empty() {
+                self.tell(&mut changes, wall, &mut moments, now);
+                dirty = false;
+            } else if dirty && now - moments.cut >= moments.cut_every {
+                self.cut(Vec::new(), Vec::new(), &mut moments, now);
+                dirty = false;
+            }
+            if now - moments.look >= LOOK_EVERY {
+                moments.look = now;
+                self.look(&rest);
+            }
+            if self.service && now - moments.line >= LINE_EVERY {
+                moments.line = now;
+                systemd::status(&self.board.look().line());
+            }
+            if watchdog.is_some_and(|every| now - moments.alive >= every) && now - moments.reader < READER_PATIENCE {
+                moments.alive = now;
+                systemd::alive();
+            }
+        }
+        let now = self.clock.monotonic();
+        self.cut(Vec::new(), Vec::new(), &mut moments, now);
+        self
+    }
+
+    /// Tells what changed: written down first, then sent.
+    fn tell(&mut self, changes: &mut Vec<Change>, wall: Timestamp, moments: &mut Moments, now: Span) {
+        let notices: Vec<Notice> = changes.drain(..).map(|change| self.teller.notice(&change)).collect();
+        for notice in &notices {
+            tracing::info!(incident = notice.incident, kind = ?notice.kind, severity = notice.severity.as_str(), "{}", notice.title);
+        }
+        let rows = notices.iter().map(|n| IncidentRow::new(n.clone(), wall)).collect();
+        let messages = match &mut self.hearer {
+            Hearer::Outbox(outbox) => outbox.decide(&notices),
+            Hearer::Direct(hear) => {
+                for notice in &notices {
+                    hear(notice, &self.teller);
+                }
+                Vec::new()
+            }
+        };
+        self.cut(rows, messages, moments, now);
+        if let Hearer::Outbox(outbox) = &self.hearer {
+            outbox.wake();
+        }
+    }
+
+    fn cut(
+        &mut self,
+        incidents: Vec<IncidentRow>,
+        outbox: Vec<crate::store::OutboxRow>,
+        moments: &mut Moments,
+        now: Span,
+    ) {
+        let snapshot = self.pipeline.save(self.positions.values().cloned().collect());
+        let was_failing = self.store.stats().failing.is_some();
+        match self.store.cut(Cut { snapshot, incidents, outbox }) {
+            Ok(()) if was_failing => tracing::info!("the state can be saved again"),
+            Ok(()) => {}
+            Err(error) if !was_failing => {
+                tracing::error!(%error, "the state cannot be saved; watching and telling go on, trying again");
+            }
+            Err(error) => tracing::debug!(%error, "the state can still not be saved"),
+        }
+        let after = self.clock.monotonic();
+        moments.cut = after;
+        moments.cut_every = (after - now).times(CUT_SHARE).clamp(CUT_BETWEEN.0, CUT_BETWEEN.1);
+    }
+
+    /// Renews the picture.
+    fn look(&self, rest: &Rest) {
+        let engine = self.pipeline.status();
+        let ids = self.pipeline.source_ids();
+        let mut sources = self.pipeline.source_status();
+        for (source, id) in sources.iter_mut().zip(ids) {
+            source.bytes_behind = rest.behind.iter().filter(|(s, _)| *s == id).map(|(_, b)| b).sum();
+            source.files = rest.files.iter().filter(|(s, _)| *s == id).map(|(_, f)| f.clone()).collect();
+        }
+        let stats = self.store.stats();
+        let channels = match &self.hearer {
+            Hearer::Outbox(outbox) => outbox.status().iter().map(channel_status).collect(),
+            Hearer::Direct(_) => Vec::new(),
+        };
+        self.board.update(|picture| {
+            picture.log_time = engine.judged_until;
+            picture.open_incidents = engine.open.len();
+            picture.engine = serde_json::to_value(&engine).unwrap_or_default();
+            picture.sources = sources;
+            picture.channels = channels;
+            picture.state = if rest.at_end { "watching" } else { "catching up" }.to_owned();
+            picture.store = StoreStatus {
+                dir: std::mem::take(&mut picture.store.dir),
+                bytes: stats.bytes,
+                last_cut: stats.last_cut,
+                failing: stats.failing.map(|(since, why)| format!("not saved since {since}: {why}")),
+                quarantined: stats.quarantined,
+            };
+        });
+    }
+}
+
+fn channel_status(status: &notify::ChannelStatus) -> ChannelStatus {
+    let state = match &status.state {
+        notify::ChannelState::Ok => "ok".to_owned(),
+        notify::ChannelState::Waiting { until, because } => format!("waiting until {until}: {because}"),
+        notify::ChannelState::Broken { because, .. } => format!("broken: {because}"),
+    };
+    ChannelStatus {
+        name: status.name.clone(),
+        kind: status.kind.to_string(),
+        state,
+        queued: status.queued,
+        oldest: status.oldest,
+        last_delivered: status.last_delivered,
+    }
+}

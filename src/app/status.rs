@@ -1,0 +1,160 @@
+//! What `lapwing status` shows: one picture of the whole, made by those who know and read by those who ask.
+
+use std::fmt::Write;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use serde::{Deserialize, Serialize};
+
+use crate::time::Timestamp;
+
+/// The whole picture.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Status {
+    /// Lapwing's version.
+    pub version: String,
+    /// The process.
+    pub pid: u32,
+    /// Since when it runs.
+    pub started_at: Timestamp,
+    /// What it is doing, in a few words.
+    pub state: String,
+    /// The newest instant of log time that was judged.
+    pub log_time: Option<Timestamp>,
+    /// Source by source.
+    pub sources: Vec<SourceStatus>,
+    /// Channel by channel.
+    pub channels: Vec<ChannelStatus>,
+    /// The state directory.
+    pub store: StoreStatus,
+    /// Incidents that go on.
+    pub open_incidents: usize,
+    /// The engine's own account: subjects, memory, evictions, what it cannot judge yet.
+    pub engine: serde_json::Value,
+    /// When the configuration in force was read, and why a newer one was not taken.
+    pub configured_at: Timestamp,
+    /// Why the last reload changed nothing.
+    pub reload_error: Option<String>,
+    /// What a start found damaged, and the like.
+    pub notes: Vec<String>,
+}
+
+/// One source.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct SourceStatus {
+    /// Its name.
+    pub name: String,
+    /// The format its lines are read with, once known.
+    pub format: Option<String>,
+    /// Lines taken in: parsed, rejected, over the length limit, partial.
+    pub lines: u64,
+    /// Lines that were read.
+    pub parsed: u64,
+    /// Lines that could not be read.
+    pub rejected: u64,
+    /// Why, by reason.
+    pub rejected_by: Vec<(String, u64)>,
+    /// The first line that could not be read, made safe to show.
+    pub rejected_sample: Option<String>,
+    /// Lines over the length limit.
+    pub oversize: u64,
+    /// Unfinished last lines of files that are over.
+    pub partial: u64,
+    /// NUL bytes in holes.
+    pub nul_bytes: u64,
+    /// The newest line's time.
+    pub last_line_at: Option<Timestamp>,
+    /// Bytes that wait to be read.
+    pub bytes_behind: u64,
+    /// Files that are followed.
+    pub files: Vec<FileStatus>,
+}
+
+/// One file of a source.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct FileStatus {
+    /// Where it lies.
+    pub path: String,
+    /// How far it was read, in bytes.
+    pub offset: u64,
+    /// Bytes that wait to be read.
+    pub bytes_behind: u64,
+    /// What is wrong with it, or what is special.
+    pub note: Option<String>,
+}
+
+/// One channel.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ChannelStatus {
+    /// Its name.
+    pub name: String,
+    /// What it is.
+    pub kind: String,
+    /// `ok`, or what it waits for, or why it is broken.
+    pub state: String,
+    /// Messages that wait.
+    pub queued: usize,
+    /// Since when the oldest waits.
+    pub oldest: Option<Timestamp>,
+    /// When it last accepted one.
+    pub last_delivered: Option<Timestamp>,
+}
+
+/// The state directory.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct StoreStatus {
+    /// Where it lies.
+    pub dir: String,
+    /// Its size.
+    pub bytes: u64,
+    /// When the last cut succeeded.
+    pub last_cut: Option<Timestamp>,
+    /// Why cuts fail, if they do.
+    pub failing: Option<String>,
+    /// Files that were set aside.
+    pub quarantined: usize,
+}
+
+/// Where the picture hangs. Held for moments only: whoever looks gets a copy.
+#[derive(Clone, Debug, Default)]
+pub struct Board(Arc<Mutex<Status>>);
+
+impl Board {
+    /// Changes the picture.
+    pub fn update(&self, change: impl FnOnce(&mut Status)) {
+        change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    /// The picture as of now.
+    pub fn look(&self) -> Status {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+impl Status {
+    /// The line that `systemctl status` shows.
+    pub fn line(&self) -> String {
+        let lines: u64 = self.sources.iter().map(|s| s.lines).sum();
+        let behind: u64 = self.sources.iter().map(|s| s.bytes_behind).sum();
+        let mut text = format!(
+            "{}: {lines} lines from {} sources, {} open incidents",
+            self.state,
+            self.sources.len(),
+            self.open_incidents
+        );
+        if behind > 1 << 20 {
+            let _ = write!(text, ", {} MiB behind", behind >> 20);
+        }
+        if self.store.failing.is_some() {
+            text.push_str(", the state cannot be saved");
+        }
+        if let Some(channel) = self.channels.iter().find(|c| c.state.starts_with("broken")) {
+            let _ = write!(text, ", channel {} is broken", channel.name);
+        }
+        text
+    }
+}

@@ -1,0 +1,86 @@
+//! `lapwing check`: is everything right? All errors at once, each with its place and what to do.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::Args;
+
+use super::ConfigArgument;
+use super::output::Output;
+use crate::app::Failure;
+use crate::app::checking;
+use crate::config::{Config, Invalid};
+use crate::diag::{Diagnostic, Weight};
+
+/// Check configuration, rules, formats, templates and access to the logs
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  lapwing check
+  lapwing check --config ./lapwing.toml --json
+  lapwing check --send          also sends a test message through every channel
+
+Exit codes: 0 all is well, 1 a test message was not accepted, 2 the configuration cannot be used.")]
+pub(super) struct Check {
+    #[command(flatten)]
+    config: ConfigArgument,
+    /// Send a test message through every channel
+    #[arg(long)]
+    send: bool,
+    /// Findings as JSON, one a line
+    #[arg(long)]
+    json: bool,
+}
+
+impl Check {
+    pub(super) fn run(self, output: &mut Output) -> Result<ExitCode, Failure> {
+        let (config, mut found) = match Config::load(self.config.path()) {
+            Ok(loaded) => (Some(loaded.config), loaded.warnings),
+            Err(Invalid(list)) => (None, list),
+        };
+        if let Some(config) = &config {
+            found.extend(checking::check(config));
+        }
+        for diagnostic in &found {
+            self.show(output, diagnostic)?;
+        }
+        let errors = found.iter().filter(|d| d.weight == Weight::Error).count();
+        if errors > 0 {
+            output.flush()?;
+            output.note(&format!("{}: {errors} errors", self.config.path().display()));
+            return Ok(ExitCode::from(2));
+        }
+        let Some(config) = config else { return Ok(ExitCode::from(2)) };
+        output.flush()?;
+        output.note(&format!(
+            "{}: all is well: {} sources, {} channels, {} rules",
+            self.config.path().display(),
+            config.sources.len(),
+            config.channels.len(),
+            config.rules.iter().filter(|r| r.enabled).count()
+        ));
+        if !self.send {
+            return Ok(ExitCode::SUCCESS);
+        }
+        let mut failed = false;
+        for sent in checking::send_test(&Arc::new(config))? {
+            failed |= sent.error.is_some();
+            let text = sent.error.as_deref().unwrap_or("accepted");
+            if self.json {
+                output.json(&serde_json::json!({"channel": sent.channel, "accepted": sent.error.is_none(), "error": sent.error}))?;
+            } else {
+                output.line(&format!("{}: {text}", sent.channel))?;
+            }
+        }
+        Ok(if failed { ExitCode::from(1) } else { ExitCode::SUCCESS })
+    }
+
+    fn show(&self, output: &mut Output, diagnostic: &Diagnostic) -> Result<(), Failure> {
+        if self.json {
+            output.json(&diagnostic.to_json())?;
+        } else {
+            let colour = output.colour;
+            output.line(&diagnostic.render(colour))?;
+        }
+        Ok(())
+    }
+}

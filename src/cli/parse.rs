@@ -1,0 +1,194 @@
+//! `lapwing parse`: how lines are read.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::anyhow;
+use clap::Args;
+use serde_json::json;
+
+use super::ConfigArgument;
+use super::output::Output;
+use crate::app::pipeline::Secrets;
+use crate::app::{Failure, replay};
+use crate::event::SourceId;
+use crate::format::{Choice, SAMPLE_LINES, SourceParser};
+use crate::intake::{EventView, Intake};
+use crate::sanitize;
+use crate::source::archive::{self, LineReader};
+use crate::source::lines;
+use crate::time::Zone;
+
+/// Show how lines are read
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  lapwing parse /var/log/nginx/access.log | less
+  lapwing parse --json access.log | jq -r .endpoint | sort | uniq -c | sort -n
+  lapwing parse --log-format '$remote_addr [$time_local] \"$request\" $status' access.log
+  lapwing parse --format caddy -
+
+With --json one object a line of input, in its order; a line that cannot be read gives
+{\"line\":7,\"rejected\":\"unquoted request\",\"column\":41}.")]
+pub(super) struct Parse {
+    /// A log; `-` is standard input
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+    /// The format by name, instead of looking at the first lines
+    #[arg(long, value_name = "NAME", conflicts_with = "log_format")]
+    format: Option<String>,
+    /// nginx's log_format or Apache's LogFormat, as it stands in the server's configuration
+    #[arg(long, value_name = "TEXT")]
+    log_format: Option<String>,
+    /// The zone of times that are written without one
+    #[arg(long, value_name = "ZONE", value_parser = Zone::parse)]
+    timezone: Option<Zone>,
+    /// One JSON object a line
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    config: ConfigArgument,
+}
+
+/// What could not be read, by reason: how often, and where first.
+#[derive(Debug, Default)]
+struct Rejected {
+    count: u64,
+    first: u64,
+    column: u32,
+    sample: String,
+}
+
+impl Parse {
+    pub(super) fn run(self, output: &mut Output) -> Result<ExitCode, Failure> {
+        let config = self.config.load_if_named(output)?;
+        let registry = replay::registry(&config)?;
+        let name = replay::source_of(&config, &self.file);
+        let source = config.sources.iter().find(|s| s.files.name == name);
+        let plan = source.map(|s| config.plan(s));
+        let choice = match (&self.format, &self.log_format, &plan) {
+            (Some(name), _, _) if name == "auto" => Choice::Auto,
+            (Some(name), _, _) => Choice::Named(name.clone()),
+            (_, Some(text), _) => Choice::Template(text.clone()),
+            (_, _, Some(plan)) => plan.choice.clone(),
+            _ => Choice::Auto,
+        };
+        let zone = self.timezone.or(plan.map(|p| p.zone)).unwrap_or(config.zone);
+        let mut parser =
+            SourceParser::new(choice, Arc::clone(&registry), zone).map_err(|e| Failure::Usage(e.to_string()))?;
+        for warning in parser.warnings() {
+            output.note(&format!("warning: {warning}"));
+        }
+        let secrets = Secrets::for_replay();
+        let by_id = vec![source.map(|s| config.intake_source(s)).unwrap_or_default()];
+        let mut intake = Intake::new(config.intake_settings(by_id), secrets.fingerprint, secrets.hasher);
+        let cannot =
+            |e: std::io::Error| Failure::Running(anyhow!("cannot read {}: {}", self.file.display(), replay::plain(&e)));
+        let mut reader = LineReader::new(archive::open(&self.file).map_err(cannot)?, config.limits.line_bytes);
+        let mut block = Vec::new();
+        let (mut number, mut parsed) = (0, 0u64);
+        let mut rejected: BTreeMap<String, Rejected> = BTreeMap::new();
+        loop {
+            let oversize = reader.skipped().oversize_lines;
+            if !reader.next_block(&mut block).map_err(cannot)? {
+                break;
+            }
+            if parser.wants_sample() {
+                let sample: Vec<&[u8]> = lines(&block).take(SAMPLE_LINES).collect();
+                let guess = parser.offer(&sample);
+                if !sample.is_empty() {
+                    output.note(&guess.reason);
+                }
+            }
+            // Lines that were passed over stood before this block's: their numbers are taken.
+            for _ in oversize..reader.skipped().oversize_lines {
+                number += 1;
+                note(&mut rejected, "line too long", number, 1, b"");
+                if self.json {
+                    output.json(
+                        &json!({"line": number, "rejected": "line too long", "column": config.limits.line_bytes}),
+                    )?;
+                }
+            }
+            for raw in block.split_inclusive(|b| *b == b'\n') {
+                number += 1;
+                let Some(line) = lines(raw).next() else { continue };
+                match parser.parse(line) {
+                    Ok(record) => {
+                        parsed += 1;
+                        let mut view = intake.describe(&record, SourceId(0));
+                        view.line = number;
+                        record.format.clone_into(&mut view.format);
+                        if self.json { output.json(&view)? } else { output.line(&row(&view))? }
+                    }
+                    Err(reject) => {
+                        let reason = reject.reason.as_str();
+                        note(&mut rejected, reason, number, reject.column, line);
+                        if self.json {
+                            output.json(&json!({"line": number, "rejected": reason, "column": reject.column}))?;
+                        } else {
+                            let text = sanitize::terminal(&sanitize::redact_line(line));
+                            output.line(&format!(
+                                "{number}: not read, column {}: {}: {text}",
+                                reject.column, reject.reason
+                            ))?;
+                        }
+                    }
+                }
+            }
+        }
+        output.flush()?;
+        output.note(&summary(&self.file, parsed, &rejected));
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+fn note(rejected: &mut BTreeMap<String, Rejected>, reason: &str, line: u64, column: u32, text: &[u8]) {
+    let entry = rejected.entry(reason.to_owned()).or_insert_with(|| Rejected {
+        count: 0,
+        first: line,
+        column,
+        sample: sanitize::terminal(&sanitize::clip(&sanitize::redact_line(text), 160)),
+    });
+    entry.count += 1;
+}
+
+/// One event for people.
+fn row(view: &EventView) -> String {
+    let or_dash = |text: &Option<String>| text.clone().unwrap_or_else(|| "-".to_owned());
+    let number = |n: Option<u64>| n.map_or_else(|| "-".to_owned(), |n| n.to_string());
+    let mut text = format!(
+        "{}: {} {} key {} {} {} → {} status {} {} bytes",
+        view.line,
+        view.time,
+        or_dash(&view.client),
+        or_dash(&view.key),
+        or_dash(&view.method),
+        or_dash(&view.target),
+        or_dash(&view.endpoint),
+        number(view.status.map(u64::from)),
+        number(view.bytes_out),
+    );
+    if let Some(duration) = view.duration {
+        text.push_str(" in ");
+        text.push_str(&duration.to_string());
+        text.push_str(" s");
+    }
+    sanitize::terminal(&text)
+}
+
+fn summary(file: &Path, parsed: u64, rejected: &BTreeMap<String, Rejected>) -> String {
+    let failed: u64 = rejected.values().map(|r| r.count).sum();
+    let mut text = format!("{}: {parsed} lines read, {failed} not", file.display());
+    for (reason, r) in rejected {
+        text.push_str(
+            &format_args!("\n  {} {reason}, first in line {} at column {}", r.count, r.first, r.column).to_string(),
+        );
+        if !r.sample.is_empty() {
+            text.push_str(": ");
+            text.push_str(&r.sample);
+        }
+    }
+    text
+}

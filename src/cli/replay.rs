@@ -1,0 +1,171 @@
+//! `lapwing replay`: what would it have told me?
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Args;
+use indicatif::{ProgressBar, ProgressStyle};
+
+use super::ConfigArgument;
+use super::output::Output;
+use crate::app::Failure;
+use crate::app::replay::{self, Summary};
+use crate::notice::terminal::Style;
+use crate::notice::words;
+use crate::time::{Span, Timestamp};
+
+/// Read existing logs on a virtual clock and show what would have been sent
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  lapwing replay /var/log/nginx/access.log*
+  lapwing replay --config lapwing.toml --since 2026-03-09 access.log
+  zcat backup/*.gz | lapwing replay --json - | jq -r .title
+
+Plain, gzip and Zstandard files; the rotated copies of a named log are read too; lines of all files are taken in the
+order of their times.")]
+pub(super) struct Replay {
+    /// Logs; `-` is standard input
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
+    #[command(flatten)]
+    config: ConfigArgument,
+    /// Notices as JSON, one a line
+    #[arg(long)]
+    json: bool,
+    /// Show what was decided from then on; earlier lines only teach what is usual (without zone: UTC)
+    #[arg(long, value_name = "TIME", value_parser = instant)]
+    since: Option<Timestamp>,
+    /// Read lines up to then
+    #[arg(long, value_name = "TIME", value_parser = instant)]
+    until: Option<Timestamp>,
+}
+
+/// A point in time of the command line.
+pub(super) fn instant(text: &str) -> Result<Timestamp, String> {
+    Timestamp::parse(text)
+        .ok_or_else(|| format!("expected a time such as 2026-03-02T14:00:00Z or 2026-03-02, found \"{text}\""))
+}
+
+impl Replay {
+    pub(super) fn run(self, output: &mut Output) -> Result<ExitCode, Failure> {
+        if let (Some(since), Some(until)) = (self.since, self.until)
+            && since >= until
+        {
+            return Err(Failure::Usage("--since is not before --until: nothing would be shown".to_owned()));
+        }
+        let config = self.config.load_if_named(output)?;
+        let what = replay::Replay { files: self.files, since: self.since, until: self.until };
+        let style = Style { colour: output.colour, width: output.width() };
+        let bar = output.shows_progress().then(bar);
+        let json = self.json;
+        let summary = {
+            let mut tell = |notice: &crate::notice::Notice, teller: &crate::app::telling::Teller| {
+                let mut written = || -> std::io::Result<()> {
+                    if json {
+                        output.json(notice)?;
+                    } else {
+                        output.line(&teller.terminal(notice, style))?;
+                        output.line("")?;
+                    }
+                    output.flush()
+                };
+                match &bar {
+                    Some(bar) => bar.suspend(written)?,
+                    None => written()?,
+                }
+                Ok(())
+            };
+            let mut progress = |done: u64, size: u64| {
+                if let Some(bar) = &bar {
+                    bar.set_length(size);
+                    bar.set_position(done);
+                }
+            };
+            replay::replay(config, &what, &mut tell, &mut progress)
+        };
+        if let Some(bar) = bar {
+            bar.finish_and_clear();
+        }
+        let summary = summary?;
+        let text = text(&summary);
+        if json {
+            output.note(&text);
+        } else {
+            output.line(&text)?;
+        }
+        let failed = !summary.unread.is_empty() && summary.tally.lines() == 0;
+        Ok(if failed { ExitCode::from(1) } else { ExitCode::SUCCESS })
+    }
+}
+
+fn bar() -> ProgressBar {
+    let bar = ProgressBar::new(0);
+    // A template of our own: it is known to be right.
+    if let Ok(style) =
+        ProgressStyle::with_template("{bar:30} {percent:>3} %  {bytes}/{total_bytes}  {bytes_per_sec}  {eta} left")
+    {
+        bar.set_style(style);
+    }
+    bar
+}
+
+/// One screen: what was read, what was found, what could not be judged.
+fn text(summary: &Summary) -> String {
+    let tally = &summary.tally;
+    let mut lines = Vec::new();
+    let count = |n: u64, one: &str, many: &str| words::plural(n as f64, one, many);
+    let read =
+        format!("Read {} in {}", count(tally.lines(), "line", "lines"), count(summary.files as u64, "file", "files"));
+    lines.push(match (tally.first, tally.newest) {
+        (Some(first), Some(last)) => {
+            format!("{read}: {first} to {last}, {}", words::duration(summary.span().max(Span::SECOND)))
+        }
+        _ => format!("{read}; none has a time"),
+    });
+    let unread = tally.rejected_lines() + tally.oversize + tally.partial;
+    if unread > 0 {
+        let mut reasons: Vec<String> =
+            tally.rejected.iter().map(|(r, n)| format!("{} {r}", words::count(*n as f64))).collect();
+        for (n, what) in [(tally.oversize, "over the length limit"), (tally.partial, "unfinished")] {
+            if n > 0 {
+                reasons.push(format!("{} {what}", words::count(n as f64)));
+            }
+        }
+        let share = words::percent(unread as f64 / tally.lines().max(1) as f64);
+        lines.push(format!("{} could not be read ({share}): {}", count(unread, "line", "lines"), reasons.join(", ")));
+        if let (Some(sample), Some(reason)) = (&tally.sample, &tally.sample_reason) {
+            lines.push(format!("  such as ({reason}): {sample}"));
+        }
+    }
+    if summary.opened.is_empty() {
+        lines.push(if tally.parsed == 0 { "Nothing could be judged".to_owned() } else { "Nothing unusual".to_owned() });
+    } else {
+        let total: usize = summary.opened.values().sum();
+        let by: Vec<String> = summary.opened.iter().map(|(rule, n)| format!("{n} {rule}")).collect();
+        lines.push(format!(
+            "{}: {}; {} would have been sent",
+            count(total as u64, "incident", "incidents"),
+            by.join(", "),
+            count(summary.notices as u64, "notice", "notices")
+        ));
+    }
+    if let Some(engine) = &summary.engine
+        && tally.parsed > 0
+    {
+        if engine.totals.future > 0 {
+            lines.push(format!(
+                "{} from the future, counted when they came",
+                count(engine.totals.future, "line is", "lines are")
+            ));
+        }
+        let waiting: Vec<&String> = engine.judging.iter().filter(|line| !line.ends_with(": now")).collect();
+        if !waiting.is_empty() {
+            lines.push("Too little history to judge everything; still to come:".to_owned());
+            lines.extend(waiting.into_iter().map(|line| format!("  {line}")));
+        }
+    }
+    for unread in &summary.unread {
+        lines.push(format!("Not read (to its end): {}: {}", unread.path.display(), replay::plain(&unread.error)));
+    }
+    lines.join("\n")
+}

@@ -1,0 +1,116 @@
+//! `lapwing silence`: not to hear of something for a while.
+
+use std::process::ExitCode;
+
+use clap::{Args, Subcommand};
+
+use super::SocketArgument;
+use super::output::Output;
+use crate::app::Failure;
+use crate::app::control::Ask;
+use crate::time::{Clock, Span, SystemClock, Timestamp};
+
+/// Do not tell of something for a while; it is still watched
+#[derive(Debug, Args)]
+#[command(
+    arg_required_else_help = true,
+    after_help = "Examples:
+  lapwing silence add --subject acme --for 2h --comment 'load test'
+  lapwing silence add --detector traffic-drop --until 2026-03-02T18:00:00Z
+  lapwing silence list
+  lapwing silence remove 3"
+)]
+pub(super) struct Silence {
+    #[command(flatten)]
+    socket: SocketArgument,
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// Be silent about a subject, a detector or an incident (all that is given must fit)
+    Add(Add),
+    /// List the silences
+    List {
+        /// As JSON, one silence a line
+        #[arg(long)]
+        json: bool,
+    },
+    /// Tell again
+    Remove {
+        /// The silence's number
+        id: u64,
+    },
+}
+
+#[derive(Debug, Args)]
+struct Add {
+    /// A key, endpoint, client or source by name, as alerts show it; `*` stands for any characters
+    #[arg(long, value_name = "NAME")]
+    subject: Option<String>,
+    /// A detector or rule by name
+    #[arg(long, value_name = "NAME")]
+    detector: Option<String>,
+    /// One incident by its id
+    #[arg(long, value_name = "ID")]
+    incident: Option<String>,
+    /// For how long: 30m, 2h, 1d
+    #[arg(long = "for", value_name = "DURATION", value_parser = Span::parse, conflicts_with = "until",
+          required_unless_present = "until")]
+    duration: Option<Span>,
+    /// Until when: 2026-03-02T18:00:00Z (without zone: UTC)
+    #[arg(long, value_name = "TIME", value_parser = super::replay::instant)]
+    until: Option<Timestamp>,
+    /// Why, for whoever finds it
+    #[arg(long, default_value = "")]
+    comment: String,
+}
+
+impl Silence {
+    pub(super) fn run(self, output: &mut Output) -> Result<ExitCode, Failure> {
+        match self.action {
+            Action::Add(add) => {
+                if add.subject.is_none() && add.detector.is_none() && add.incident.is_none() {
+                    return Err(Failure::Usage(
+                        "a silence needs --subject, --detector or --incident: it is not for everything".to_owned(),
+                    ));
+                }
+                let now = SystemClock::new().now();
+                let until = add.until.unwrap_or(now + add.duration.unwrap_or(Span::HOUR));
+                if until <= now {
+                    return Err(Failure::Usage(format!("{until} is over: a silence needs an end that is to come")));
+                }
+                let (subject, detector, incident) = (add.subject, add.detector, add.incident);
+                let ask = Ask::Silence { subject, detector, incident, until, comment: add.comment };
+                let id = self.socket.ask(&ask)?;
+                output.line(&format!("silence {id} until {until}"))?;
+            }
+            Action::List { json } => {
+                let answer = self.socket.ask(&Ask::Silences)?;
+                let rows = answer.as_array().cloned().unwrap_or_default();
+                if rows.is_empty() && !json {
+                    output.line("no silences")?;
+                }
+                for row in &rows {
+                    if json {
+                        output.json(row)?;
+                        continue;
+                    }
+                    let about: Vec<String> = ["subject", "detector", "incident"]
+                        .iter()
+                        .filter_map(|key| row[key].as_str().map(|value| format!("{key} {value}")))
+                        .collect();
+                    let comment = row["comment"].as_str().unwrap_or_default();
+                    let until = row["until"].as_str().unwrap_or_default();
+                    output.line(&format!("{:>4}  {} until {until}  {comment}", row["id"], about.join(", ")))?;
+                }
+            }
+            Action::Remove { id } => {
+                self.socket.ask(&Ask::Unsilence { id })?;
+                output.note(&format!("silence {id} is removed"));
+            }
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}

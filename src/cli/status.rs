@@ -1,0 +1,94 @@
+//! `lapwing status`: how the daemon is.
+
+use std::fmt::Write;
+use std::process::ExitCode;
+
+use anyhow::Context;
+use clap::Args;
+
+use super::SocketArgument;
+use super::output::Output;
+use crate::app::Failure;
+use crate::app::control::Ask;
+use crate::app::status::Status as Picture;
+
+/// Show how the running daemon is: sources, channels, state
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  lapwing status
+  lapwing status --json | jq .sources")]
+pub(super) struct Status {
+    #[command(flatten)]
+    socket: SocketArgument,
+    /// As JSON
+    #[arg(long)]
+    json: bool,
+}
+
+impl Status {
+    pub(super) fn run(self, output: &mut Output) -> Result<ExitCode, Failure> {
+        let answer = self.socket.ask(&Ask::Status)?;
+        if self.json {
+            output.json(&answer)?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        let picture: Picture = serde_json::from_value(answer).context("the daemon's answer cannot be read")?;
+        output.line(text(&picture).trim_end())?;
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// The picture for people.
+fn text(picture: &Picture) -> String {
+    let mut out = String::new();
+    let _ = writeln!(out, "Lapwing {}, process {}, since {}", picture.version, picture.pid, picture.started_at);
+    let _ = writeln!(out, "{}; {} open incidents", picture.state, picture.open_incidents);
+    if let Some(at) = picture.log_time {
+        let _ = writeln!(out, "judged up to {at} (log time)");
+    }
+    for source in &picture.sources {
+        let format = source.format.as_deref().unwrap_or("not yet known");
+        let _ = writeln!(out, "\nsource {}: format {format}", source.name);
+        let _ = writeln!(
+            out,
+            "  {} lines: {} read, {} not",
+            source.lines,
+            source.parsed,
+            source.lines - source.parsed.min(source.lines)
+        );
+        for (reason, count) in &source.rejected_by {
+            let _ = writeln!(out, "    {count} {reason}");
+        }
+        if let Some(sample) = &source.rejected_sample {
+            let _ = writeln!(out, "    such as: {sample}");
+        }
+        if source.bytes_behind > 0 {
+            let _ = writeln!(out, "  {} bytes still to read", source.bytes_behind);
+        }
+        if let Some(at) = source.last_line_at {
+            let _ = writeln!(out, "  newest line {at}");
+        }
+        for file in &source.files {
+            let note = file.note.as_deref().map(|n| format!(" ({n})")).unwrap_or_default();
+            let _ = writeln!(out, "  {} at byte {}{note}", file.path, file.offset);
+        }
+    }
+    for channel in &picture.channels {
+        let _ = write!(out, "\nchannel {} ({}): {}", channel.name, channel.kind, channel.state);
+        if channel.queued > 0 {
+            let _ = write!(out, ", {} waiting", channel.queued);
+        }
+        if let Some(at) = channel.last_delivered {
+            let _ = write!(out, ", last delivered {at}");
+        }
+    }
+    let _ = write!(out, "\n\nstate {}: {} kB", picture.store.dir, picture.store.bytes.div_ceil(1000));
+    if let Some(at) = picture.store.last_cut {
+        let _ = write!(out, ", last saved {at}");
+    }
+    out.push('\n');
+    for problem in picture.store.failing.iter().chain(&picture.reload_error).chain(&picture.notes) {
+        let _ = writeln!(out, "! {problem}");
+    }
+    out
+}

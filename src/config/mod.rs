@@ -1,0 +1,149 @@
+//! What the user wrote, read once: the file and its drop-ins become each module's settings.
+//!
+//! `lapwing.toml` and `conf.d/*.toml` beside it are merged key by key; everything that is wrong is shown at once, each
+//! with file, line and column. Nothing below this module knows that there is a file.
+
+mod channel;
+mod load;
+mod rules;
+mod secret;
+mod settings;
+mod source;
+#[cfg(test)]
+mod tests;
+
+use std::path::PathBuf;
+
+use crate::detect::rule::Rule;
+use crate::diag::Diagnostic;
+use crate::event::Severity;
+use crate::source as reading;
+use crate::time::{Span, Zone};
+
+pub use channel::{Channel, ChannelKind, MailSecurity};
+pub use load::Environment;
+pub use rules::built_in as built_in_rules;
+pub use settings::SourcePlan;
+pub use source::{FormatChoice, Source};
+
+/// Where the configuration is looked for when none is named.
+pub const DEFAULT_PATH: &str = "/etc/lapwing/lapwing.toml";
+
+/// Everything that is configured.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Where the state lies.
+    pub state_dir: PathBuf,
+    /// The control socket; `None` means the default place (`RUNTIME_DIRECTORY`, else the state directory).
+    pub socket: Option<PathBuf>,
+    /// The zone of hours and days.
+    pub zone: Zone,
+    /// The currency of costs.
+    pub currency: String,
+    /// Log formats that override or add to the built-in ones.
+    pub parsers_dir: PathBuf,
+    /// Rules that override the built-in ones.
+    pub rules_dir: PathBuf,
+    /// Alert templates that override the built-in ones.
+    pub templates_dir: PathBuf,
+    /// How much rotated history the first start reads; zero for none.
+    pub backfill: Span,
+    /// What is read.
+    pub sources: Vec<Source>,
+    /// Limits of reading.
+    pub limits: reading::Limits,
+    /// Who is told.
+    pub channels: Vec<Channel>,
+    /// Which severity goes to which channels; a severity that is not named goes to all.
+    pub route: Vec<(Severity, Vec<String>)>,
+    /// Reminders of one incident come no closer than this.
+    pub cooldown: Span,
+    /// What is looked for.
+    pub rules: Vec<Rule>,
+    /// Who the keys belong to.
+    pub consumers: Vec<Consumer>,
+    /// What calls cost.
+    pub costs: Vec<Cost>,
+    /// Route templates that the user declared.
+    pub routes: Vec<String>,
+    /// The files it was read from, in the order of merging.
+    pub files: Vec<PathBuf>,
+}
+
+/// Who some keys belong to.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Consumer {
+    /// The name that alerts show.
+    pub name: String,
+    /// The keys as the log shows them, or `fp:` and a fingerprint.
+    pub keys: Vec<String>,
+    /// A tier such as `gold`.
+    pub tier: Option<String>,
+    /// Who to call.
+    pub owner: Option<String>,
+}
+
+/// What the calls of one endpoint cost, in the configured currency.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct Cost {
+    /// The route template, or a prefix that ends in `*`.
+    pub endpoint: String,
+    /// Per request.
+    pub per_request: Option<f64>,
+    /// Per thousand tokens that a model reads.
+    pub per_1k_tokens_in: Option<f64>,
+    /// Per thousand tokens that a model writes.
+    pub per_1k_tokens_out: Option<f64>,
+    /// Per million bytes sent.
+    pub per_mb: Option<f64>,
+}
+
+/// A configuration that was read, and what is odd about it though it works.
+#[derive(Debug)]
+pub struct Loaded {
+    /// What it says.
+    pub config: Config,
+    /// What is probably not as meant.
+    pub warnings: Vec<Diagnostic>,
+}
+
+/// A configuration that cannot be used: everything that is wrong with it.
+#[derive(Debug, thiserror::Error)]
+#[error("{}", .0.iter().map(Diagnostic::short).collect::<Vec<_>>().join("\n"))]
+pub struct Invalid(pub Vec<Diagnostic>);
+
+impl Default for Config {
+    /// What holds when nothing is written: no source, no channel, every detector on.
+    fn default() -> Self {
+        Config {
+            state_dir: PathBuf::from("/var/lib/lapwing"),
+            socket: None,
+            zone: Zone::Local,
+            currency: "USD".to_owned(),
+            parsers_dir: PathBuf::from("/etc/lapwing/parsers"),
+            rules_dir: PathBuf::from("/etc/lapwing/rules"),
+            templates_dir: PathBuf::from("/etc/lapwing/alert-templates"),
+            backfill: Span::from_days(28),
+            sources: Vec::new(),
+            limits: reading::Limits::default(),
+            channels: Vec::new(),
+            route: Vec::new(),
+            cooldown: Span::from_mins(30),
+            rules: rules::built_in(),
+            consumers: Vec::new(),
+            costs: Vec::new(),
+            routes: Vec::new(),
+            files: Vec::new(),
+        }
+    }
+}
+
+impl Config {
+    /// The channels that hear of a severity: the routed ones, or all when the severity is not routed.
+    pub fn channels_for(&self, severity: Severity) -> Vec<&Channel> {
+        match self.route.iter().find(|(s, _)| *s == severity) {
+            None => self.channels.iter().collect(),
+            Some((_, names)) => self.channels.iter().filter(|c| names.contains(&c.name)).collect(),
+        }
+    }
+}

@@ -1,0 +1,180 @@
+//! What the configuration means to each module: its settings, filled.
+
+use super::{Channel, ChannelKind, Config, FormatChoice, MailSecurity, Source};
+use crate::detect::rule::Rule;
+use crate::engine;
+use crate::event::{Hasher, Severity};
+use crate::format::Choice;
+use crate::intake::cost::Price;
+use crate::intake::key::{Consumer, KeyPlace};
+use crate::intake::{self, SourceSettings};
+use crate::time::Zone;
+use crate::{notice, notify};
+
+/// How the lines of a source are read.
+#[derive(Clone, PartialEq, Debug)]
+pub struct SourcePlan {
+    /// The source.
+    pub name: String,
+    /// Its format.
+    pub choice: Choice,
+    /// The zone of times without one.
+    pub zone: Zone,
+}
+
+impl Config {
+    /// How the lines of a source are read.
+    pub fn plan(&self, source: &Source) -> SourcePlan {
+        SourcePlan {
+            name: source.files.name.clone(),
+            choice: match &source.format {
+                FormatChoice::Auto => Choice::Auto,
+                FormatChoice::Named(name) => Choice::Named(name.clone()),
+                FormatChoice::Template(text) => Choice::Template(text.clone()),
+            },
+            zone: source.zone.unwrap_or(self.zone),
+        }
+    }
+
+    /// Whose calls they are, for one source.
+    pub fn intake_source(&self, source: &Source) -> SourceSettings {
+        let places: Vec<KeyPlace> = source.key.iter().filter_map(|text| KeyPlace::parse(text).ok()).collect();
+        SourceSettings {
+            key: if places.is_empty() { KeyPlace::default_order() } else { places },
+            trusted_proxies: source.trusted_proxies.clone(),
+        }
+    }
+
+    /// What lines mean, for all sources by their ids.
+    pub fn intake_settings(&self, sources: Vec<SourceSettings>) -> intake::Settings {
+        let consumer = |c: &super::Consumer| {
+            let consumer = Consumer { keys: c.keys.clone(), tier: c.tier.clone(), owner: c.owner.clone() };
+            (c.name.clone(), consumer)
+        };
+        let price = |c: &super::Cost| {
+            let price = Price {
+                per_request: c.per_request,
+                per_1k_tokens_in: c.per_1k_tokens_in,
+                per_1k_tokens_out: c.per_1k_tokens_out,
+                per_mb: c.per_mb,
+            };
+            (c.endpoint.clone(), price)
+        };
+        intake::Settings {
+            sources,
+            consumers: self.consumers.iter().map(consumer).collect(),
+            routes: self.routes.clone(),
+            cost: self.costs.iter().map(price).collect(),
+        }
+    }
+
+    fn rule(&self, detector: &str) -> Option<&Rule> {
+        self.rules.iter().find(|r| r.detector == detector)
+    }
+
+    /// The severity that a rule's notices have instead of the detector's.
+    pub fn severity_of(&self, rule: &str) -> Option<Severity> {
+        self.rules.iter().find(|r| r.name == rule).and_then(|r| r.severity)
+    }
+
+    /// How the engine is tuned, for sources by their ids.
+    pub fn engine_settings(&self, sources: Vec<String>, hasher: Hasher) -> engine::Settings {
+        let mut settings = engine::Settings { zone: self.zone, sources, hasher, ..engine::Settings::default() };
+        settings.book.cooldown = self.cooldown;
+        if let Some(rule) = self.rule("burst") {
+            let burst = &mut settings.burst;
+            burst.enabled = rule.enabled;
+            burst.sensitivity = rule.sensitivity;
+            burst.floor = rule.number("floor", burst.floor);
+            burst.site_floor = rule.number("floor_site", burst.site_floor);
+            burst.tolerance = rule.number("tolerance", burst.tolerance).max(1.0);
+        }
+        if let Some(rule) = self.rule("error-spike") {
+            let errors = &mut settings.error_spike;
+            errors.enabled = rule.enabled;
+            errors.sensitivity = rule.sensitivity;
+            errors.floor = rule.number("floor", errors.floor);
+            errors.least_share = rule.number("least_share", errors.least_share);
+            errors.callers = rule.number("callers", errors.callers as f64) as usize;
+        }
+        if let Some(rule) = self.rule("leaked-key") {
+            settings.leaked_key_enabled = rule.enabled;
+            let leak = &mut settings.leaked_key;
+            leak.requests = rule.number("requests", leak.requests);
+            leak.networks = rule.number("networks", f64::from(leak.networks)) as u32;
+            leak.networks_requests = rule.number("networks_requests", leak.networks_requests as f64) as u64;
+            leak.over_after = rule.span("over_after", leak.over_after);
+        }
+        if let Some(rule) = self.rule("retry-loop") {
+            settings.retry_loop_enabled = rule.enabled;
+            let loops = &mut settings.retry_loop;
+            let calls = |key: &str, default: u32| rule.number(key, f64::from(default)).clamp(12.0, 1e9) as u32;
+            loops.failing_calls = calls("failing_calls", loops.failing_calls);
+            loops.unsafe_calls = calls("unsafe_calls", loops.unsafe_calls);
+            loops.weak_calls = calls("weak_calls", loops.weak_calls);
+            loops.safe_calls = calls("safe_calls", loops.safe_calls);
+            loops.spent = rule.number("spent", loops.spent);
+            loops.slow = rule.span("slow", loops.slow);
+        }
+        if let Some(rule) = self.rule("traffic-drop") {
+            let drop = &mut settings.traffic_drop;
+            drop.enabled = rule.enabled;
+            drop.sensitivity = rule.sensitivity;
+            drop.least_expected = rule.number("least_expected", drop.least_expected);
+            drop.ratio = rule.number("ratio", drop.ratio);
+        }
+        settings
+    }
+
+    /// How notices are worded.
+    pub fn render_settings(&self) -> notice::Settings {
+        notice::Settings {
+            zone: self.zone,
+            currency: self.currency.clone(),
+            // Nothing there is nothing to override.
+            templates: self.templates_dir.exists().then(|| self.templates_dir.clone()),
+        }
+    }
+
+    /// Which severity goes where.
+    pub fn routes(&self) -> notify::Routes {
+        let of = |severity: Severity| self.route.iter().find(|(s, _)| *s == severity).map(|(_, names)| names.clone());
+        notify::Routes { critical: of(Severity::Critical), warning: of(Severity::Warning), info: of(Severity::Info) }
+    }
+}
+
+impl Channel {
+    /// What the sender needs.
+    pub fn settings(&self) -> notify::ChannelSettings {
+        use secrecy::ExposeSecret;
+        let http = |url: &secrecy::SecretString| notify::HttpSettings {
+            // Checked where it was read, with its place.
+            allow_private: true,
+            ..notify::HttpSettings::to(url.expose_secret())
+        };
+        let target = match &self.kind {
+            ChannelKind::Slack { url } => notify::Target::Slack(http(url)),
+            ChannelKind::Webhook { url, authorization } => notify::Target::Webhook(notify::WebhookSettings {
+                http: http(url),
+                authorization: authorization.clone(),
+                signing_key: None,
+            }),
+            ChannelKind::Email { host, port, security, username, password, from, to } => {
+                let to = to.iter().map(ToString::to_string).collect();
+                notify::Target::Email(notify::EmailSettings {
+                    tls: match security {
+                        MailSecurity::StartTls => notify::MailSecurity::StartTls,
+                        MailSecurity::Tls => notify::MailSecurity::Tls,
+                        MailSecurity::None => notify::MailSecurity::None,
+                    },
+                    username: username.clone(),
+                    password: password.clone(),
+                    ..notify::EmailSettings::over(format!("{host}:{port}"), from.to_string(), to)
+                })
+            }
+            ChannelKind::File { path } => notify::Target::File(notify::FileSettings { path: path.clone() }),
+            ChannelKind::Terminal => notify::Target::Terminal(notify::TerminalSettings { to_stderr: false }),
+        };
+        notify::ChannelSettings { name: self.name.clone(), target }
+    }
+}
