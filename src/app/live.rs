@@ -181,6 +181,7 @@ impl Daemon {
                             };
                             let Some(again) = started else { return Ok(()) };
                             running = again;
+                            tracing::info!("the configuration was read again");
                         }
                         Err(sentence) => self.not_reloaded(&sentence),
                     }
