@@ -35,6 +35,8 @@ pub struct Settings {
     pub sensitivity: Sensitivity,
     /// Errors beyond the usual that a window must hold.
     pub floor: f64,
+    /// The same for one key or client: a few failing calls of one caller wake nobody.
+    pub caller_floor: f64,
     /// Share of failing requests below which nothing is said.
     pub least_share: f64,
     /// Callers that must fail for it to be the endpoint's trouble and not a caller's.
@@ -43,7 +45,14 @@ pub struct Settings {
 
 impl Default for Settings {
     fn default() -> Self {
-        Settings { enabled: true, sensitivity: Sensitivity::Normal, floor: 8.0, least_share: 0.02, callers: 4 }
+        Settings {
+            enabled: true,
+            sensitivity: Sensitivity::Normal,
+            floor: 8.0,
+            caller_floor: 20.0,
+            least_share: 0.02,
+            callers: 4,
+        }
     }
 }
 
@@ -81,6 +90,12 @@ pub fn judge(
         Sensitivity::Normal => 20.0,
         Sensitivity::High => 14.0,
     } + if scene.history < Span::HOUR { 10.0 } else { 0.0 };
+    let single = matches!(kind, SubjectKind::Key | SubjectKind::Client);
+    let floor = if single { settings.caller_floor } else { settings.floor };
+    // Failures of a few callers are those callers' trouble, whoever else calls the same.
+    if !single && failures.callers.active() < settings.callers {
+        return None;
+    }
     let mut best = Judgement { class, bits: 0.0, window: Span::ZERO, share: 0.0, fires: false };
     for minutes in [1i64, 5, 15, 60] {
         if minutes > 5 && !scene.ends_minute() {
@@ -89,7 +104,7 @@ pub fn judge(
         let window = Window::of(failures, full, scene, minutes);
         let share = window.errors / window.requests.max(1.0);
         let excess = window.errors - failures.share() * window.requests;
-        if window.errors <= usual * window.requests || excess < settings.floor || share < settings.least_share {
+        if window.errors <= usual * window.requests || excess < floor || share < settings.least_share {
             continue;
         }
         let bits = beta_binomial_tail_bits(window.errors, window.requests, usual, failures.spread());
@@ -205,7 +220,7 @@ fn lasts(failures: &Failures, full: &Full, scene: &Scene<'_>, usual: f64, need: 
     let share = window.errors / window.requests.max(1.0);
     let high = |(errors, n): (f64, f64)| errors >= 1.0 && errors >= (0.5 * share).max(usual) * n;
     if window.minutes == 1 {
-        return share >= 0.4 && high(minute(0)) && high(minute(1));
+        return share >= 0.4 && high(minute(0)) && high(minute(1)) && fills_a_minute(failures, full, scene, share);
     }
     let (errors, requests) = (window.errors - window.worst_errors, window.requests - window.worst_requests);
     let rest = beta_binomial_tail_bits(errors, requests, usual, failures.spread());
@@ -216,6 +231,17 @@ fn lasts(failures: &Failures, full: &Full, scene: &Scene<'_>, usual: f64, need: 
     let clearly = exceeds(recent, (0.5 * share).max(usual) * recently);
     let now = clearly && (high(minute(0)) || recently < 20.0 || window.minutes > 5);
     now && errors > usual * requests && errors >= 3.0 && rest >= 0.4 * need
+}
+
+/// Whether failing tens of seconds reach over a minute: a blip of half a minute touches four of them at most.
+fn fills_a_minute(failures: &Failures, full: &Full, scene: &Scene<'_>, share: f64) -> bool {
+    let failing = |i: &i64| {
+        let errors = f64::from(failures.tens.get(scene.tick - i));
+        errors >= 1.0 && errors >= 0.5 * share * f64::from(full.counts.tens.get(scene.tick - i))
+    };
+    let ticks: Vec<i64> = (0..12).filter(failing).collect();
+    let reach = ticks.last().zip(ticks.first()).map_or(0, |(last, first)| last - first);
+    ticks.len() >= 5 && reach >= 6
 }
 
 /// Clearly more than expected, not one error by chance.

@@ -255,7 +255,8 @@ fn finding_of(novelty: &Novelty, context: &Context<'_>, seen: &Surprise, moved: 
     }
 }
 
-/// New networks in the last third of the time against the first third, where there are enough to say.
+/// New networks in the last third of the time against the first third, where there are enough to say. Fewer new ones do
+/// not mean that it eases: those that came go on.
 fn trend(arrivals: &[Timestamp], from: Timestamp, to: Timestamp) -> Trend {
     let third = Span::from_millis((to - from).millis() / 3);
     let first = arrivals.iter().filter(|&&at| at - from < third).count();
@@ -265,7 +266,6 @@ fn trend(arrivals: &[Timestamp], from: Timestamp, to: Timestamp) -> Trend {
     }
     match (last + 1) as f64 / (first + 1) as f64 {
         ratio if ratio > 1.3 => Trend::Rising,
-        ratio if ratio < 0.77 => Trend::Falling,
         _ => Trend::Steady,
     }
 }

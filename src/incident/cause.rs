@@ -69,8 +69,10 @@ fn explained_by(book: &Book, index: usize) -> Option<usize> {
     let mut total = 0.0;
     let mut most: Option<(f64, usize)> = None;
     for (other, cause) in book.entries().iter().enumerate() {
-        // Two that explain each other: the one that comes first in the order of causes stays.
-        if other == index || specificity(&Rise::of_entry(cause)) >= specificity(&rise) {
+        // Two that explain each other: the one that comes first in the order of causes stays. The site explains what is a
+        // small part of its own rise.
+        let earlier = specificity(&Rise::of_entry(cause)) < specificity(&rise);
+        if other == index || !(earlier || cause.about.kind == SubjectKind::Site) {
             continue;
         }
         let share = explains(cause, &rise);
@@ -151,6 +153,8 @@ fn explains(entry: &Entry, rise: &Rise<'_>) -> f64 {
             holds(excess < news * entry.excess() || entry.is_group())
         }
         (Site, _) => 0.0,
+        // One endpoint may make a site's rise; several together mean that the site is in trouble.
+        (Endpoint, Site | Source) => Some(entry.excess() / excess).filter(|share| *share >= ENOUGH).unwrap_or(0.0),
         (_, Site | Source) => entry.excess() / excess,
         (Key | Client, Endpoint) => entry.excess() * part(&entry.spread.endpoints, about.id) / excess,
         (Key, Client) => {
