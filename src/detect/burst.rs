@@ -100,7 +100,14 @@ pub fn judge(
     let normal = &full.normal;
     let end = scene.end;
     let floor = if kind == SubjectKind::Site { settings.site_floor } else { settings.floor };
-    let need = need_bits(kind, streams, scene.history, settings.sensitivity);
+    let history = match kind {
+        // What came with the log itself is as old as the log; a route that came later has its own first day.
+        SubjectKind::Endpoint if normal.age(end) + Span::from_hours(2) < scene.history => {
+            if normal.age(end) < Span::DAY { Span::ZERO } else { normal.age(end) }
+        }
+        _ => scene.history,
+    };
+    let need = need_bits(kind, streams, history, settings.sensitivity);
     let hod = scene.hour % 24;
     // The site is not measured against itself.
     let g = if kind == SubjectKind::Site { 1.0 } else { scene.site_factor };
@@ -166,7 +173,7 @@ pub fn judge(
 
 /// What is to be told of a stream that fired.
 pub fn finding(kind: SubjectKind, full: &Full, scene: &Scene<'_>, judged: Judgement, now: Now) -> Finding {
-    let started_at = onset(full, scene);
+    let started_at = onset(full, scene, judged.window);
     let minutes = (scene.end - started_at).mins_f64().max(1.0 / 6.0);
     let seen = since(&full.counts, started_at, scene);
     let expected = full.normal.expected(scene.end, scene.end - started_at, &scene.around);
@@ -232,7 +239,7 @@ fn is_calm(full: &Full, scene: &Scene<'_>, floor: f64) -> bool {
 
 /// Windows up to 5 minutes: at least 6 of the last 8 ten-second buckets are high. Longer ones: at least half of their
 /// minutes are above the usual, and the newest two still are.
-fn is_sustained(full: &Full, scene: &Scene<'_>, now: Now, window: Span) -> bool {
+pub fn is_sustained(full: &Full, scene: &Scene<'_>, now: Now, window: Span) -> bool {
     let per_tick = now.expected / 30.0;
     if window <= Span::from_mins(5) {
         let high = (0..8).filter(|i| f64::from(full.counts.tens.get(scene.tick - i)) > 2.0 * per_tick + 3.0).count();
@@ -245,16 +252,39 @@ fn is_sustained(full: &Full, scene: &Scene<'_>, now: Now, window: Span) -> bool 
     let newest = full.counts.ticks(scene.tick, 12) as f64 > 1.3 * 12.0 * per_tick;
     let minutes = window.millis() / Span::MINUTE.millis();
     if minutes > 60 {
-        return newest;
+        // Half of its hours, and the last sixty minutes, are above the usual.
+        let hours = minutes / 60;
+        let last = scene.end.bucket(Span::HOUR) - 1;
+        let per_hour = full.normal.expected(scene.end, window, &scene.around) / hours as f64;
+        let above = (0..hours).filter(|i| f64::from(full.counts.hours.get(last - i)) > 1.2 * per_hour).count() as i64;
+        let hour = full.counts.minutes(scene.minute(), 60) as f64;
+        let usual = full.normal.expected(scene.end, Span::HOUR, &scene.around);
+        return newest && above * 2 >= hours && hour > 1.3 * usual + usual.sqrt() + 3.0;
     }
-    let per_minute = full.normal.expected(scene.end, window, &scene.around) / minutes as f64;
-    let above = (0..minutes).filter(|i| f64::from(full.counts.mins.get(scene.minute() - i)) > 1.2 * per_minute).count();
-    newest && above as i64 * 2 >= minutes
+    // Twelve parts of an hour, fifteen minutes of a quarter.
+    let width = if minutes == 60 { 5 } else { 1 };
+    let parts = minutes / width;
+    let usual = full.normal.expected(scene.end, window, &scene.around) / parts as f64;
+    let part = |i: i64| {
+        let last = scene.minute() - i * width;
+        full.counts.mins.sum(last - width + 1, last) as f64
+    };
+    let above = (0..parts).filter(|&i| part(i) > 1.2 * usual + usual.sqrt()).count() as i64;
+    newest && above * 2 >= parts
+}
+
+/// Whether at least four of the last five minutes were each clearly above the usual: a short flood raises a window of
+/// five minutes for five minutes, but not its minutes.
+pub fn fills_minutes(full: &Full, scene: &Scene<'_>, now: Now) -> bool {
+    let usual = now.expected / 5.0;
+    let minute = |i: i64| full.counts.tens.sum(scene.tick - 6 * i - 5, scene.tick - 6 * i) as f64;
+    (0..5).filter(|&i| minute(i) > 1.5 * usual + usual.sqrt() + 3.0).count() >= 4
 }
 
 /// When it began: the start that explains the ring best (maximum likelihood of "rate times rho since s" against the
-/// usual), in tens of seconds for the last five minutes, else in minutes, else in hours.
-pub fn onset(full: &Full, scene: &Scene<'_>) -> Timestamp {
+/// usual), in tens of seconds for the last five minutes, else in minutes, else in hours; never finer than the window that
+/// spoke.
+pub fn onset(full: &Full, scene: &Scene<'_>, window: Span) -> Timestamp {
     let tolerance = 1.3;
     let usual = |end: Timestamp, width: Span| {
         (full.normal.expected(end, width, &scene.around) * tolerance).max(0.02 * width.mins_f64())
@@ -277,11 +307,11 @@ pub fn onset(full: &Full, scene: &Scene<'_>) -> Timestamp {
     };
     let counts = &full.counts;
     let (tick, at_edge) = search(scene.tick, 30, TICK, &|b| f64::from(counts.tens.get(b)));
-    if !at_edge {
+    if !at_edge && window <= Span::from_mins(5) {
         return Timestamp::of_bucket(tick, TICK);
     }
     let (minute, at_edge) = search(scene.minute(), 60, Span::MINUTE, &|b| f64::from(counts.mins.get(b)));
-    if !at_edge {
+    if !at_edge && window <= Span::HOUR {
         return Timestamp::of_bucket(minute, Span::MINUTE);
     }
     let hour = scene.end.bucket(Span::HOUR) - 1;

@@ -71,7 +71,7 @@ impl<'a> Scene<'a> {
 }
 
 /// Bits of surprise that a count needs, for one of `streams` of its kind that are judged every minute, with `history`
-/// behind the whole site. Infinite where nothing can be said yet (the table "First start" of the design: without
+/// behind the whole site (of an endpoint: behind itself, since a new route that is called is no news). Infinite where nothing can be said yet (the table "First start" of the design: without
 /// history, 65 of the measured false alerts came in the first day, whatever the evidence).
 pub fn need_bits(kind: SubjectKind, streams: usize, history: Span, sensitivity: Sensitivity) -> f64 {
     let judged = streams.max(1) as f64 * 10_080.0;

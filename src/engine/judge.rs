@@ -9,6 +9,7 @@ use crate::event::{Id, SubjectKind};
 use crate::incident::Change;
 use crate::incident::book::{About, Candidate};
 use crate::incident::cause::{self, Verdict};
+use crate::intake::routes::OTHER;
 use crate::measure::failures::Class;
 use crate::measure::normal::Surroundings;
 use crate::measure::peers;
@@ -249,8 +250,11 @@ impl Engine {
             let usual_for_peers = is_of_one_key(kind, full) || !self.beyond_peers(kind, full, one.now.seen);
             let together = kind == SubjectKind::Site
                 && self.site_up.since.is_some_and(|since| end - since >= SITE_UP_FOR)
-                && judged.bits >= 0.5 * need_bits(kind, 1, history, settings.sensitivity);
-            let fires = (judged.fires() && !usual_for_peers) || together;
+                && judged.bits >= 0.5 * need_bits(kind, 1, history, settings.sensitivity)
+                && burst::fills_minutes(full, &scene, one.now);
+            // What the cardinality cap lumps together comes and goes with what it lumps.
+            let lumped = self.is_unsettled(one);
+            let fires = (judged.fires() && !usual_for_peers && !lumped) || together;
             let found = fires.then(|| (burst::finding(kind, full, &scene, judged, one.now), judged.window));
             let (five, sixty) = (one.now.seen, full.counts.minutes(scene.minute(), 60));
             let note = (judged.bits, judged.need.min(1e9), judged.calm);
@@ -262,7 +266,7 @@ impl Engine {
             }
             if let Some((finding, window)) = found {
                 let candidate = self.candidate(one.about, 0, finding, window);
-                candidates.extend(candidate.map(|c| self.attribute(c, looked)));
+                candidates.extend(candidate.and_then(|c| self.attribute(c, looked)));
             }
         }
         candidates
@@ -306,14 +310,27 @@ impl Engine {
                     .and_then(|row| row.full.as_deref_mut())
                     .and_then(|full| full.failures[class.index()].as_deref_mut())
                 {
-                    failures.note(found.is_some(), calm, end);
+                    failures.note(judged.fires, calm, end);
                 }
-                if let Some(finding) = found {
+                if let Some(finding) = found.filter(|finding| self.concerns_somebody(kind, class, finding)) {
                     let tag = class.index() as u64;
                     candidates.extend(self.candidate(one.about, tag, finding, judged.window));
                 }
             }
         }
+    }
+
+    /// Refusals of strangers are scanners' background noise, and other detectors' business, unless one endpoint refuses
+    /// many of them alike.
+    fn concerns_somebody(&self, kind: SubjectKind, class: Class, finding: &Finding) -> bool {
+        if !matches!(class, Class::Denied | Class::Client) || matches!(kind, SubjectKind::Key | SubjectKind::Client) {
+            return true;
+        }
+        let callers = &finding.parts.keys;
+        let keyed: f64 = callers.iter().filter(|(id, _)| self.keys.find(*id).is_some()).map(|(_, share)| share).sum();
+        let told: f64 = callers.iter().map(|(_, share)| share).sum();
+        let many = callers.len() >= 8 && callers.first().is_some_and(|(_, share)| *share < 0.3);
+        keyed >= 0.5 * told.max(0.5) || (kind == SubjectKind::Endpoint && many)
     }
 
     /// Keys on their first day are judged by their number of networks, which no single request decides.
@@ -377,7 +394,7 @@ impl Engine {
             let share = full.counts.ticks(newest, 30) as f64 / (site.counts.ticks(newest, 30) as f64).max(1.0);
             finding.facts.insert("share_of_site".into(), Fact::Share(share.min(1.0)));
         }
-        if about.kind == SubjectKind::Site && finding.detector == burst::NAME {
+        if about.kind == SubjectKind::Site && finding.detector == burst::NAME && self.site_up.keys_seen >= 5 {
             finding.facts.insert("keys_up".into(), Fact::Count(u64::from(self.site_up.keys_up)));
             finding.facts.insert("keys_total".into(), Fact::Count(u64::from(self.site_up.keys_seen)));
         }
@@ -395,11 +412,12 @@ impl Engine {
         })
     }
 
-    /// A rise of the site or of an endpoint that one key (or client, or endpoint) makes almost alone is that one's.
-    fn attribute(&self, mut candidate: Candidate, looked: &[Looked]) -> Candidate {
+    /// A rise of the site or of an endpoint that one key (or client, or endpoint) makes almost alone is that one's. If
+    /// a few callers make it and none of them does more than its peers do every other day, it is no news at all.
+    fn attribute(&self, mut candidate: Candidate, looked: &[Looked]) -> Option<Candidate> {
         let excess = candidate.finding.excess;
         if !matches!(candidate.about.kind, SubjectKind::Site | SubjectKind::Endpoint) || excess <= 0.0 {
-            return candidate;
+            return Some(candidate);
         }
         let mut order = vec![SubjectKind::Key, SubjectKind::Client];
         if candidate.about.kind == SubjectKind::Site {
@@ -415,7 +433,7 @@ impl Engine {
             };
             let mut parts: Vec<(&Looked, f64)> = looked
                 .iter()
-                .filter(|l| l.about.kind == kind)
+                .filter(|l| l.about.kind == kind && !self.is_unsettled(l))
                 .map(|l| (l, (l.now.seen - 1.2 * l.now.expected - 3.0).max(0.0) * there(l.about.id)))
                 .filter(|(_, part)| *part > 0.0)
                 .collect();
@@ -424,15 +442,30 @@ impl Engine {
             // Compared over the same five minutes in which the parts were looked at.
             let whole =
                 looked.iter().find(|l| l.about == candidate.about).map_or(excess, |l| l.now.seen - l.now.expected);
-            if part < 0.8 * whole.max(1.0) {
-                let few: f64 = parts.iter().take(4).map(|(_, part)| part).sum();
-                candidate.patient |= few >= 0.8 * whole.max(1.0) && kind != SubjectKind::Endpoint;
+            let few: f64 = parts.iter().take(4).map(|(_, part)| part).sum();
+            let by_few = few >= 0.8 * whole.max(1.0) && kind != SubjectKind::Endpoint;
+            if by_few {
+                let news = |l: &Looked| {
+                    let full = self.rows(kind).get(l.slot).and_then(|row| row.full.as_deref());
+                    full.is_some_and(|full| self.beyond_peers(kind, full, l.now.seen))
+                };
+                if !parts.iter().take(4).any(|(l, part)| *part >= 0.1 * whole && news(l)) {
+                    return None;
+                }
+                // Each of them is about to speak for itself.
+                candidate.patient = true;
+            }
+            if part < if by_few { 0.5 } else { 0.8 } * whole.max(1.0) {
                 continue;
             }
             let tick = self.judged.unwrap_or_default() + 1;
             let history = self.first_event.map_or(Span::ZERO, |first| Timestamp::of_bucket(tick + 1, TICK) - first);
             let scene = self.scene(kind, tick, history);
             let Some(full) = self.rows(kind).get(most.slot).and_then(|row| row.full.as_deref()) else { continue };
+            // Whoever makes it must last as long as is asked of everybody.
+            if kind != SubjectKind::Endpoint && !burst::is_sustained(full, &scene, most.now, Span::from_mins(5)) {
+                return None;
+            }
             let judged = burst::Judgement {
                 bits: candidate.finding.bits,
                 need: 0.0,
@@ -442,10 +475,21 @@ impl Engine {
             };
             let finding = burst::finding(kind, full, &scene, judged, most.now);
             if let Some(attributed) = self.candidate(most.about, 0, finding, candidate.window) {
-                return attributed;
+                return Some(attributed);
             }
         }
-        candidate
+        Some(candidate)
+    }
+
+    /// A route that is new, or what the cardinality cap lumps together: its traffic says nothing yet.
+    fn is_unsettled(&self, looked: &Looked) -> bool {
+        if looked.about.kind != SubjectKind::Endpoint {
+            return false;
+        }
+        let Some(row) = self.endpoints.get(looked.slot) else { return true };
+        let since = self.first_event.unwrap_or(row.first_seen);
+        let late = row.first_seen - since > Span::from_hours(2);
+        &*row.name == OTHER || (late && row.last_seen - row.first_seen < Span::DAY)
     }
 
     /// Puts a finding where it belongs in the book.

@@ -19,7 +19,7 @@ use crate::engine::clocks::{Clocks, Reading};
 use crate::event::{Batch, Event, Flags, Hasher, Id, SubjectKind, Text};
 use crate::incident::Change;
 use crate::incident::book::{self, Book};
-use crate::intake::routes::Routes;
+use crate::intake::routes::{OTHER, Routes};
 use crate::measure::calendar::Calendar;
 use crate::measure::normal::Surroundings;
 use crate::measure::peers::{self, Peak, Peers};
@@ -36,6 +36,8 @@ const SITE: Id = Id(1);
 const AGENTS: usize = 4096;
 /// Route templates whose place is remembered without asking the tree again.
 const ROUTES: usize = 65_536;
+/// Routes from which on a site is taken to have shown what it has.
+const ROUTES_KNOWN: usize = 300;
 /// Events ahead of their source's clock that wait for company.
 const WAITING: usize = 32;
 
@@ -363,7 +365,7 @@ impl Engine {
             self.judged = Some(event.time.bucket(TICK) - 1);
         }
         let mut event = *event;
-        event.endpoint = self.place(event.endpoint, endpoint);
+        event.endpoint = self.place(&event, endpoint);
         let zone = self.settings.zone;
         let wide = around(zone, 10.0, &self.calendar);
         self.site.absorb(SITE, "site", &event, &wide);
@@ -396,12 +398,18 @@ impl Engine {
     }
 
     /// The endpoint a template is counted under: itself, or what the cardinality cap makes of it.
-    fn place(&mut self, text: Text, template: &str) -> Text {
+    fn place(&mut self, event: &Event, template: &str) -> Text {
+        let text = event.endpoint;
         if !text.is_some() {
             return text;
         }
         if let Some(id) = self.route_ids.get(&text.id) {
             return text.counted_as(*id);
+        }
+        // On a site that has its routes, a path that is new and refused is a scanner's: it takes nobody's place.
+        let refused = (400..500).contains(&event.status) && self.routes.len() >= ROUTES_KNOWN;
+        if refused && self.routes.known(template).is_none() {
+            return text.counted_as(self.settings.hasher.id(OTHER.as_bytes()));
         }
         let resolved = self.routes.resolve(template);
         let id = if resolved == template { text.id } else { self.settings.hasher.id(resolved.as_bytes()) };
@@ -416,6 +424,9 @@ impl Engine {
     fn endpoint_name(&mut self, event: &Event, template: &str) -> String {
         if self.endpoints.find(event.endpoint.id).is_some() {
             return String::new();
+        }
+        if event.endpoint.id == self.settings.hasher.id(OTHER.as_bytes()) {
+            return OTHER.to_owned();
         }
         self.routes.resolve(template).into_owned()
     }

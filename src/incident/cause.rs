@@ -214,7 +214,9 @@ fn is_echo(book: &Book, candidate: &Candidate, now: Timestamp) -> bool {
     };
     let mut explained = 0.0;
     for past in book.past().filter(|past| past.ended_at >= from) {
-        if past.about == candidate.about || past.touched.contains(&candidate.about) {
+        // What the whole site did, each of its parts did.
+        let within = past.about.kind == SubjectKind::Site && candidate.finding.started_at <= past.ended_at;
+        if within || past.about == candidate.about || past.touched.contains(&candidate.about) {
             return true;
         }
         explained += past.excess * part(&past.spread) / excess;

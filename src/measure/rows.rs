@@ -1,6 +1,6 @@
 //! Subjects and what is remembered of each, within a budget.
 //!
-//! Every subject starts light: a level and a name. One that makes 50 requests in a day becomes full and gets rings, a
+//! Every subject starts light: a level and a name. One that makes 20 requests in a day becomes full and gets rings, a
 //! profile and mixes. Both numbers are bounded; what gives way is what has been idle longest, and rows with a long
 //! history give way last.
 
@@ -16,7 +16,7 @@ use crate::measure::ring::Counts;
 use crate::time::{Span, Timestamp};
 
 /// Requests in a day that make a row full.
-const FULL_AT: u32 = 50;
+const FULL_AT: u32 = 20;
 /// How many rows are looked at for the one to give way.
 const SAMPLE: usize = 32;
 
