@@ -27,6 +27,9 @@ pub const KIND: DetectorKind = DetectorKind {
     rank: 70,
 };
 
+/// Requests a minute from which on a site at five times its usual may not keep up.
+const CRITICAL_PER_MINUTE: f64 = 600.0;
+
 /// How the detector is tuned.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Settings {
@@ -64,6 +67,15 @@ pub fn look(full: &Full, scene: &Scene<'_>) -> Now {
         seen: full.counts.ticks(scene.tick, 30) as f64,
         expected: full.normal.expected(scene.end, window, &scene.around),
     }
+}
+
+/// The same over more minutes, at most 60.
+pub fn look_back(full: &Full, scene: &Scene<'_>, minutes: i64) -> Now {
+    if minutes <= 5 {
+        return look(full, scene);
+    }
+    let expected = full.normal.expected(scene.end, Span::from_mins(minutes), &scene.around);
+    Now { seen: full.counts.minutes(scene.minute(), minutes) as f64, expected }
 }
 
 /// What was judged of a stream.
@@ -194,7 +206,11 @@ pub fn finding(kind: SubjectKind, full: &Full, scene: &Scene<'_>, judged: Judgem
         unit: "requests/min",
         bits: judged.bits,
         excess: (seen - expected).max(now.seen - now.expected).max(0.0),
-        severity: if kind == SubjectKind::Site && factor >= 5.0 { Severity::Critical } else { Severity::Warning },
+        severity: if kind == SubjectKind::Site && factor >= 5.0 && per_minute >= CRITICAL_PER_MINUTE {
+            Severity::Critical
+        } else {
+            Severity::Warning
+        },
         trend: trend(full, scene, started_at),
         impact: Impact { requests: seen as u64, errors, cost: None },
         facts,

@@ -109,6 +109,13 @@ impl Engine {
         Scene::new(tick, self.surroundings(kind), self.site_up.factor.max(1.0), history)
     }
 
+    /// The scene of the tick that is being judged.
+    fn scene_now(&self, kind: SubjectKind) -> Scene<'_> {
+        let tick = self.judged.unwrap_or_default() + 1;
+        let end = Timestamp::of_bucket(tick + 1, TICK);
+        self.scene(kind, tick, self.first_event.map_or(Span::ZERO, |first| end - first))
+    }
+
     /// The site is silent although it should be busy: its minutes say nothing.
     fn mark_void(&mut self, end: Timestamp) {
         let Some(row) = self.site.row(SITE) else { return };
@@ -266,7 +273,7 @@ impl Engine {
             }
             if let Some((finding, window)) = found {
                 let candidate = self.candidate(one.about, 0, finding, window);
-                candidates.extend(candidate.and_then(|c| self.attribute(c, looked)));
+                candidates.extend(candidate.and_then(|c| self.attribute(c)));
             }
         }
         candidates
@@ -414,7 +421,7 @@ impl Engine {
 
     /// A rise of the site or of an endpoint that one key (or client, or endpoint) makes almost alone is that one's. If
     /// a few callers make it and none of them does more than its peers do every other day, it is no news at all.
-    fn attribute(&self, mut candidate: Candidate, looked: &[Looked]) -> Option<Candidate> {
+    fn attribute(&self, mut candidate: Candidate) -> Option<Candidate> {
         let excess = candidate.finding.excess;
         if !matches!(candidate.about.kind, SubjectKind::Site | SubjectKind::Endpoint) || excess <= 0.0 {
             return Some(candidate);
@@ -431,23 +438,26 @@ impl Engine {
                 let row = self.row(About { kind, id }).and_then(|row| row.full.as_deref());
                 row.map_or(0.0, |full| full.endpoints.share_of(candidate.about.id))
             };
-            let mut parts: Vec<(&Looked, f64)> = looked
+            // Also those that were silent in this very tick.
+            let active = self.active(kind, candidate.window);
+            let mut parts: Vec<(&Looked, f64)> = active
                 .iter()
-                .filter(|l| l.about.kind == kind && !self.is_unsettled(l))
+                .filter(|l| !self.is_unsettled(l))
                 .map(|l| (l, (l.now.seen - 1.2 * l.now.expected - 3.0).max(0.0) * there(l.about.id)))
                 .filter(|(_, part)| *part > 0.0)
                 .collect();
             parts.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.about.cmp(&b.0.about)));
             let Some(&(most, part)) = parts.first() else { continue };
-            // Compared over the same five minutes in which the parts were looked at.
+            // Compared over the same time in which the parts were looked at.
+            let whole = self.active(candidate.about.kind, candidate.window);
             let whole =
-                looked.iter().find(|l| l.about == candidate.about).map_or(excess, |l| l.now.seen - l.now.expected);
+                whole.iter().find(|l| l.about == candidate.about).map_or(excess, |l| l.now.seen - l.now.expected);
             let few: f64 = parts.iter().take(4).map(|(_, part)| part).sum();
             let by_few = few >= 0.8 * whole.max(1.0) && kind != SubjectKind::Endpoint;
             if by_few {
                 let news = |l: &Looked| {
                     let full = self.rows(kind).get(l.slot).and_then(|row| row.full.as_deref());
-                    full.is_some_and(|full| self.beyond_peers(kind, full, l.now.seen))
+                    full.is_some_and(|full| self.beyond_peers(kind, full, f64::from(full.today.five)))
                 };
                 if !parts.iter().take(4).any(|(l, part)| *part >= 0.1 * whole && news(l)) {
                     return None;
@@ -458,12 +468,11 @@ impl Engine {
             if part < if by_few { 0.5 } else { 0.8 } * whole.max(1.0) {
                 continue;
             }
-            let tick = self.judged.unwrap_or_default() + 1;
-            let history = self.first_event.map_or(Span::ZERO, |first| Timestamp::of_bucket(tick + 1, TICK) - first);
-            let scene = self.scene(kind, tick, history);
+            let scene = self.scene_now(kind);
             let Some(full) = self.rows(kind).get(most.slot).and_then(|row| row.full.as_deref()) else { continue };
             // Whoever makes it must last as long as is asked of everybody.
-            if kind != SubjectKind::Endpoint && !burst::is_sustained(full, &scene, most.now, Span::from_mins(5)) {
+            let now = burst::look(full, &scene);
+            if kind != SubjectKind::Endpoint && !burst::is_sustained(full, &scene, now, candidate.window) {
                 return None;
             }
             let judged = burst::Judgement {
@@ -473,12 +482,26 @@ impl Engine {
                 calm: false,
                 sustained: true,
             };
-            let finding = burst::finding(kind, full, &scene, judged, most.now);
+            let finding = burst::finding(kind, full, &scene, judged, now);
             if let Some(attributed) = self.candidate(most.about, 0, finding, candidate.window) {
                 return Some(attributed);
             }
         }
         Some(candidate)
+    }
+
+    /// Everything of a kind that moved in a window (of at most an hour), with what it did there.
+    fn active(&self, kind: SubjectKind, window: Span) -> Vec<Looked> {
+        let scene = self.scene_now(kind);
+        let minutes = (window.millis() / Span::MINUTE.millis()).clamp(5, 60);
+        let since = scene.end - Span::from_mins(minutes);
+        (0..self.rows(kind).len() as u32)
+            .filter_map(|slot| {
+                let row = self.rows(kind).get(slot).filter(|row| row.last_seen >= since)?;
+                let now = burst::look_back(row.full.as_deref()?, &scene, minutes);
+                Some(Looked { about: About { kind, id: row.id }, slot, now })
+            })
+            .collect()
     }
 
     /// A route that is new, or what the cardinality cap lumps together: its traffic says nothing yet.
