@@ -5,14 +5,12 @@ use serde::{Deserialize, Serialize};
 use crate::detect::scene::{Scene, need_bits};
 use crate::detect::{Fact, Finding, burst, error_spike, traffic_drop};
 use crate::engine::{Engine, SITE};
-use crate::event::{Id, SubjectKind};
+use crate::event::SubjectKind;
 use crate::incident::Change;
-use crate::incident::book::{About, Candidate};
 use crate::incident::cause::{self, Verdict};
-use crate::intake::routes::OTHER;
+use crate::incident::entry::{About, Candidate};
 use crate::measure::failures::Class;
 use crate::measure::normal::Surroundings;
-use crate::measure::peers;
 use crate::measure::ring::TICK;
 use crate::measure::rows::{Full, Rows};
 use crate::time::{Span, Timestamp};
@@ -35,10 +33,10 @@ pub(super) struct SiteUp {
 }
 
 /// A subject that moved, after the first look.
-struct Looked {
-    about: About,
-    slot: u32,
-    now: burst::Now,
+pub(super) struct Looked {
+    pub(super) about: About,
+    pub(super) slot: u32,
+    pub(super) now: burst::Now,
 }
 
 impl Engine {
@@ -110,7 +108,7 @@ impl Engine {
     }
 
     /// The scene of the tick that is being judged.
-    fn scene_now(&self, kind: SubjectKind) -> Scene<'_> {
+    pub(super) fn scene_now(&self, kind: SubjectKind) -> Scene<'_> {
         let tick = self.judged.unwrap_or_default() + 1;
         let end = Timestamp::of_bucket(tick + 1, TICK);
         self.scene(kind, tick, self.first_event.map_or(Span::ZERO, |first| end - first))
@@ -279,21 +277,6 @@ impl Engine {
         candidates
     }
 
-    /// Without a long history of its own, a key or client must be beyond what its peers do in weeks.
-    fn beyond_peers(&self, kind: SubjectKind, full: &Full, five: f64) -> bool {
-        let days = full.today.active_days;
-        let limit = match kind {
-            SubjectKind::Key if days >= 14 => return true,
-            SubjectKind::Key | SubjectKind::Client if days < 7 => 1.0 / 60.0,
-            SubjectKind::Key | SubjectKind::Client => 0.2,
-            _ => return true,
-        };
-        let peers = if kind == SubjectKind::Key { peers::Kind::Key } else { peers::Kind::Client };
-        let today = full.today;
-        self.peers.rarest(peers, five.max(f64::from(today.five)), f64::from(today.sixty), f64::from(today.requests))
-            <= limit
-    }
-
     fn errors(&mut self, tick: i64, history: Span, looked: &[Looked], candidates: &mut Vec<Candidate>) {
         if !self.settings.error_spike.enabled {
             return;
@@ -417,102 +400,6 @@ impl Engine {
             urgent: false,
             patient: false,
         })
-    }
-
-    /// A rise of the site or of an endpoint that one key (or client, or endpoint) makes almost alone is that one's. If
-    /// a few callers make it and none of them does more than its peers do every other day, it is no news at all.
-    fn attribute(&self, mut candidate: Candidate) -> Option<Candidate> {
-        let excess = candidate.finding.excess;
-        if !matches!(candidate.about.kind, SubjectKind::Site | SubjectKind::Endpoint) || excess <= 0.0 {
-            return Some(candidate);
-        }
-        let mut order = vec![SubjectKind::Key, SubjectKind::Client];
-        if candidate.about.kind == SubjectKind::Site {
-            order.push(SubjectKind::Endpoint);
-        }
-        for kind in order {
-            let there = |id: Id| {
-                if candidate.about.kind == SubjectKind::Site {
-                    return 1.0;
-                }
-                let row = self.row(About { kind, id }).and_then(|row| row.full.as_deref());
-                row.map_or(0.0, |full| full.endpoints.share_of(candidate.about.id))
-            };
-            // Also those that were silent in this very tick.
-            let active = self.active(kind, candidate.window);
-            let mut parts: Vec<(&Looked, f64)> = active
-                .iter()
-                .filter(|l| !self.is_unsettled(l))
-                .map(|l| (l, (l.now.seen - 1.2 * l.now.expected - 3.0).max(0.0) * there(l.about.id)))
-                .filter(|(_, part)| *part > 0.0)
-                .collect();
-            parts.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.about.cmp(&b.0.about)));
-            let Some(&(most, part)) = parts.first() else { continue };
-            // Compared over the same time in which the parts were looked at.
-            let whole = self.active(candidate.about.kind, candidate.window);
-            let whole =
-                whole.iter().find(|l| l.about == candidate.about).map_or(excess, |l| l.now.seen - l.now.expected);
-            let few: f64 = parts.iter().take(4).map(|(_, part)| part).sum();
-            let by_few = few >= 0.8 * whole.max(1.0) && kind != SubjectKind::Endpoint;
-            if by_few {
-                let news = |l: &Looked| {
-                    let full = self.rows(kind).get(l.slot).and_then(|row| row.full.as_deref());
-                    full.is_some_and(|full| self.beyond_peers(kind, full, f64::from(full.today.five)))
-                };
-                if !parts.iter().take(4).any(|(l, part)| *part >= 0.1 * whole && news(l)) {
-                    return None;
-                }
-                // Each of them is about to speak for itself.
-                candidate.patient = true;
-            }
-            if part < if by_few { 0.5 } else { 0.8 } * whole.max(1.0) {
-                continue;
-            }
-            let scene = self.scene_now(kind);
-            let Some(full) = self.rows(kind).get(most.slot).and_then(|row| row.full.as_deref()) else { continue };
-            // Whoever makes it must last as long as is asked of everybody.
-            let now = burst::look(full, &scene);
-            if kind != SubjectKind::Endpoint && !burst::is_sustained(full, &scene, now, candidate.window) {
-                return None;
-            }
-            let judged = burst::Judgement {
-                bits: candidate.finding.bits,
-                need: 0.0,
-                window: candidate.window,
-                calm: false,
-                sustained: true,
-            };
-            let finding = burst::finding(kind, full, &scene, judged, now);
-            if let Some(attributed) = self.candidate(most.about, 0, finding, candidate.window) {
-                return Some(attributed);
-            }
-        }
-        Some(candidate)
-    }
-
-    /// Everything of a kind that moved in a window (of at most an hour), with what it did there.
-    fn active(&self, kind: SubjectKind, window: Span) -> Vec<Looked> {
-        let scene = self.scene_now(kind);
-        let minutes = (window.millis() / Span::MINUTE.millis()).clamp(5, 60);
-        let since = scene.end - Span::from_mins(minutes);
-        (0..self.rows(kind).len() as u32)
-            .filter_map(|slot| {
-                let row = self.rows(kind).get(slot).filter(|row| row.last_seen >= since)?;
-                let now = burst::look_back(row.full.as_deref()?, &scene, minutes);
-                Some(Looked { about: About { kind, id: row.id }, slot, now })
-            })
-            .collect()
-    }
-
-    /// A route that is new, or what the cardinality cap lumps together: its traffic says nothing yet.
-    fn is_unsettled(&self, looked: &Looked) -> bool {
-        if looked.about.kind != SubjectKind::Endpoint {
-            return false;
-        }
-        let Some(row) = self.endpoints.get(looked.slot) else { return true };
-        let since = self.first_event.unwrap_or(row.first_seen);
-        let late = row.first_seen - since > Span::from_hours(2);
-        &*row.name == OTHER || (late && row.last_seen - row.first_seen < Span::DAY)
     }
 
     /// Puts a finding where it belongs in the book.

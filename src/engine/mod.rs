@@ -3,6 +3,7 @@
 //!
 //! It does no I/O, holds no lock and looks at no clock. The same events give the same changes, whatever the speed.
 
+mod attribute;
 mod clocks;
 mod judge;
 mod names;

@@ -5,7 +5,7 @@ use smallvec::SmallVec;
 use crate::detect::Parts;
 use crate::engine::{Engine, SITE};
 use crate::event::{Id, SubjectKind};
-use crate::incident::book::{About, Spread};
+use crate::incident::entry::{About, Spread};
 use crate::incident::{Part, Where};
 use crate::measure::mix::{Mix, Share};
 use crate::measure::rows::{Row, Rows};

@@ -6,7 +6,7 @@ use crate::detect::{Fact, burst, error_spike, leaked_key, retry_loop, traffic_dr
 use crate::engine::Engine;
 use crate::event::{Event, Flags, Id, Severity, SubjectKind};
 use crate::incident::Change;
-use crate::incident::book::{About, Evidence};
+use crate::incident::entry::{About, Evidence};
 use crate::measure::failures::Class;
 use crate::measure::novelty::{Novelty, Seen};
 use crate::measure::repeats::Call;

@@ -2,7 +2,8 @@
 
 use crate::detect::{burst, error_spike, traffic_drop};
 use crate::event::{Id, SubjectKind};
-use crate::incident::book::{About, Book, Candidate, Entry, Spread};
+use crate::incident::book::Book;
+use crate::incident::entry::{About, Candidate, Entry, Spread};
 use crate::time::Timestamp;
 
 /// Share of a finding's excess that must be explained for it to be no incident of its own.

@@ -2,7 +2,8 @@
 
 use crate::detect::{Fact, Trend};
 use crate::event::{Id, Subject, SubjectKind};
-use crate::incident::book::{About, Book, Entry, Settings, Spread};
+use crate::incident::book::{Book, Settings};
+use crate::incident::entry::{About, Entry, Spread};
 use crate::incident::{Part, Where};
 use crate::time::{Span, Timestamp};
 

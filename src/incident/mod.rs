@@ -2,6 +2,7 @@
 
 pub mod book;
 pub mod cause;
+pub mod entry;
 pub mod group;
 
 use serde::{Deserialize, Serialize};

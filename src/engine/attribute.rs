@@ -1,0 +1,124 @@
+//! Who makes it: a rise of the site or of an endpoint belongs to the few that make it, if they are few.
+
+use crate::detect::burst;
+use crate::engine::Engine;
+use crate::engine::judge::Looked;
+use crate::event::{Id, SubjectKind};
+use crate::incident::entry::{About, Candidate};
+use crate::intake::routes::OTHER;
+use crate::measure::peers;
+use crate::measure::rows::Full;
+use crate::time::Span;
+
+impl Engine {
+    /// A rise of the site or of an endpoint that one key (or client, or endpoint) makes almost alone is that one's. If
+    /// a few callers make it and none of them does more than its peers do every other day, it is no news at all.
+    pub(super) fn attribute(&self, mut candidate: Candidate) -> Option<Candidate> {
+        let excess = candidate.finding.excess;
+        if !matches!(candidate.about.kind, SubjectKind::Site | SubjectKind::Endpoint) || excess <= 0.0 {
+            return Some(candidate);
+        }
+        let mut order = vec![SubjectKind::Key, SubjectKind::Client];
+        if candidate.about.kind == SubjectKind::Site {
+            order.push(SubjectKind::Endpoint);
+        }
+        for kind in order {
+            let there = |id: Id| {
+                if candidate.about.kind == SubjectKind::Site {
+                    return 1.0;
+                }
+                let row = self.row(About { kind, id }).and_then(|row| row.full.as_deref());
+                row.map_or(0.0, |full| full.endpoints.share_of(candidate.about.id))
+            };
+            // Also those that were silent in this very tick.
+            let active = self.active(kind, candidate.window);
+            let mut parts: Vec<(&Looked, f64)> = active
+                .iter()
+                .filter(|l| !self.is_unsettled(l))
+                .map(|l| (l, (l.now.seen - 1.2 * l.now.expected - 3.0).max(0.0) * there(l.about.id)))
+                .filter(|(_, part)| *part > 0.0)
+                .collect();
+            parts.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.about.cmp(&b.0.about)));
+            let Some(&(most, part)) = parts.first() else { continue };
+            // Compared over the same time in which the parts were looked at.
+            let whole = self.active(candidate.about.kind, candidate.window);
+            let whole =
+                whole.iter().find(|l| l.about == candidate.about).map_or(excess, |l| l.now.seen - l.now.expected);
+            let few: f64 = parts.iter().take(4).map(|(_, part)| part).sum();
+            let by_few = few >= 0.8 * whole.max(1.0) && kind != SubjectKind::Endpoint;
+            if by_few {
+                let news = |l: &Looked| {
+                    let full = self.rows(kind).get(l.slot).and_then(|row| row.full.as_deref());
+                    full.is_some_and(|full| self.beyond_peers(kind, full, f64::from(full.today.five)))
+                };
+                if !parts.iter().take(4).any(|(l, part)| *part >= 0.1 * whole && news(l)) {
+                    return None;
+                }
+                // Each of them is about to speak for itself.
+                candidate.patient = true;
+            }
+            if part < if by_few { 0.5 } else { 0.8 } * whole.max(1.0) {
+                continue;
+            }
+            let scene = self.scene_now(kind);
+            let Some(full) = self.rows(kind).get(most.slot).and_then(|row| row.full.as_deref()) else { continue };
+            // Whoever makes it must last as long as is asked of everybody.
+            let now = burst::look(full, &scene);
+            if kind != SubjectKind::Endpoint && !burst::is_sustained(full, &scene, now, candidate.window) {
+                return None;
+            }
+            let judged = burst::Judgement {
+                bits: candidate.finding.bits,
+                need: 0.0,
+                window: candidate.window,
+                calm: false,
+                sustained: true,
+            };
+            let finding = burst::finding(kind, full, &scene, judged, now);
+            if let Some(attributed) = self.candidate(most.about, 0, finding, candidate.window) {
+                return Some(attributed);
+            }
+        }
+        Some(candidate)
+    }
+
+    /// Everything of a kind that moved in a window (of at most an hour), with what it did there.
+    fn active(&self, kind: SubjectKind, window: Span) -> Vec<Looked> {
+        let scene = self.scene_now(kind);
+        let minutes = (window.millis() / Span::MINUTE.millis()).clamp(5, 60);
+        let since = scene.end - Span::from_mins(minutes);
+        (0..self.rows(kind).len() as u32)
+            .filter_map(|slot| {
+                let row = self.rows(kind).get(slot).filter(|row| row.last_seen >= since)?;
+                let now = burst::look_back(row.full.as_deref()?, &scene, minutes);
+                Some(Looked { about: About { kind, id: row.id }, slot, now })
+            })
+            .collect()
+    }
+
+    /// A route that is new, or what the cardinality cap lumps together: its traffic says nothing yet.
+    pub(super) fn is_unsettled(&self, looked: &Looked) -> bool {
+        if looked.about.kind != SubjectKind::Endpoint {
+            return false;
+        }
+        let Some(row) = self.endpoints.get(looked.slot) else { return true };
+        let since = self.first_event.unwrap_or(row.first_seen);
+        let late = row.first_seen - since > Span::from_hours(2);
+        &*row.name == OTHER || (late && row.last_seen - row.first_seen < Span::DAY)
+    }
+
+    /// Without a long history of its own, a key or client must be beyond what its peers do in weeks.
+    pub(super) fn beyond_peers(&self, kind: SubjectKind, full: &Full, five: f64) -> bool {
+        let days = full.today.active_days;
+        let limit = match kind {
+            SubjectKind::Key if days >= 14 => return true,
+            SubjectKind::Key | SubjectKind::Client if days < 7 => 1.0 / 60.0,
+            SubjectKind::Key | SubjectKind::Client => 0.2,
+            _ => return true,
+        };
+        let peers = if kind == SubjectKind::Key { peers::Kind::Key } else { peers::Kind::Client };
+        let today = full.today;
+        self.peers.rarest(peers, five.max(f64::from(today.five)), f64::from(today.sixty), f64::from(today.requests))
+            <= limit
+    }
+}

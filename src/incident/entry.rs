@@ -1,0 +1,254 @@
+//! One incident as the book keeps it: what is told of it, why it is there, and how it was last told.
+
+use serde::{Deserialize, Serialize};
+
+use crate::detect::{Finding, Impact, Trend};
+use crate::event::{Id, Severity, Subject, SubjectKind};
+use crate::incident::book::Settings;
+use crate::incident::{Again, Incident, Where};
+use crate::time::{Span, Timestamp};
+
+/// Evidence kept of one incident.
+pub(super) const EVIDENCE_KEPT: usize = 1024;
+
+/// Something a finding was made on.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+pub struct About {
+    /// What kind of thing.
+    pub kind: SubjectKind,
+    /// Its id.
+    pub id: Id,
+}
+
+/// One reason for an incident: a detector that found something on a subject.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Evidence {
+    /// Which detector.
+    pub detector: String,
+    /// On what.
+    pub about: About,
+    /// Which of several things the detector tells apart on one subject: a class of errors, a repeated request.
+    pub tag: u64,
+    /// When it was last seen to go on.
+    pub active_at: Timestamp,
+    /// Requests beyond the usual.
+    pub excess: f64,
+}
+
+/// Shares of an incident's requests by id, as far as known: what it explains elsewhere.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub struct Spread {
+    pub keys: Vec<(Id, f64)>,
+    pub endpoints: Vec<(Id, f64)>,
+    pub clients: Vec<(Id, f64)>,
+}
+
+/// A finding on its way into the book, with everything that only the engine can know about it.
+#[derive(Clone, Debug)]
+pub struct Candidate {
+    /// On what.
+    pub about: About,
+    /// The subject's name.
+    pub name: String,
+    /// See [`Evidence::tag`].
+    pub tag: u64,
+    /// What was found.
+    pub finding: Finding,
+    /// Names and shares of what it is made of.
+    pub parts: Where,
+    /// The same by id.
+    pub spread: Spread,
+    /// How long the subject has been watched.
+    pub history: Span,
+    /// The window that spoke: what lies before a resolution inside it is no news.
+    pub window: Span,
+    /// Told at once, without waiting for company.
+    pub urgent: bool,
+    /// A few callers make it, who are about to be found out: waits for them.
+    pub patient: bool,
+}
+
+/// An incident as the book keeps it.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Entry {
+    /// What is told of it.
+    pub incident: Incident,
+    /// On what it is.
+    pub about: About,
+    /// Why it is there.
+    pub evidence: Vec<Evidence>,
+    /// What it explains elsewhere.
+    pub spread: Spread,
+    /// Rank of the detector that gives the title; smaller wins.
+    pub(super) rank: u8,
+    /// When it came into the book.
+    pub(super) entered_at: Timestamp,
+    /// Whether its opening has been told, and how it was then.
+    pub(super) told: Option<Told>,
+    /// Whether it may be told before its time.
+    pub(super) urgent: bool,
+    /// Waits three times as long for company.
+    patient: bool,
+    /// Several subjects in one incident.
+    pub(super) group: bool,
+    /// New harm joined it since it was last told.
+    pub(super) new_harm: bool,
+    /// Requests that would have been usual since the start, as far as counted along.
+    usual_total: f64,
+}
+
+#[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
+pub(super) struct Told {
+    at: Timestamp,
+    peak: f64,
+    severity: Severity,
+    pub(super) reminders: u32,
+}
+
+impl Entry {
+    /// When any of its evidence was last seen to go on.
+    pub fn last_active(&self) -> Timestamp {
+        self.evidence.iter().map(|v| v.active_at).max().unwrap_or(self.entered_at)
+    }
+
+    /// Requests beyond the usual that it stands for.
+    pub fn excess(&self) -> f64 {
+        if self.group {
+            self.evidence.iter().map(|v| v.excess).sum()
+        } else {
+            self.evidence.iter().filter(|v| v.about == self.about).map(|v| v.excess).fold(0.0, f64::max)
+        }
+    }
+
+    /// Whether several subjects are in it.
+    pub fn is_group(&self) -> bool {
+        self.group
+    }
+
+    /// Refreshes numbers and words from a finding of the detector that gives the title.
+    pub fn take(&mut self, finding: Finding, parts: Where, spread: Spread) {
+        let incident = &mut self.incident;
+        incident.detector = finding.detector.to_owned();
+        incident.rule = finding.detector.to_owned();
+        incident.severity = incident.severity.max(finding.severity);
+        incident.observed = finding.observed;
+        incident.expected = finding.expected;
+        incident.unit = finding.unit.to_owned();
+        incident.peak = incident.peak.max(finding.observed);
+        incident.trend = finding.trend;
+        incident.impact = larger(incident.impact, finding.impact);
+        incident.facts.extend(finding.facts);
+        if self.told.is_none() {
+            incident.started_at = incident.started_at.min(finding.started_at);
+        }
+        if parts != Where::default() {
+            incident.parts = parts;
+            self.spread = spread;
+        }
+    }
+
+    /// Whether its opening has been told.
+    pub fn is_told(&self) -> bool {
+        self.told.is_some()
+    }
+
+    /// Counts along what an open incident of rates does in one tick.
+    pub fn count(&mut self, requests: u64, errors: u64, usual: f64) {
+        self.incident.impact.requests += requests;
+        self.incident.impact.errors += errors;
+        self.usual_total += usual;
+    }
+
+    /// The numbers at the end: over the whole length, where they are rates of requests.
+    pub(super) fn close(&mut self, ended_at: Timestamp) {
+        let incident = &mut self.incident;
+        incident.ended_at = Some(ended_at);
+        incident.trend = Trend::Falling;
+        let minutes = (ended_at - incident.started_at).mins_f64().max(1.0);
+        if incident.detector == crate::detect::burst::NAME {
+            incident.observed = incident.impact.requests as f64 / minutes;
+            incident.expected = self.usual_total / minutes;
+        }
+    }
+
+    pub(super) fn note(&mut self, candidate: &Candidate, now: Timestamp) {
+        let finding = &candidate.finding;
+        let known = self
+            .evidence
+            .iter_mut()
+            .find(|v| v.about == candidate.about && v.detector == finding.detector && v.tag == candidate.tag);
+        if let Some(known) = known {
+            // Whether it goes on is asked on every tick: a long window alone does not say so.
+            known.excess = known.excess.max(finding.excess);
+        } else if self.evidence.len() < EVIDENCE_KEPT {
+            let active_at = if self.about == candidate.about { now } else { self.last_active() };
+            self.evidence.push(Evidence {
+                detector: finding.detector.to_owned(),
+                about: candidate.about,
+                tag: candidate.tag,
+                active_at,
+                excess: finding.excess,
+            });
+        }
+    }
+
+    pub(super) fn mention(&mut self, detector: &str, subject: &Subject) {
+        let text = format!("{detector} {subject}");
+        if self.incident.also.len() < 8 && !self.incident.also.contains(&text) {
+            self.incident.also.push(text);
+        }
+    }
+
+    pub(super) fn is_ripe(&self, now: Timestamp, settings: &Settings) -> bool {
+        let hold = settings.hold.times(if self.patient { 3 } else { 1 });
+        self.told.is_none() && (self.urgent || now - self.entered_at >= hold)
+    }
+
+    pub(super) fn tell(&mut self, now: Timestamp, reminders: u32) {
+        self.told = Some(Told { at: now, peak: self.incident.peak, severity: self.incident.severity, reminders });
+        self.new_harm = false;
+    }
+
+    pub(super) fn again(&self, now: Timestamp, settings: &Settings) -> Option<Again> {
+        let told = self.told?;
+        let since = now - told.at;
+        // Nothing is told of what has gone quiet and waits to be resolved.
+        if now - self.last_active() > Span::MINUTE || since < Span::MINUTE {
+            return None;
+        }
+        if self.incident.severity > told.severity {
+            return Some(Again::Worse);
+        }
+        if self.new_harm {
+            return Some(Again::NewHarm);
+        }
+        let worse = self.incident.peak / told.peak.max(1e-9);
+        if worse >= 10.0 || (worse >= 2.0 && since >= Span::from_mins(15)) {
+            return Some(Again::Worse);
+        }
+        // 30 minutes, then an hour, two, four, and every six hours: an incident of a day is told about eight times.
+        let wait = settings.cooldown.times(1 << told.reminders.min(8)).min(Span::from_hours(6).max(settings.cooldown));
+        (since >= wait).then_some(Again::Reminder)
+    }
+
+    /// Over when calm for a fifth of its length, between 5 and 30 minutes; each detector's own idea of "going on" keeps
+    /// `active_at` moving until then.
+    pub(super) fn is_over(&self, now: Timestamp) -> bool {
+        let active = self.last_active();
+        let length = (active - self.incident.started_at).max(Span::ZERO);
+        let patience = length.scale(0.2).max(Span::from_mins(5)).min(Span::from_mins(30));
+        now - active >= patience
+    }
+}
+
+fn larger(a: Impact, b: Impact) -> Impact {
+    Impact {
+        requests: a.requests.max(b.requests),
+        errors: a.errors.max(b.errors),
+        cost: match (a.cost, b.cost) {
+            (Some(a), Some(b)) => Some(a.max(b)),
+            (a, b) => a.or(b),
+        },
+    }
+}
