@@ -185,8 +185,10 @@ fn environment(currency: &str) -> Environment<'static> {
     environment.add_filter("parts", |parts: Serde<Vec<Part>>, shown: usize| parts_list(&parts, shown));
     environment.add_filter("list_names", |parts: Serde<Vec<Part>>, shown: usize| {
         let names: Vec<&str> = parts.iter().map(|p| p.name.as_str()).collect();
-        words::list(&names, shown)
+        in_a_row(&parts, &names, shown)
     });
+    environment.add_filter("requests", words::requests);
+    environment.add_filter("of_requests", words::of_requests);
     environment.add_filter("clip", |text: String, max: usize| safe::clip(&text, max));
     environment.add_filter("wrap", |text: String, width: usize, indent: Option<usize>| {
         safe::wrap(&text, width, indent.unwrap_or(0))
@@ -211,7 +213,14 @@ pub(crate) fn parts_list(parts: &[Part], shown: usize) -> String {
             if share { format!("{} ({})", p.name, words::percent(p.share)) } else { p.name.clone() }
         })
         .collect();
-    words::list(&names, shown)
+    in_a_row(parts, &names, shown)
+}
+
+/// Names of parts in a row. Parts are the largest few; where their shares leave a rest, how many more there are is not
+/// known.
+fn in_a_row<S: AsRef<str>>(parts: &[Part], names: &[S], shown: usize) -> String {
+    let rest = 1.0 - parts.iter().map(|p| p.share).sum::<f64>();
+    if parts.len() > shown && rest > 0.01 { words::list_of_many(names, shown) } else { words::list(names, shown) }
 }
 
 #[cfg(test)]
