@@ -49,7 +49,7 @@ pub(crate) fn value(text: &str, max: usize) -> String {
 }
 
 /// Breaks text into lines of at most `width` columns at spaces; words that are longer stand alone, and a number stays
-/// with its `%`. Line feeds of the text stay; lines after the first begin with `indent` spaces.
+/// with its `%`, `h`, `min` or `s`. Line feeds of the text stay; lines after the first begin with `indent` spaces.
 pub(crate) fn wrap(text: &str, width: usize, indent: usize) -> String {
     let mut out = String::with_capacity(text.len() + 16);
     for (i, paragraph) in text.split('\n').enumerate() {
@@ -61,9 +61,9 @@ pub(crate) fn wrap(text: &str, width: usize, indent: usize) -> String {
         let mut words = paragraph.split(' ').filter(|w| !w.is_empty()).peekable();
         while let Some(word) = words.next() {
             let mut word = word.to_owned();
-            while let Some(percent) = words.next_if(|next| next.starts_with('%')) {
+            while let Some(unit) = words.next_if(|next| is_unit(&word, next)) {
                 word.push(' ');
-                word.push_str(percent);
+                word.push_str(unit);
             }
             let columns = word.width();
             if column > indent && column + 1 + columns > width {
@@ -79,6 +79,12 @@ pub(crate) fn wrap(text: &str, width: usize, indent: usize) -> String {
         }
     }
     out
+}
+
+/// Whether a word is the unit of the number before it.
+fn is_unit(number: &str, word: &str) -> bool {
+    let bare = word.trim_end_matches([',', '.', ';', ':', ')']);
+    number.ends_with(|c: char| c.is_ascii_digit()) && (word.starts_with('%') || matches!(bare, "h" | "min" | "s"))
 }
 
 #[cfg(test)]
@@ -110,6 +116,7 @@ mod tests {
     fn wrapping_keeps_words_and_percents_whole() {
         assert_eq!(wrap("one two three", 7, 0), "one two\nthree");
         assert_eq!(wrap("fails for 38 % of it", 12, 2), "fails for\n  38 % of it");
+        assert_eq!(wrap("only 4 days 11 h.", 15, 0), "only 4 days\n11 h.");
         assert_eq!(wrap("averyverylongword b", 5, 0), "averyverylongword\nb");
     }
 }
