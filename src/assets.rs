@@ -2,6 +2,7 @@
 //! disk wins over the built-in one; every file knows its origin, so that messages can name it.
 
 use std::collections::BTreeMap;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use rust_embed::RustEmbed;
@@ -20,7 +21,7 @@ pub enum Folder {
 /// A text file, built in or from disk.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Asset {
-    /// The file's name in its folder: `combined.toml`.
+    /// The file's name in its folder: `combined.toml`, `words/burst.txt`.
     pub file: String,
     /// Where it comes from, for messages: `built-in:parsers/combined.toml` or a path.
     pub origin: String,
@@ -39,6 +40,18 @@ pub enum AssetError {
         /// What the operating system says.
         source: std::io::Error,
     },
+    /// It bears the name of a file but is none.
+    #[error("cannot read {path}: expected a regular file")]
+    NotFile {
+        /// What it is.
+        path: PathBuf,
+    },
+    /// The file is larger than anything that belongs here.
+    #[error("cannot read {path}: expected at most {} KiB", MAX_BYTES / 1024)]
+    TooLarge {
+        /// Which file.
+        path: PathBuf,
+    },
     /// The file is not text.
     #[error("{path} is not UTF-8 text")]
     NotText {
@@ -46,6 +59,9 @@ pub enum AssetError {
         path: PathBuf,
     },
 }
+
+/// The largest file that is read from disk.
+const MAX_BYTES: u64 = 256 * 1024;
 
 impl Folder {
     /// The folder's name in the repository, and the suggested one under `/etc/lapwing`.
@@ -55,6 +71,24 @@ impl Folder {
             Folder::Rules => "rules",
             Folder::AlertTemplates => "alert-templates",
         }
+    }
+
+    /// Where its files lie: in it, and in these folders below it.
+    const fn parts(self) -> &'static [&'static str] {
+        match self {
+            Folder::Parsers | Folder::Rules => &[""],
+            Folder::AlertTemplates => &["", "words/"],
+        }
+    }
+
+    /// Whether a file of this name belongs to it. Editors leave `.combined.toml.swp` and `combined.toml~` behind, and
+    /// a folder may explain itself.
+    fn holds(self, file: &str) -> bool {
+        let endings: &[&str] = match self {
+            Folder::Parsers | Folder::Rules => &[".toml"],
+            Folder::AlertTemplates => &[".txt", ".j2"],
+        };
+        !file.starts_with('.') && endings.iter().any(|ending| file.ends_with(ending))
     }
 }
 
@@ -72,8 +106,7 @@ pub fn names(folder: Folder) -> Vec<String> {
         Folder::Rules => Rules::iter().map(Into::into).collect(),
         Folder::AlertTemplates => AlertTemplates::iter().map(Into::into).collect(),
     };
-    // The folders may explain themselves.
-    names.retain(|name| !name.starts_with('.') && name != "README.md");
+    names.retain(|name| folder.holds(name));
     names.sort();
     names
 }
@@ -101,34 +134,47 @@ pub fn load(folder: Folder, directory: Option<&Path>) -> Result<Vec<Asset>, Asse
     let mut files: BTreeMap<String, Asset> =
         names(folder).into_iter().filter_map(|name| Some((name.clone(), built_in(folder, &name)?))).collect();
     if let Some(directory) = directory {
-        for asset in on_disk(folder, directory)? {
-            files.insert(asset.file.clone(), asset);
+        for part in folder.parts() {
+            for asset in on_disk(folder, directory, part)? {
+                files.insert(asset.file.clone(), asset);
+            }
         }
     }
     Ok(files.into_values().collect())
 }
 
-fn on_disk(folder: Folder, directory: &Path) -> Result<Vec<Asset>, AssetError> {
+fn on_disk(folder: Folder, directory: &Path, part: &str) -> Result<Vec<Asset>, AssetError> {
+    let directory = directory.join(part);
     let failed = |path: &Path, source| AssetError::Read { path: path.to_owned(), source };
-    let entries = match std::fs::read_dir(directory) {
+    let entries = match std::fs::read_dir(&directory) {
         Ok(entries) => entries,
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(e) => return Err(failed(directory, e)),
+        Err(e) => return Err(failed(&directory, e)),
     };
     let mut assets = Vec::new();
     for entry in entries {
-        let path = entry.map_err(|e| failed(directory, e))?.path();
-        let Some(file) = path.file_name().and_then(|name| name.to_str()) else { continue };
-        // Editors leave `.combined.toml.swp` and `combined.toml~` behind.
-        let wanted = folder == Folder::AlertTemplates || path.extension().is_some_and(|ending| ending == "toml");
-        if !wanted || file.starts_with('.') || file.ends_with('~') || !path.is_file() {
+        let path = entry.map_err(|e| failed(&directory, e))?.path();
+        let Some(file) = path.file_name().and_then(|name| name.to_str()).filter(|file| folder.holds(file)) else {
             continue;
-        }
-        let bytes = std::fs::read(&path).map_err(|e| failed(&path, e))?;
-        let text = String::from_utf8(bytes).map_err(|_| AssetError::NotText { path: path.clone() })?;
-        assets.push(Asset { file: file.to_owned(), origin: path.display().to_string(), text });
+        };
+        let text = read(&path)?;
+        assets.push(Asset { file: format!("{part}{file}"), origin: path.display().to_string(), text });
     }
     Ok(assets)
+}
+
+fn read(path: &Path) -> Result<String, AssetError> {
+    let failed = |source| AssetError::Read { path: path.to_owned(), source };
+    // Asked before it is opened: opening a pipe would wait for its other end.
+    if !std::fs::metadata(path).map_err(failed)?.is_file() {
+        return Err(AssetError::NotFile { path: path.to_owned() });
+    }
+    let mut bytes = Vec::new();
+    std::fs::File::open(path).map_err(failed)?.take(MAX_BYTES + 1).read_to_end(&mut bytes).map_err(failed)?;
+    if bytes.len() as u64 > MAX_BYTES {
+        return Err(AssetError::TooLarge { path: path.to_owned() });
+    }
+    String::from_utf8(bytes).map_err(|_| AssetError::NotText { path: path.to_owned() })
 }
 
 #[derive(RustEmbed)]
@@ -163,6 +209,33 @@ mod tests {
         assert_eq!(get("extra.toml").unwrap().stem(), "extra");
         assert_eq!(get("common.toml").unwrap().origin, "built-in:parsers/common.toml");
         assert!(get("combined.toml~").is_none());
+    }
+
+    #[test]
+    fn templates_lie_one_folder_deep() {
+        let directory = tempfile::tempdir().unwrap();
+        std::fs::create_dir(directory.path().join("words")).unwrap();
+        std::fs::write(directory.path().join("words/burst.txt"), "mine").unwrap();
+        std::fs::write(directory.path().join("README.md"), "about these").unwrap();
+        let files = load(Folder::AlertTemplates, Some(directory.path())).unwrap();
+        let get = |name: &str| files.iter().find(|asset| asset.file == name);
+        assert_eq!(get("words/burst.txt").unwrap().text, "mine");
+        assert_eq!(get("words/base.txt").unwrap().origin, "built-in:alert-templates/words/base.txt");
+        assert!(get("README.md").is_none());
+    }
+
+    #[test]
+    fn what_is_no_small_text_file_is_refused_in_words() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("mine.toml");
+        let refused = || load(Folder::Rules, Some(directory.path())).unwrap_err().to_string();
+        std::fs::write(&path, "x".repeat(300 * 1024)).unwrap();
+        assert!(refused().ends_with("expected at most 256 KiB"), "{}", refused());
+        std::fs::write(&path, b"\xff").unwrap();
+        assert!(refused().ends_with("is not UTF-8 text"), "{}", refused());
+        std::fs::remove_file(&path).unwrap();
+        std::fs::create_dir(&path).unwrap();
+        assert!(refused().ends_with("expected a regular file"), "{}", refused());
     }
 
     #[test]

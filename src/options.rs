@@ -203,6 +203,16 @@ impl<'a> Options<'a> {
         self.report.push(d);
     }
 
+    /// Which of some keys is given, where they exclude each other: two of them are an error, and then none counts.
+    pub fn only<'k>(&self, keys: &[&'k str]) -> Option<&'k str> {
+        let mut given = keys.iter().copied().filter(|key| self.has(key));
+        let first = given.next()?;
+        let Some(second) = given.next() else { return Some(first) };
+        let both = format!("\"{first}\" and \"{second}\" are both given");
+        self.error(second, both, "one of them is enough", None);
+        None
+    }
+
     /// Notes that a key is missing.
     pub fn missing(&self, key: &str, example: &str) {
         let mut d = Diagnostic::error(format!("{} needs \"{key}\"", self.what)).help(format!("for example {example}"));
@@ -281,11 +291,7 @@ impl<'a> Options<'a> {
             self.wrong(&entry.value, key, &expected);
             return None;
         };
-        if range.contains(&n) {
-            return Some(n);
-        }
-        self.error(key, format!("\"{key}\" should be {expected}"), "out of range", None);
-        None
+        self.in_range(key, n, &range, &expected)
     }
 
     /// A number within a range.
@@ -300,6 +306,16 @@ impl<'a> Options<'a> {
                 return None;
             }
         };
+        self.in_range(key, n, &range, &expected)
+    }
+
+    fn in_range<T: Copy + PartialOrd>(
+        &self,
+        key: &str,
+        n: T,
+        range: &std::ops::RangeInclusive<T>,
+        expected: &str,
+    ) -> Option<T> {
         if range.contains(&n) {
             return Some(n);
         }

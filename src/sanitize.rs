@@ -109,17 +109,8 @@ pub fn clip(text: &str, max_chars: usize) -> String {
     let head_chars = max_chars / 2;
     let tail_chars = max_chars - 1 - head_chars;
     let units = units(text);
+    let head_end = head_end(&units, head_chars);
     let mut used = 0;
-    let mut head_end = 0;
-    for &(start, end, chars) in &units {
-        if used + chars > head_chars {
-            break;
-        }
-        used += chars;
-        debug_assert_eq!(start, head_end);
-        head_end = end;
-    }
-    used = 0;
     let mut tail_start = text.len();
     for &(start, _, chars) in units.iter().rev() {
         if used + chars > tail_chars || start < head_end {
@@ -129,6 +120,25 @@ pub fn clip(text: &str, max_chars: usize) -> String {
         tail_start = start;
     }
     format!("{}{ELLIPSIS}{}", text.get(..head_end).unwrap_or(""), text.get(tail_start..).unwrap_or(""))
+}
+
+/// At most `max_chars` characters of a text: if it is longer, its end becomes an ellipsis. As careful as [`clip`].
+pub fn clip_end(text: &str, max_chars: usize) -> String {
+    if text.chars().nth(max_chars).is_none() {
+        return text.to_owned();
+    }
+    let Some(room) = max_chars.checked_sub(1) else { return String::new() };
+    format!("{}{ELLIPSIS}", text.get(..head_end(&units(text), room)).unwrap_or(""))
+}
+
+/// Where the whole pieces end that fit into so many characters.
+fn head_end(units: &[(usize, usize, usize)], room_chars: usize) -> usize {
+    let mut used = 0;
+    let fits = units.iter().take_while(|(_, _, chars)| {
+        used += chars;
+        used <= room_chars
+    });
+    fits.last().map_or(0, |(_, end, _)| *end)
 }
 
 /// The indivisible pieces of a text as (start, end, characters).

@@ -152,6 +152,34 @@ struct Inside {
     pipeline: JoinHandle<Session>,
 }
 
+impl Inside {
+    fn start(session: Session, follower: Follower, clock: Arc<dyn Clock>) -> Result<Self, Failure> {
+        let (inbox, lines) = sync_channel(INBOX);
+        let pipeline = thread::Builder::new()
+            .name("pipeline".to_owned())
+            .spawn(move || session.run(&lines))
+            .context("cannot start the pipeline's thread")?;
+        let reader = Reader::start(follower, inbox.clone(), clock).context("cannot start the reader's thread")?;
+        Ok(Inside { reader, inbox, pipeline })
+    }
+
+    /// Whether both threads run.
+    fn is_alive(&self) -> bool {
+        !self.pipeline.is_finished() && self.reader.is_alive()
+    }
+
+    /// Stops reading, then the pipeline, which takes what was read before.
+    fn stop(self) -> Result<Session, Failure> {
+        let Inside { reader, inbox, pipeline } = self;
+        reader.stop();
+        // The reader leaves within its next wait; what it sent is counted before the stop is seen.
+        drop(reader);
+        let _ = inbox.send(Input::Stop);
+        drop(inbox);
+        pipeline.join().map_err(|_| Failure::Running(anyhow!("the pipeline's thread died: this is a defect")))
+    }
+}
+
 impl Daemon {
     fn live(&self, mut config: Config, state: Option<&[u8]>, wishes: &Receiver<Wish>) -> Result<(), Failure> {
         let Some(mut running) = self.start(&config, state)? else { return Ok(()) };
@@ -188,7 +216,7 @@ impl Daemon {
                     systemd::ready("watching");
                 }
                 Err(RecvTimeoutError::Timeout) => {
-                    if running.pipeline.is_finished() || !running.reader.is_alive() {
+                    if !running.is_alive() {
                         // What died is told by its own panic; systemd starts us again from the last cut.
                         let part = if running.pipeline.is_finished() { "pipeline" } else { "reader" };
                         return Err(Failure::Running(anyhow!("the {part} thread ended by itself: this is a defect")));
@@ -291,26 +319,12 @@ impl Daemon {
             clock: self.clock.clone(),
             service: true,
         };
-        let (inbox, lines) = sync_channel(INBOX);
-        let pipeline = thread::Builder::new()
-            .name("pipeline".to_owned())
-            .spawn(move || session.run(&lines))
-            .context("cannot start the pipeline's thread")?;
-        let reader =
-            Reader::start(follower, inbox.clone(), self.clock.clone()).context("cannot start the reader's thread")?;
-        Ok(Some(Inside { reader, inbox, pipeline }))
+        Ok(Some(Inside::start(session, follower, self.clock.clone())?))
     }
 
     /// Stops the inside: reading, then the last cut, then sending. Gives back what the last cut holds.
     fn end(&self, inside: Inside) -> Result<Vec<u8>, Failure> {
-        let Inside { reader, inbox, pipeline } = inside;
-        reader.stop();
-        // The reader leaves within its next wait; what it sent is counted before the stop is seen.
-        drop(reader);
-        let _ = inbox.send(Input::Stop);
-        drop(inbox);
-        let session =
-            pipeline.join().map_err(|_| Failure::Running(anyhow!("the pipeline's thread died: this is a defect")))?;
+        let session = inside.stop()?;
         *self.outbox.lock().unwrap_or_else(PoisonError::into_inner) = None;
         let state = session.pipeline.save(session.positions.into_values().collect());
         if let Hearer::Outbox(outbox) = session.hearer
@@ -362,19 +376,11 @@ pub fn watch(config: Config, hear: Hear, started: impl FnOnce(&str)) -> Result<(
         clock: clock.clone(),
         service: false,
     };
-    let (inbox, lines) = sync_channel(INBOX);
-    let thread = thread::Builder::new()
-        .name("pipeline".to_owned())
-        .spawn(move || session.run(&lines))
-        .context("cannot start the pipeline's thread")?;
-    let reader = Reader::start(follower, inbox.clone(), clock).context("cannot start the reader's thread")?;
-    while !thread.is_finished() && reader.is_alive() {
+    let inside = Inside::start(session, follower, clock)?;
+    while inside.is_alive() {
         if let Ok(Wish::Stop) = wishes.recv_timeout(CARE_EVERY.to_std()) {
             break;
         }
     }
-    drop(reader);
-    let _ = inbox.send(Input::Stop);
-    drop(inbox);
-    thread.join().map(drop).map_err(|_| Failure::Running(anyhow!("the pipeline's thread died: this is a defect")))
+    inside.stop().map(drop)
 }

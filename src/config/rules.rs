@@ -6,21 +6,13 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use crate::assets::{self, Asset, Folder};
 use crate::detect::rule::{Rule, Setting};
 use crate::detect::scene::Sensitivity;
 use crate::diag::{Diagnostic, Origin, Report, suggest};
 use crate::event::Severity;
 use crate::options::{Entry, Kind, Options, Table, Value};
 use crate::time::Span;
-
-/// The files inside the binary, by the rule's name.
-const FILES: &[(&str, &str)] = &[
-    ("burst", include_str!("../../rules/burst.toml")),
-    ("error-spike", include_str!("../../rules/error-spike.toml")),
-    ("leaked-key", include_str!("../../rules/leaked-key.toml")),
-    ("retry-loop", include_str!("../../rules/retry-loop.toml")),
-    ("traffic-drop", include_str!("../../rules/traffic-drop.toml")),
-];
 
 /// The built-in rules with their defaults.
 pub fn built_in() -> Vec<Rule> {
@@ -29,9 +21,15 @@ pub fn built_in() -> Vec<Rule> {
     tables.iter().map(|(name, table)| read_one(name, table, table, &report)).collect()
 }
 
+/// The tables of the built-in rules, by the rule's name.
 fn built_in_tables(report: &Report) -> Vec<(String, Table)> {
-    let origin = |name: &str, text: &str| Origin::new(format!("built-in:rules/{name}.toml"), text);
-    FILES.iter().map(|(name, text)| ((*name).to_owned(), Table::parse(&origin(name, text), report))).collect()
+    built_in_files()
+        .map(|file| (file.stem().to_owned(), Table::parse(&Origin::new(file.origin.as_str(), &file.text), report)))
+        .collect()
+}
+
+fn built_in_files() -> impl Iterator<Item = Asset> {
+    assets::names(Folder::Rules).into_iter().filter_map(|file| assets::built_in(Folder::Rules, &file))
 }
 
 /// The rules that hold: built-in ones under what the rules directory and then the configuration say.
@@ -50,7 +48,7 @@ pub(super) fn read(dir: &Path, own: Vec<(&Entry, Options<'_>)>, report: &Report)
     }
     let mut rules = Vec::with_capacity(tables.len());
     for (name, table) in &tables {
-        let detector = detector_of(name, table, report);
+        let detector = detector_of(name, table, &built_in, report);
         let Some(detector) = detector else { continue };
         let Some((_, defaults)) = built_in.iter().find(|(n, _)| *n == detector) else { continue };
         let mut whole = defaults.clone();
@@ -81,8 +79,8 @@ fn lay(tables: &mut Vec<(String, Table)>, name: &str, table: Table) {
 }
 
 /// Which detector a rule runs: what it says, or its own name.
-fn detector_of(name: &str, table: &Table, report: &Report) -> Option<String> {
-    let known = || FILES.iter().map(|(n, _)| *n);
+fn detector_of(name: &str, table: &Table, built_in: &[(String, Table)], report: &Report) -> Option<String> {
+    let known = || built_in.iter().map(|(n, _)| n.as_str());
     match table.get("detector") {
         Some(Entry { value: Value { kind: Kind::Text(detector), place }, .. }) => {
             if detector == name {
@@ -170,9 +168,9 @@ mod tests {
             assert!(!rule.settings.is_empty(), "{}", rule.name);
         }
         assert_eq!(report.into_list(), []);
-        assert_eq!(tables.len(), FILES.len());
-        for (name, text) in FILES {
-            assert!(text.starts_with("# "), "{name} says what it notices");
+        assert_eq!(tables.len(), crate::detect::DETECTORS.len());
+        for file in built_in_files() {
+            assert!(file.text.starts_with("# "), "{} says what it notices", file.file);
         }
     }
 }

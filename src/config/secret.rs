@@ -14,20 +14,9 @@ const MAX_BYTES: u64 = 64 << 10;
 /// Reads `KEY`, `KEY_file`, `KEY_env` or `KEY_credential`: at most one of them. Files that others may read are refused.
 pub(super) fn read(options: &Options<'_>, key: &str, environment: &Environment<'_>) -> Option<SecretString> {
     let places = [key.to_owned(), format!("{key}_file"), format!("{key}_env"), format!("{key}_credential")];
-    let given: Vec<&String> = places.iter().filter(|k| options.has(k)).collect();
-    let [one] = given.as_slice() else {
-        if let Some(second) = given.get(1) {
-            options.error(
-                second,
-                format!("\"{}\" and \"{second}\" are both given", given[0]),
-                "one of them is enough",
-                None,
-            );
-        }
-        return None;
-    };
+    let one = options.only(&places.each_ref().map(String::as_str))?;
     let text = options.text(one)?;
-    let found = if *one == key {
+    let found = if one == key {
         Ok(text)
     } else if one.ends_with("_file") {
         read_file(&environment.resolve(&text), true)

@@ -104,41 +104,38 @@ fn globs(options: &Options<'_>, key: &str, environment: &Environment<'_>) -> Vec
 }
 
 fn format(options: &Options<'_>, environment: &Environment<'_>, known_formats: &[String]) -> FormatChoice {
-    let given: Vec<&str> = ["format", "log_format", "log_format_from"].into_iter().filter(|k| options.has(k)).collect();
-    if let Some(second) = given.get(1) {
-        options.error(
-            second,
-            format!("\"{}\" and \"{second}\" are both given", given[0]),
-            "one of them is enough",
-            None,
-        );
-        return FormatChoice::Auto;
-    }
-    if let Some(name) = options.text("format") {
-        if name == "auto" || known_formats.contains(&name) {
-            return if name == "auto" { FormatChoice::Auto } else { FormatChoice::Named(name) };
+    let given = options.only(&["format", "log_format", "log_format_from"]);
+    let choice = given.and_then(|key| match (key, options.text(key)?) {
+        ("format", name) => named_format(options, name, known_formats),
+        ("log_format", text) if text.trim().is_empty() => {
+            options.error(key, "\"log_format\" is empty", "", None);
+            None
         }
-        let known = known_formats.iter().map(String::as_str).chain(["auto"]);
-        let help = crate::diag::suggest(&name, known)
-            .unwrap_or_else(|| "`lapwing formats` lists them; or paste a log_format".to_owned());
-        options.error("format", format!("no format is called \"{name}\""), "", Some(help));
-        return FormatChoice::Auto;
-    }
-    if let Some(text) = options.text("log_format") {
-        if text.trim().is_empty() {
-            options.error("log_format", "\"log_format\" is empty", "", None);
-            return FormatChoice::Auto;
+        ("log_format", text) => Some(FormatChoice::Template(text)),
+        (_, from) => {
+            let (path, name) = from.split_once('#').map_or((from.as_str(), None), |(p, n)| (p, Some(n)));
+            let found = log_format_from(&environment.resolve(path), name);
+            found
+                .map_err(|(message, help)| options.error(key, message, "", Some(help)))
+                .ok()
+                .map(FormatChoice::Template)
         }
-        return FormatChoice::Template(text);
+    });
+    choice.unwrap_or(FormatChoice::Auto)
+}
+
+fn named_format(options: &Options<'_>, name: String, known_formats: &[String]) -> Option<FormatChoice> {
+    if name == "auto" {
+        return Some(FormatChoice::Auto);
     }
-    if let Some(from) = options.text("log_format_from") {
-        let (path, name) = from.split_once('#').map_or((from.as_str(), None), |(p, n)| (p, Some(n)));
-        match log_format_from(&environment.resolve(path), name) {
-            Ok(text) => return FormatChoice::Template(text),
-            Err((message, help)) => options.error("log_format_from", message, "", Some(help)),
-        }
+    if known_formats.contains(&name) {
+        return Some(FormatChoice::Named(name));
     }
-    FormatChoice::Auto
+    let known = known_formats.iter().map(String::as_str).chain(["auto"]);
+    let help = crate::diag::suggest(&name, known)
+        .unwrap_or_else(|| "`lapwing formats` lists them; or paste a log_format".to_owned());
+    options.error("format", format!("no format is called \"{name}\""), "", Some(help));
+    None
 }
 
 /// The `log_format` directive of an nginx configuration: the only one there, or the one of that name.

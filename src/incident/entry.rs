@@ -89,13 +89,13 @@ pub struct Entry {
     /// Whether it may be told before its time.
     pub(super) urgent: bool,
     /// Waits three times as long for company.
-    patient: bool,
+    pub(super) patient: bool,
     /// Several subjects in one incident.
     pub(super) group: bool,
     /// New harm joined it since it was last told.
     pub(super) new_harm: bool,
     /// Requests that would have been usual since the start, as far as counted along.
-    usual_total: f64,
+    pub(super) usual_total: f64,
 }
 
 #[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]

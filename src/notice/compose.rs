@@ -292,16 +292,21 @@ fn view(change: &Change, zone: Zone) -> View {
     }
 }
 
-/// `error-spike key acme` as `errors of key acme`.
+/// `error-spike key acme` as `more errors for key acme`.
 fn also(finding: &str) -> String {
     let (detector, subject) = finding.split_once(' ').unwrap_or((finding, ""));
     let harm = words::harm(&safe::name(detector, TITLE_NAME_CHARS));
     let subject = subject.strip_prefix("endpoint ").unwrap_or(subject);
+    let of = match detector {
+        "burst" | "traffic-drop" => "from",
+        "error-spike" => "for",
+        _ => "of",
+    };
     match subject.split_once(' ') {
         _ if subject.is_empty() => harm,
         _ if subject == "site" => format!("{harm} on the whole site"),
         Some((kind @ ("key" | "client" | "source"), name)) => {
-            format!("{harm} of {kind} {}", safe::name(name, VALUE_CHARS))
+            format!("{harm} {of} {kind} {}", safe::name(name, VALUE_CHARS))
         }
         _ => format!("{harm} on {}", safe::name(subject, VALUE_CHARS)),
     }

@@ -25,28 +25,31 @@ pub(super) struct Layout {
     pub(super) actions: Vec<String>,
     /// The actions as numbered lines.
     steps: String,
-    pub(super) since: String,
-    pub(super) size: String,
-    #[serde(rename = "where")]
-    pub(super) place: String,
-    /// The same for Slack: each name in a code span with its share.
-    places: Vec<String>,
-    pub(super) trend: &'static str,
+    /// The facts at a glance: since when, how big, where, which way.
+    pub(super) rows: Vec<Row>,
     /// When the notice was decided.
     pub(super) time: String,
     /// Rule, incident, and what else helps to find it again.
     pub(super) footer: String,
 }
 
-/// Parts named per kind, and in all.
-const SHOWN: usize = 2;
-const SHOWN_IN_ALL: usize = 5;
+/// One fact with its name.
+#[derive(Clone, Serialize)]
+pub(super) struct Row {
+    pub(super) name: &'static str,
+    pub(super) text: String,
+    /// For Slack: names from the log stand in code spans, one a line. Nothing else in it is markup.
+    slack: String,
+}
+
+/// Names shown in a row of a mail, and on Slack.
+const SHOWN: usize = 5;
+const SHOWN_ON_SLACK: usize = 3;
 
 pub(super) fn layout(notice: &Notice, settings: &Settings) -> Layout {
     let actions: Vec<String> = notice.actions.iter().map(|a| safe::lines(a)).collect();
     let steps: Vec<String> = actions.iter().enumerate().map(|(i, a)| format!("{}. {a}", i + 1)).collect();
     let zone = settings.zone;
-    let named = named(notice);
     let (state, mark, colour) = state(notice);
     Layout {
         state,
@@ -58,24 +61,7 @@ pub(super) fn layout(notice: &Notice, settings: &Settings) -> Layout {
         summary: safe::lines(&notice.summary),
         steps: steps.join("\n"),
         actions,
-        since: since(notice, zone),
-        size: size(notice, &settings.currency),
-        place: if named.is_empty() {
-            subject(notice)
-        } else {
-            named.iter().map(|(part, share)| with_share(part, *share)).collect::<Vec<_>>().join(", ")
-        },
-        places: if named.is_empty() {
-            vec![code(&subject(notice))]
-        } else {
-            named.iter().map(|(part, share)| with_share(&code(part), *share)).collect()
-        },
-        trend: match notice.trend {
-            _ if notice.kind == NoticeType::Resolved => "over",
-            Trend::Rising => "getting worse",
-            Trend::Steady => "holding steady",
-            Trend::Falling => "easing",
-        },
+        rows: rows(notice, settings),
         time: words::clock(notice.at, notice.at, zone),
         footer: footer(notice, zone),
     }
@@ -119,13 +105,22 @@ fn since(notice: &Notice, zone: Zone) -> String {
 
 fn size(notice: &Notice, currency: &str) -> String {
     let unit = safe::value(&notice.unit, safe::VALUE_CHARS);
-    let mut size = words::measured(notice.observed, &unit);
-    if notice.expected > 0.0 {
-        size = format!("{size}, usually {}", words::usual(notice.expected, &unit));
+    let (requests, errors) = (notice.impact.requests, notice.impact.errors);
+    let usually = |size: String| match notice.expected > 0.0 {
+        true => format!("{size}, usually {}", words::usual(notice.expected, &unit)),
+        false => size,
+    };
+    let of_all = (unit.starts_with("share") && errors > 0 && errors <= requests)
+        .then(|| words::of_requests(errors as f64, requests as f64));
+    // What was seen last says little about what is over.
+    if let Some(of_all) = of_all.as_ref().filter(|_| notice.ended_at.is_some()) {
+        return usually(format!("{of_all} ({})", words::percent(errors as f64 / requests as f64)));
     }
+    let size = usually(words::measured(notice.observed, &unit));
     let mut toll = Vec::new();
-    if notice.impact.requests > 0 && notice.impact.requests as f64 != notice.observed {
-        toll.push(words::plural(notice.impact.requests as f64, "request", "requests"));
+    // The requests that still come are not the harm where requests are missing.
+    if requests > 0 && requests as f64 != notice.observed && !is_drop(notice) {
+        toll.push(of_all.unwrap_or_else(|| words::plural(requests as f64, "request", "requests")));
     }
     if let Some(cost) = notice.impact.cost.filter(|c| c.is_finite() && *c > 0.0) {
         toll.push(words::money(cost, currency));
@@ -136,21 +131,58 @@ fn size(notice: &Notice, currency: &str) -> String {
     format!("{size}; {} {}", words::list(&toll, 2), if notice.ended_at.is_some() { "in all" } else { "so far" })
 }
 
-/// The largest parts that are not the subject itself.
-fn named(notice: &Notice) -> Vec<(String, f64)> {
+fn is_drop(notice: &Notice) -> bool {
+    notice.detector == "traffic-drop"
+}
+
+fn rows(notice: &Notice, settings: &Settings) -> Vec<Row> {
+    let row = |name, text: String| Row { name, slack: safe::slack(&text), text };
+    let mut rows = vec![row("Since", since(notice, settings.zone)), row("How big", size(notice, &settings.currency))];
+    rows.extend(places(notice));
+    match notice.trend {
+        _ if notice.kind == NoticeType::Resolved => {}
+        Trend::Rising => rows.push(row("Trend", "getting worse".to_owned())),
+        Trend::Steady => rows.push(row("Trend", "holding steady".to_owned())),
+        Trend::Falling => rows.push(row("Trend", "easing".to_owned())),
+    }
+    rows
+}
+
+/// What it is made of, but for the subject itself, a row a kind. Where traffic is missing, what still comes would
+/// mislead.
+fn places(notice: &Notice) -> Vec<Row> {
+    if is_drop(notice) {
+        return Vec::new();
+    }
+    let parts = &notice.parts;
     let kinds = [
-        (SubjectKind::Endpoint, &notice.parts.endpoints, SHOWN),
-        (SubjectKind::Key, &notice.parts.keys, SHOWN),
-        (SubjectKind::Client, &notice.parts.clients, SHOWN),
-        (SubjectKind::Site, &notice.parts.user_agents, 1),
-        (SubjectKind::Site, &notice.parts.countries, 1),
+        (Some(SubjectKind::Endpoint), ["Endpoint", "Endpoints"], &parts.endpoints),
+        (Some(SubjectKind::Key), ["Key", "Keys"], &parts.keys),
+        (Some(SubjectKind::Client), ["Address", "Addresses"], &parts.clients),
+        (None, ["Program", "Programs"], &parts.user_agents),
+        (None, ["Country", "Countries"], &parts.countries),
     ];
-    let own = |kind: SubjectKind, part: &Part| kind == notice.subject.kind && part.name == notice.subject.name;
+    let own = |kind, part: &Part| kind == Some(notice.subject.kind) && part.name == notice.subject.name;
     kinds
         .into_iter()
-        .flat_map(|(kind, parts, shown)| parts.iter().filter(move |p| !own(kind, p)).take(shown))
-        .take(SHOWN_IN_ALL)
-        .map(|p| (safe::name(&p.name, safe::VALUE_CHARS), p.share))
+        .filter_map(|(kind, [one, many], parts)| {
+            let named: Vec<(String, f64)> = parts
+                .iter()
+                .filter(|part| !own(kind, part))
+                .take(SHOWN)
+                .map(|part| (safe::name(&part.name, safe::VALUE_CHARS), part.share))
+                .collect();
+            (!named.is_empty()).then(|| Row {
+                name: if named.len() == 1 { one } else { many },
+                text: named.iter().map(|(name, share)| with_share(name, *share)).collect::<Vec<_>>().join(", "),
+                slack: named
+                    .iter()
+                    .take(SHOWN_ON_SLACK)
+                    .map(|(name, share)| with_share(&code(name), *share))
+                    .collect::<Vec<_>>()
+                    .join("\n"),
+            })
+        })
         .collect()
 }
 

@@ -224,14 +224,8 @@ fn view(note: &Note) -> NoteView<'_> {
 
 /// A message without any template.
 fn plain(layout: &Layout) -> String {
-    let mut lines = vec![
-        format!("{}: {}", layout.state, layout.title),
-        layout.summary.clone(),
-        format!("Since: {}", layout.since),
-        format!("How big: {}", layout.size),
-        format!("Where: {}", layout.place),
-        format!("Trend: {}", layout.trend),
-    ];
+    let mut lines = vec![format!("{}: {}", layout.state, layout.title), layout.summary.clone()];
+    lines.extend(layout.rows.iter().map(|row| format!("{}: {}", row.name, row.text)));
     lines.extend(layout.actions.iter().map(|action| format!("- {action}")));
     lines.push(layout.footer.clone());
     lines.join("\n")

@@ -101,3 +101,34 @@ fn life(incident: &Incident) -> Vec<Change> {
         told(ChangeKind::Resolved(Ending::Joined), opened + Span::from_mins(52), &end),
     ]
 }
+
+/// The smallest notice, for tests that only pass notices on.
+#[cfg(test)]
+pub(crate) fn notice(incident: &str, kind: super::NoticeType) -> super::Notice {
+    use crate::event::{Severity, Subject, SubjectKind};
+
+    let at = Timestamp::parse("2026-11-21T05:59:00Z").unwrap();
+    super::Notice {
+        schema: super::SCHEMA,
+        kind,
+        incident: incident.to_owned(),
+        detector: "burst".to_owned(),
+        rule: "burst".to_owned(),
+        severity: Severity::Warning,
+        subject: Subject::new(SubjectKind::Key, "acme"),
+        started_at: at,
+        detected_at: at,
+        ended_at: None,
+        observed: 58.0,
+        expected: 1.9,
+        unit: "requests/min".to_owned(),
+        trend: Trend::Rising,
+        impact: Impact::default(),
+        parts: Where::default(),
+        title: "Key acme is 30 times busier than usual".to_owned(),
+        summary: String::new(),
+        actions: Vec::new(),
+        at,
+        drill: false,
+    }
+}

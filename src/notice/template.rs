@@ -4,9 +4,7 @@
 //! replaces the whole built-in one. Templates are bounded by fuel and know no files but each other. Names that do not
 //! exist are errors, not blanks: a typing error shows when the daemon starts, not at night.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use minijinja::syntax::SyntaxConfig;
@@ -14,28 +12,24 @@ use minijinja::value::{Serde, Value};
 use minijinja::{AutoEscape, Environment, Error, UndefinedBehavior};
 
 use super::{safe, words};
+use crate::assets::{self, AssetError, Folder};
 use crate::incident::Part;
 use crate::time::Span;
 
 /// What one rendering may do, in template instructions; the largest built-in template needs some 3,000.
 const FUEL: u64 = 200_000;
-/// The largest template that is read from disk.
-const MAX_BYTES: u64 = 256 * 1024;
-
-#[derive(rust_embed::Embed)]
-#[folder = "alert-templates/"]
-struct BuiltIn;
 
 /// Why templates cannot be used; its words name file and line.
 #[derive(Debug, thiserror::Error)]
 pub enum TemplateError {
     /// A file in the user's directory cannot be read.
-    #[error("{path}: cannot read this template: {reason}", path = path.display())]
-    Unreadable {
-        /// Which file or directory.
+    #[error(transparent)]
+    Unreadable(#[from] AssetError),
+    /// What should be the user's directory is none.
+    #[error("cannot read the templates in {path}: expected a directory", path = path.display())]
+    NotDirectory {
+        /// What was given.
         path: PathBuf,
-        /// What the system said, or what is wrong with it.
-        reason: String,
     },
     /// A template is wrong, or does not work with a notice that will come one day.
     #[error("{origin}:{line}: {reason}")]
@@ -56,59 +50,6 @@ pub(crate) struct Templates {
     origins: BTreeMap<String, String>,
 }
 
-/// A template's text and where it came from: the file of that name in `directory`, else the built-in one.
-fn source(name: &str, directory: Option<&Path>) -> Result<Option<(Cow<'static, str>, String)>, TemplateError> {
-    if let Some(path) = directory.map(|d| d.join(name)).filter(|p| p.exists()) {
-        let text = read(&path).map_err(|reason| TemplateError::Unreadable { path: path.clone(), reason })?;
-        return Ok(Some((Cow::Owned(text), path.display().to_string())));
-    }
-    let origin = format!("built-in:alert-templates/{name}");
-    let Some(file) = BuiltIn::get(name) else { return Ok(None) };
-    let text = match file.data {
-        Cow::Borrowed(bytes) => std::str::from_utf8(bytes).map(Cow::Borrowed).ok(),
-        Cow::Owned(bytes) => String::from_utf8(bytes).map(Cow::Owned).ok(),
-    };
-    let text = text.ok_or_else(|| TemplateError::Invalid {
-        origin: origin.clone(),
-        line: 1,
-        reason: "expected UTF-8 text".to_owned(),
-    })?;
-    Ok(Some((text, origin)))
-}
-
-fn read(path: &Path) -> Result<String, String> {
-    let file = std::fs::File::open(path).map_err(|e| e.to_string())?;
-    if !file.metadata().map_err(|e| e.to_string())?.is_file() {
-        return Err("expected a regular file".to_owned());
-    }
-    let mut text = String::new();
-    file.take(MAX_BYTES + 1).read_to_string(&mut text).map_err(|e| e.to_string())?;
-    if text.len() as u64 > MAX_BYTES {
-        return Err(format!("expected at most {} KiB", MAX_BYTES / 1024));
-    }
-    Ok(text)
-}
-
-/// The names of all templates: the built-in ones and the user's own.
-fn names(directory: Option<&Path>) -> Result<Vec<String>, TemplateError> {
-    let template = |name: &str| [".txt", ".j2"].iter().any(|end| name.ends_with(end)) && !name.starts_with('.');
-    let mut names: Vec<String> = BuiltIn::iter().filter(|name| template(name)).map(Cow::into_owned).collect();
-    for folder in ["", "words"] {
-        let Some(path) = directory.map(|d| d.join(folder)).filter(|p| p.is_dir()) else { continue };
-        let unreadable = |e: std::io::Error| TemplateError::Unreadable { path: path.clone(), reason: e.to_string() };
-        for entry in std::fs::read_dir(&path).map_err(unreadable)? {
-            let entry = entry.map_err(unreadable)?;
-            let name = entry.file_name().to_string_lossy().into_owned();
-            if template(&name) && entry.path().is_file() {
-                names.push(if folder.is_empty() { name } else { format!("{folder}/{name}") });
-            }
-        }
-    }
-    names.sort();
-    names.dedup();
-    Ok(names)
-}
-
 impl Templates {
     /// Reads and compiles all templates.
     ///
@@ -116,15 +57,14 @@ impl Templates {
     /// A file that cannot be read, or a syntax error with its line.
     pub(crate) fn load(directory: Option<&Path>, currency: &str) -> Result<Self, TemplateError> {
         if let Some(path) = directory.filter(|d| !d.is_dir()) {
-            let reason = "expected a directory".to_owned();
-            return Err(TemplateError::Unreadable { path: path.to_owned(), reason });
+            return Err(TemplateError::NotDirectory { path: path.to_owned() });
         }
         let mut templates = Templates { environment: environment(currency), origins: BTreeMap::new() };
-        for name in names(directory)? {
-            let Some((text, origin)) = source(&name, directory)? else { continue };
-            templates.origins.insert(name.clone(), origin);
+        for asset in assets::load(Folder::AlertTemplates, directory)? {
+            let name = asset.file;
+            templates.origins.insert(name.clone(), asset.origin);
             templates.environment.set_syntax(syntax(&name));
-            if let Err(error) = templates.environment.add_template_owned(name.clone(), text.into_owned()) {
+            if let Err(error) = templates.environment.add_template_owned(name.clone(), asset.text) {
                 return Err(templates.error(&name, &error));
             }
         }
@@ -245,8 +185,10 @@ fn environment(currency: &str) -> Environment<'static> {
     environment.add_filter("parts", |parts: Serde<Vec<Part>>, shown: usize| parts_list(&parts, shown));
     environment.add_filter("list_names", |parts: Serde<Vec<Part>>, shown: usize| {
         let names: Vec<&str> = parts.iter().map(|p| p.name.as_str()).collect();
-        words::list(&names, shown)
+        in_a_row(&parts, &names, shown)
     });
+    environment.add_filter("requests", words::requests);
+    environment.add_filter("of_requests", words::of_requests);
     environment.add_filter("clip", |text: String, max: usize| safe::clip(&text, max));
     environment.add_filter("wrap", |text: String, width: usize, indent: Option<usize>| {
         safe::wrap(&text, width, indent.unwrap_or(0))
@@ -271,7 +213,14 @@ pub(crate) fn parts_list(parts: &[Part], shown: usize) -> String {
             if share { format!("{} ({})", p.name, words::percent(p.share)) } else { p.name.clone() }
         })
         .collect();
-    words::list(&names, shown)
+    in_a_row(parts, &names, shown)
+}
+
+/// Names of parts in a row. Parts are the largest few; where their shares leave a rest, how many more there are is not
+/// known.
+fn in_a_row<S: AsRef<str>>(parts: &[Part], names: &[S], shown: usize) -> String {
+    let rest = 1.0 - parts.iter().map(|p| p.share).sum::<f64>();
+    if parts.len() > shown && rest > 0.01 { words::list_of_many(names, shown) } else { words::list(names, shown) }
 }
 
 #[cfg(test)]

@@ -336,3 +336,28 @@ fn colour_is_written_only_when_asked_for() {
     let plain = renderer.terminal(&notice, Style { colour: false, width: 60 });
     assert!(!plain.contains('\x1b') && plain.lines().skip(1).all(|line| line.chars().count() <= 60), "{plain}");
 }
+
+#[test]
+fn what_is_over_is_told_as_a_whole_and_what_is_missing_has_no_parts() {
+    let renderer = renderer();
+    let resolved = renderer.compose(&sample_of("error-spike", ChangeKind::Resolved(Ending::Calm)));
+    assert!(resolved.summary.contains("2,060 of 6,650 requests failed"), "{}", resolved.summary);
+    let text = renderer.email(&resolved, &mail()).text;
+    assert!(text.contains("How big   2,060 of 6,650 requests (31 %), usually 0.4 %"), "{text}");
+    assert!(!text.contains("\nTrend "), "{text}");
+
+    let mut change = opened("traffic-drop");
+    change.incident.parts = opened("burst").incident.parts;
+    let text = renderer.email(&renderer.compose(&change), &mail()).text;
+    assert!(text.contains("\nHow big ") && !text.contains("Endpoint"), "{text}");
+}
+
+#[test]
+fn what_is_not_named_is_counted_only_where_its_number_is_known() {
+    let part = |name: &str, share| crate::incident::Part { name: name.to_owned(), share };
+    let mut change = opened("burst");
+    change.incident.parts.clients = (0..5).map(|i| part(&format!("192.0.2.{i}"), 0.2)).collect();
+    assert!(renderer().compose(&change).summary.contains("192.0.2.1 (20 %) and 3 more"));
+    change.incident.parts.clients = (0..5).map(|i| part(&format!("192.0.2.{i}"), 0.1)).collect();
+    assert!(renderer().compose(&change).summary.contains("192.0.2.1 (10 %) and others"));
+}

@@ -168,11 +168,22 @@ pub fn money(amount: f64, currency: &str) -> String {
 
 /// Names in a row, at most `shown` of them: `a, b and 3 more`.
 pub fn list<S: AsRef<str>>(names: &[S], shown: usize) -> String {
+    row(names, shown, true)
+}
+
+/// The same of names that are themselves only the first of many: `a, b and others`.
+pub fn list_of_many<S: AsRef<str>>(names: &[S], shown: usize) -> String {
+    row(names, shown, false)
+}
+
+fn row<S: AsRef<str>>(names: &[S], shown: usize, all: bool) -> String {
     let shown = shown.max(1);
     // Naming one more takes no more room than "and 1 more".
-    let shown = if names.len() == shown + 1 { shown + 1 } else { shown };
+    let shown = if all && names.len() == shown + 1 { shown + 1 } else { shown };
     let mut words: Vec<String> = names.iter().take(shown).map(|n| n.as_ref().to_owned()).collect();
-    if names.len() > shown {
+    if !all {
+        words.push("others".to_owned());
+    } else if names.len() > shown {
         words.push(format!("{} more", names.len() - shown));
     }
     match words.pop() {
@@ -187,6 +198,26 @@ pub fn plural(n: f64, one: &str, many: &str) -> String {
     if tidy(n).round() == 1.0 { format!("one {one}") } else { format!("{} {many}", count(n)) }
 }
 
+/// Requests and how many of them failed: `12 requests, 3 of them failed`, `one request, which failed`.
+pub fn requests(requests: f64, failed: f64) -> String {
+    let all = plural(requests, "request", "requests");
+    match (tidy(requests).round() as u64, tidy(failed).round() as u64) {
+        (_, 0) => all,
+        (1, _) => format!("{all}, which failed"),
+        (n, f) if f >= n => format!("{all}, all of which failed"),
+        (_, f) => format!("{all}, {} of them failed", count(f as f64)),
+    }
+}
+
+/// A part of a number of requests: `11 of 21 requests`, `all 21 requests`, `one request`.
+pub fn of_requests(part: f64, requests: f64) -> String {
+    match (tidy(part).round() as u64, tidy(requests).round() as u64) {
+        (p, n) if p < n => format!("{} of {} requests", count(p as f64), count(n as f64)),
+        (p, _) if p > 1 => format!("all {} requests", count(p as f64)),
+        (p, _) => plural(p as f64, "request", "requests"),
+    }
+}
+
 /// A value of a notice in its unit: `about 58 requests a minute`, `38 % of requests`, `37 new addresses`.
 pub fn measured(value: f64, unit: &str) -> String {
     if let Some(things) = unit.strip_suffix("/min") {
@@ -197,7 +228,11 @@ pub fn measured(value: f64, unit: &str) -> String {
     }
     let value = tidy(value);
     let number = if value.fract() == 0.0 || value >= 10.0 { count(value) } else { one_decimal(value) };
-    if unit.is_empty() { number } else { format!("{number} {unit}") }
+    match unit {
+        "" => number,
+        things if number == "1" => format!("one {}", things.strip_suffix('s').unwrap_or(things)),
+        things => format!("{number} {things}"),
+    }
 }
 
 /// What is usual in a unit that was just named: `about 2 a minute`, `0.4 %`, `none`.
@@ -324,8 +359,29 @@ mod tests {
             (58.0, "requests/min", "about 58 requests a minute"),
             (0.38, "share of requests", "38 % of requests"),
             (37.0, "new addresses", "37 new addresses"),
+            (1.0, "calls", "one call"),
         ] {
             assert_eq!(measured(n, unit), words);
+        }
+    }
+
+    #[test]
+    fn failures_agree_with_their_number() {
+        for (n, failed, words) in [
+            (12.0, 0.0, "12 requests"),
+            (12.0, 3.0, "12 requests, 3 of them failed"),
+            (12.0, 12.0, "12 requests, all of which failed"),
+            (1.0, 1.0, "one request, which failed"),
+        ] {
+            assert_eq!(requests(n, failed), words);
+        }
+        for (part, n, words) in [
+            (1.0, 3.0, "1 of 3 requests"),
+            (1100.0, 2100.0, "1,100 of 2,100 requests"),
+            (21.0, 21.0, "all 21 requests"),
+            (1.0, 1.0, "one request"),
+        ] {
+            assert_eq!(of_requests(part, n), words);
         }
     }
 
@@ -386,6 +442,7 @@ mod tests {
         assert_eq!(list(&names[..2], 2), "/a and /b");
         assert_eq!(list(&names[..1], 2), "/a");
         assert_eq!(list::<&str>(&[], 2), "");
+        assert_eq!(list_of_many(&names, 2), "/a, /b and others");
         assert_eq!(plural(1.0, "address", "addresses"), "one address");
         assert_eq!(plural(37.0, "address", "addresses"), "37 addresses");
     }

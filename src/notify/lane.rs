@@ -359,8 +359,8 @@ fn worst_first(mut notices: Vec<Notice>) -> Vec<Notice> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::outbox_tests::notice;
     use super::*;
+    use crate::notice::sample::notice;
 
     fn row(number: u64, incident: &str, kind: NoticeType) -> Queued {
         (number, OutboxRow::new("ops", notice(incident, kind), String::new(), Timestamp::from_secs(1000)))

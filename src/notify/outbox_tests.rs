@@ -4,10 +4,9 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex};
 
 use super::*;
-use crate::detect::{Impact, Trend};
-use crate::event::{Severity, Subject, SubjectKind};
-use crate::incident::Where;
+use crate::event::Severity;
 use crate::notice::NoticeType;
+use crate::notice::sample::notice;
 use crate::store::{Cut, OutboxRow, Settings, Silence, Store};
 use crate::time::Timestamp;
 
@@ -100,33 +99,6 @@ impl Render for Plain {
     fn digest(&self, notices: &[Notice], channel: &ChannelKind) -> Message {
         let words: Vec<String> = notices.iter().take(5).map(word).collect();
         wrap(format!("digest {}: {}", notices.len(), words.join(", ")), *channel)
-    }
-}
-
-pub(super) fn notice(incident: &str, kind: NoticeType) -> Notice {
-    let at = Timestamp::parse("2026-11-21T05:59:00Z").unwrap();
-    Notice {
-        schema: 1,
-        kind,
-        incident: incident.to_owned(),
-        detector: "burst".to_owned(),
-        rule: "burst".to_owned(),
-        severity: Severity::Warning,
-        subject: Subject::new(SubjectKind::Key, "acme"),
-        started_at: at,
-        detected_at: at,
-        ended_at: None,
-        observed: 1.0,
-        expected: 1.0,
-        unit: String::new(),
-        trend: Trend::Steady,
-        impact: Impact::default(),
-        parts: Where::default(),
-        title: String::new(),
-        summary: String::new(),
-        actions: Vec::new(),
-        at,
-        drill: false,
     }
 }
 

@@ -10,41 +10,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use redb::backends::InMemoryBackend;
 
 use super::*;
-use crate::detect::{Impact, Trend};
-use crate::event::{Severity, Subject, SubjectKind};
-use crate::incident::Where;
-use crate::notice::Notice;
+use crate::event::Severity;
+use crate::notice::sample::notice;
 use crate::time::ManualClock;
 
 fn clock() -> ManualClock {
     ManualClock::at(Timestamp::parse("2026-11-21T06:00:00Z").unwrap())
-}
-
-fn notice(incident: &str, kind: NoticeType) -> Notice {
-    let at = Timestamp::parse("2026-11-21T05:59:00Z").unwrap();
-    Notice {
-        schema: 1,
-        kind,
-        incident: incident.to_owned(),
-        detector: "burst".to_owned(),
-        rule: "burst".to_owned(),
-        severity: Severity::Warning,
-        subject: Subject::new(SubjectKind::Key, "acme"),
-        started_at: at,
-        detected_at: at,
-        ended_at: None,
-        observed: 58.0,
-        expected: 1.9,
-        unit: "requests/min".to_owned(),
-        trend: Trend::Rising,
-        impact: Impact::default(),
-        parts: Where::default(),
-        title: "Key acme is 30 times busier than usual".to_owned(),
-        summary: String::new(),
-        actions: Vec::new(),
-        at,
-        drill: false,
-    }
 }
 
 fn row(incident: &str, kind: NoticeType) -> OutboxRow {
