@@ -33,6 +33,18 @@ impl Default for Settings {
     }
 }
 
+/// How the book tells what is due.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Telling {
+    /// At once: the present.
+    AtOnce,
+    /// What is read late: openings and updates are held until the present is reached, so that each incident is told
+    /// once, as it is by then. What ends before is told, its opening first.
+    Newest,
+    /// History that nobody asked about: what ends is counted, and what is open stays held until this is over.
+    Nothing,
+}
+
 /// Something a finding was made on.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 pub struct About {
@@ -321,16 +333,18 @@ impl Book {
         })
     }
 
-    /// Tells what is due at `now`: openings, updates, resolutions. While `quiet`, nothing is told: what ends is counted,
-    /// and what is open stays held until the quiet ends.
-    pub fn tick(&mut self, now: Timestamp, settings: &Settings, quiet: bool, out: &mut Vec<Change>) {
+    /// Tells what is due at `now`: openings, updates, resolutions.
+    pub fn tick(&mut self, now: Timestamp, settings: &Settings, telling: Telling, out: &mut Vec<Change>) {
         let mut index = 0;
         while index < self.entries.len() {
             let entry = &mut self.entries[index];
-            if quiet {
-                // Held until the history is read.
+            if telling != Telling::AtOnce {
+                // Held until the past is read.
+                if telling == Telling::Newest && entry.is_ripe(now, settings) {
+                    entry.decide(now);
+                }
             } else if entry.told.is_none() && entry.is_ripe(now, settings) {
-                entry.incident.detected_at = now;
+                entry.decide(now);
                 entry.tell(now, 0);
                 self.opened += 1;
                 out.push(Change { kind: ChangeKind::Opened, incident: entry.incident.clone(), at: now });
@@ -345,6 +359,12 @@ impl Book {
             }
             let mut entry = self.entries.remove(index);
             let ended_at = entry.last_active().max(entry.incident.started_at);
+            if telling == Telling::Newest && entry.is_ripe(now, settings) {
+                // It began and ended in what was read late: told now, with all that is known of it.
+                entry.tell(now, 0);
+                self.opened += 1;
+                out.push(Change { kind: ChangeKind::Opened, incident: entry.incident.clone(), at: now });
+            }
             if entry.told.is_some() {
                 entry.close(ended_at);
                 out.push(Change {
@@ -353,7 +373,7 @@ impl Book {
                     at: now,
                 });
                 self.remember(entry, ended_at);
-            } else if quiet {
+            } else if telling == Telling::Nothing {
                 self.untold = (self.untold.0 + 1, Some(ended_at));
                 self.remember(entry, ended_at);
             }
@@ -476,6 +496,14 @@ impl Entry {
     fn is_ripe(&self, now: Timestamp, settings: &Settings) -> bool {
         let hold = settings.hold.times(if self.patient { 3 } else { 1 });
         self.told.is_none() && (self.urgent || now - self.entered_at >= hold)
+    }
+
+    /// Notes when it was found out: what needs no company, when it came into the book; the rest, when it had waited for
+    /// company. Being told late does not move that.
+    fn decide(&mut self, now: Timestamp) {
+        if !self.urgent && self.incident.detected_at <= self.entered_at {
+            self.incident.detected_at = now;
+        }
     }
 
     fn tell(&mut self, now: Timestamp, reminders: u32) {
