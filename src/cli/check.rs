@@ -52,8 +52,13 @@ impl Check {
         }
         let Some(config) = config else { return Ok(ExitCode::from(2)) };
         output.flush()?;
+        let verdict = match found.len() {
+            0 => "all is well".to_owned(),
+            1 => "can be used, with 1 warning".to_owned(),
+            more => format!("can be used, with {more} warnings"),
+        };
         output.note(&format!(
-            "{}: all is well (sources: {}, channels: {}, rules: {})",
+            "{}: {verdict} (sources: {}, channels: {}, rules: {})",
             self.config.path().display(),
             config.sources.len(),
             config.channels.len(),

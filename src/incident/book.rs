@@ -39,7 +39,7 @@ pub enum Telling {
     /// At once: the present.
     AtOnce,
     /// What is read late: openings and updates are held until the present is reached, so that each incident is told
-    /// once, as it is by then. What ends before is told, its opening first.
+    /// once, as it is by then and with `detected_at` when it is told. What ends before is told, its opening first.
     Newest,
     /// History that nobody asked about: what ends is counted, and what is open stays held until this is over.
     Nothing,
@@ -340,11 +340,8 @@ impl Book {
             let entry = &mut self.entries[index];
             if telling != Telling::AtOnce {
                 // Held until the past is read.
-                if telling == Telling::Newest && entry.is_ripe(now, settings) {
-                    entry.decide(now);
-                }
             } else if entry.told.is_none() && entry.is_ripe(now, settings) {
-                entry.decide(now);
+                entry.incident.detected_at = now;
                 entry.tell(now, 0);
                 self.opened += 1;
                 out.push(Change { kind: ChangeKind::Opened, incident: entry.incident.clone(), at: now });
@@ -361,6 +358,7 @@ impl Book {
             let ended_at = entry.last_active().max(entry.incident.started_at);
             if telling == Telling::Newest && entry.is_ripe(now, settings) {
                 // It began and ended in what was read late: told now, with all that is known of it.
+                entry.incident.detected_at = now;
                 entry.tell(now, 0);
                 self.opened += 1;
                 out.push(Change { kind: ChangeKind::Opened, incident: entry.incident.clone(), at: now });
@@ -496,14 +494,6 @@ impl Entry {
     fn is_ripe(&self, now: Timestamp, settings: &Settings) -> bool {
         let hold = settings.hold.times(if self.patient { 3 } else { 1 });
         self.told.is_none() && (self.urgent || now - self.entered_at >= hold)
-    }
-
-    /// Notes when it was found out: what needs no company, when it came into the book; the rest, when it had waited for
-    /// company. Being told late does not move that.
-    fn decide(&mut self, now: Timestamp) {
-        if !self.urgent && self.incident.detected_at <= self.entered_at {
-            self.incident.detected_at = now;
-        }
     }
 
     fn tell(&mut self, now: Timestamp, reminders: u32) {
