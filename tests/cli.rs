@@ -151,7 +151,7 @@ fn check_shows_file_line_column_and_a_suggestion() {
     );
     let (code, out, err) = run(&["check", "--config", &config], b"");
     assert_eq!((code, out.as_str()), (0, ""), "{err}");
-    assert!(err.contains("all is well: 1 sources, 1 channels"), "{err}");
+    assert!(err.contains("all is well (sources: 1, channels: 1"), "{err}");
 }
 
 #[test]

@@ -6,25 +6,17 @@ mod support;
 use std::fmt::Write as _;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::process::Command;
 use std::time::Duration;
 
-use chrono::DateTime;
 use serde_json::Value;
+use support::daemon::binary;
 use support::machine::{self, Running};
 use support::receivers::Receiver;
 use support::servers::{MailServer, Nginx};
+use support::traffic::{self, USUAL};
 
 /// A message must have arrived this long after the first odd request.
 const IN_TIME: Duration = Duration::from_secs(120);
-
-/// The keys, their addresses, and the seconds between two requests of each.
-const USUAL: [(&str, &str, i64); 4] = [
-    ("acme", "203.0.113.9", 40),
-    ("wayne", "198.51.100.21", 60),
-    ("wayne", "198.51.100.22", 120),
-    ("initech", "192.0.2.33", 45),
-];
 
 /// Days of history found in the rotated log at the first start.
 const HISTORY_DAYS: i64 = 9;
@@ -41,7 +33,9 @@ fn a_leaked_key_is_told_once_everywhere_through_kill_and_rotation() {
     let mut nginx = Nginx::start(folder);
     let mail = MailServer::start(folder);
     let receiver = Receiver::start();
-    write_history(&folder.join("logs/access.log.1"));
+    let now = machine::unix_now();
+    let history = traffic::usual(now - HISTORY_DAYS * traffic::DAY, now);
+    traffic::append(&folder.join("logs/access.log.1"), history);
     write_config(folder, &mail, &receiver);
 
     let mut lapwing = start(folder, &mail);
@@ -221,30 +215,6 @@ impl Leak {
     }
 }
 
-/// A rotated log of the days before, up to now, in the combined format: what makes the addresses above the usual ones.
-fn write_history(path: &Path) {
-    let now = machine::unix_now();
-    let mut lines: Vec<(i64, String)> = Vec::new();
-    for (key, client, period) in USUAL {
-        let mut chance = u64::from(client.as_bytes().iter().map(|b| u32::from(*b)).sum::<u32>());
-        let mut at = now - HISTORY_DAYS * 86_400;
-        while at < now {
-            chance = chance.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-            let time = DateTime::from_timestamp(at, 0).unwrap().format("%d/%b/%Y:%H:%M:%S +0000");
-            let order = 1000 + (chance >> 40) % 9000;
-            let line = format!(
-                "{client} - {key} [{time}] \"GET /v1/orders/{order} HTTP/1.1\" 200 13 \"-\" \"okhttp/4.12.0\"\n"
-            );
-            lines.push((at, line));
-            // Between half and one and a half of the period.
-            at += (period / 2 + (chance >> 33).cast_signed() % (period + 1)).max(1);
-        }
-    }
-    lines.sort();
-    let text: String = lines.into_iter().map(|(_, line)| line).collect();
-    std::fs::write(path, text).unwrap();
-}
-
 fn write_config(folder: &Path, mail: &MailServer, receiver: &Receiver) {
     let secret = folder.join("smtp.secret");
     std::fs::write(&secret, MailServer::PASSWORD).unwrap();
@@ -282,17 +252,6 @@ url = "http://127.0.0.1:{http}/hook"
         user = MailServer::USER,
     );
     std::fs::write(folder.join("lapwing.toml"), text).unwrap();
-}
-
-/// The binary, without the proxies and the configuration of whoever runs the tests.
-fn binary(folder: &Path) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_lapwing"));
-    for name in ["http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NOTIFY_SOCKET"] {
-        command.env_remove(name);
-    }
-    command.env_remove("RUNTIME_DIRECTORY").env_remove("JOURNAL_STREAM").env("NO_COLOR", "1").env("TZ", "UTC");
-    command.current_dir(folder);
-    command
 }
 
 fn start(folder: &Path, mail: &MailServer) -> Running {

@@ -2,10 +2,11 @@
 //! told of what is over.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::fmt::Write;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::merge::{Merge, whole_lines};
+use super::merge::{Merge, position, whole_lines};
 use super::pipeline::{Pipeline, PipelineError};
 use super::replay::source_of;
 use super::session::LATENESS;
@@ -39,7 +40,7 @@ pub(super) fn backfill(
     service: bool,
 ) -> Result<Backfilled, PipelineError> {
     let mut done = Backfilled::default();
-    let files = files(config, pipeline, clock);
+    let Files { read: files, left } = files(config, pipeline, clock);
     if files.is_empty() {
         return Ok(done);
     }
@@ -86,22 +87,42 @@ pub(super) fn backfill(
     }
     done.positions =
         merge.positions(|stream| pipeline.name_of(stream)).into_iter().map(|p| (p.generation, p)).collect();
+    for (path, source) in &left {
+        // Too old to teach anything: known from now on, and not read later either.
+        let end = whole_lines(path).and_then(|end| end.map_or_else(|| Ok(std::fs::metadata(path)?.len()), Ok));
+        let number = done.positions.last_key_value().map_or(1, |(last, _)| last + 1);
+        if let Ok(position) = end.and_then(|end| position(path, end, 0, number, source.clone())) {
+            done.positions.insert(number, position);
+        }
+    }
     pipeline.settle();
     let lines: u64 = pipeline.tallies().iter().map(|(_, tally)| tally.lines()).sum();
     let first = pipeline.tallies().iter().filter_map(|(_, tally)| tally.first).min();
     let newest = pipeline.tallies().iter().filter_map(|(_, tally)| tally.newest).max();
     if let (Some(first), Some(newest)) = (first, newest) {
-        let note = format!(
-            "learned from {lines} lines in {count} files, {first} to {newest}; what is over was told to nobody"
-        );
+        let files = if count == 1 { "1 file".to_owned() } else { format!("{count} files") };
+        let mut note =
+            format!("learned from {lines} lines in {files}, {first} to {newest}; what is over was told to nobody");
+        if !left.is_empty() {
+            let _ = write!(note, "; older copies left unread: {}", left.len());
+        }
         tracing::info!("{note}");
         done.note = Some(note);
     }
     Ok(done)
 }
 
-/// The files to read, each with its source: those that are followed and their rotated copies.
-fn files(config: &Config, pipeline: &Pipeline, clock: &dyn Clock) -> Vec<(PathBuf, String)> {
+/// Files, each with its source.
+#[derive(Default)]
+struct Files {
+    /// To be read.
+    read: Vec<(PathBuf, String)>,
+    /// Too old, or too much.
+    left: Vec<(PathBuf, String)>,
+}
+
+/// The files that are followed and their rotated copies.
+fn files(config: &Config, pipeline: &Pipeline, clock: &dyn Clock) -> Files {
     let sources: Vec<_> = config
         .sources
         .iter()
@@ -109,7 +130,7 @@ fn files(config: &Config, pipeline: &Pipeline, clock: &dyn Clock) -> Vec<(PathBu
         .filter(|(source, _)| source.files.start == Start::Beginning)
         .map(|(source, id)| (id, source.files.clone()))
         .collect();
-    let Ok(mut follower) = Follower::new(sources, config.limits, Vec::new()) else { return Vec::new() };
+    let Ok(mut follower) = Follower::new(sources, config.limits, Vec::new()) else { return Files::default() };
     follower.scan(clock.monotonic());
     let mut live: Vec<PathBuf> = Vec::new();
     for source in follower.status() {
@@ -124,18 +145,26 @@ fn files(config: &Config, pipeline: &Pipeline, clock: &dyn Clock) -> Vec<(PathBu
             let data = std::fs::metadata(&path).ok().filter(std::fs::Metadata::is_file)?;
             Some((modified(&data), data.len(), path))
         })
-        .filter(|(modified, _, path)| *modified >= oldest || live.contains(path))
         .collect();
     found.sort_by_key(|f| std::cmp::Reverse(f.0));
-    let mut left = if config.backfill > Span::ZERO { MAX_BYTES } else { 0 };
-    found.retain(|(_, length, path)| {
-        // A compressed file is about ten times its size; a followed one is read in any case.
-        let work = if history::says_compressed(path) { length.saturating_mul(10) } else { *length };
-        let fits = work <= left;
-        left = left.saturating_sub(work);
-        fits
-    });
-    found.into_iter().map(|(_, _, path)| (path.clone(), source_of(config, Path::new(&path)))).collect()
+    let mut room = MAX_BYTES;
+    let mut files = Files::default();
+    if config.backfill == Span::ZERO {
+        return files;
+    }
+    for (modified, length, path) in found {
+        // A compressed file is about ten times its size; a log itself is read in any case.
+        let work = if history::says_compressed(&path) { length.saturating_mul(10) } else { length };
+        let followed = live.contains(&path);
+        let log = followed && history::stems(path.file_name().unwrap_or_default()).is_empty();
+        let wanted = log || ((followed || modified >= oldest) && work <= room);
+        if wanted {
+            room = room.saturating_sub(work);
+        }
+        let source = source_of(config, &path);
+        if wanted { &mut files.read } else { &mut files.left }.push((path, source));
+    }
+    files
 }
 
 fn modified(data: &std::fs::Metadata) -> Timestamp {

@@ -152,10 +152,16 @@ impl Merge {
         Some(Run { stream: feed.stream, bytes: feed.block.get(start..feed.at).unwrap_or_default(), skipped })
     }
 
-    /// Positions just after what was read, for plain files read to their end: the follower goes on from there.
+    /// Positions just after what was read, for files read to their end: the follower goes on from there. That of a
+    /// compressed file is its end, which says that nothing new is in it.
     pub(super) fn positions(&self, source_of: impl Fn(usize) -> String) -> Vec<Position> {
-        let read = self.feeds.iter().filter(|f| f.state == State::Over && f.until.is_some());
-        read.enumerate().filter_map(|(i, f)| f.position(i as u64 + 1, source_of(f.stream)).ok()).collect()
+        let read = self.feeds.iter().filter(|f| f.state == State::Over);
+        read.enumerate()
+            .filter_map(|(i, f)| {
+                let offset = f.until.unwrap_or(f.size);
+                position(&f.path, offset, f.lines, i as u64 + 1, source_of(f.stream)).ok()
+            })
+            .collect()
     }
 }
 
@@ -251,29 +257,32 @@ impl Feed {
     fn consumed(&self) -> u64 {
         if self.state == State::Over { self.size } else { self.consumed.load(Ordering::Relaxed).min(self.size) }
     }
+}
 
-    fn position(&self, generation: u64, source: String) -> io::Result<Position> {
-        let file = File::open(&self.path)?;
-        let data = file.metadata()?;
-        let offset = self.until.unwrap_or(0);
-        let proof = |from: u64, to: u64| -> io::Result<Proof> {
-            let mut bytes = vec![0; (to - from) as usize];
-            file.read_exact_at(&mut bytes, from)?;
-            Ok(Proof::of(&bytes))
-        };
-        Ok(Position {
-            generation,
-            source,
-            path: self.path.clone(),
-            device: data.dev(),
-            inode: data.ino(),
-            head: proof(0, offset.min(PROOF_BYTES))?,
-            tail: proof(offset.saturating_sub(PROOF_BYTES), offset)?,
-            offset,
-            lines: self.lines,
-            unseen: Span::ZERO,
-        })
-    }
+/// The position at `offset` of the file at `path`, after `lines` lines.
+///
+/// # Errors
+/// A file that cannot be read, or that does not reach as far.
+pub(super) fn position(path: &Path, offset: u64, lines: u64, generation: u64, source: String) -> io::Result<Position> {
+    let file = File::open(path)?;
+    let data = file.metadata()?;
+    let proof = |from: u64, to: u64| -> io::Result<Proof> {
+        let mut bytes = vec![0; (to - from) as usize];
+        file.read_exact_at(&mut bytes, from)?;
+        Ok(Proof::of(&bytes))
+    };
+    Ok(Position {
+        generation,
+        source,
+        path: path.to_owned(),
+        device: data.dev(),
+        inode: data.ino(),
+        head: proof(0, offset.min(PROOF_BYTES))?,
+        tail: proof(offset.saturating_sub(PROOF_BYTES), offset)?,
+        offset,
+        lines,
+        unseen: Span::ZERO,
+    })
 }
 
 fn is_file(path: &Path) -> bool {

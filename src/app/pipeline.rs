@@ -362,6 +362,11 @@ impl Pipeline {
         self.engine.quiet(quiet);
     }
 
+    /// Whether what lies far behind the wall clock waits to be told: see [`Engine::patient`].
+    pub fn patient(&mut self, patient: bool) {
+        self.engine.patient(patient);
+    }
+
     /// The engine's own account.
     pub fn status(&self) -> EngineStatus {
         self.engine.status()

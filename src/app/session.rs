@@ -31,6 +31,8 @@ const LOOK_EVERY: Span = Span::SECOND;
 const LINE_EVERY: Span = Span::from_secs(10);
 /// A reader that gave no sign of life for this long is stuck: the watchdog is not told that all is well.
 const READER_PATIENCE: Span = Span::from_secs(15);
+/// A backlog is told as a whole when it is read within this time; one that takes longer is told as it is read.
+const BACKLOG_PATIENCE: Span = Span::MINUTE;
 /// How long one wait for lines lasts.
 const WAIT: Span = Span::from_millis(250);
 
@@ -66,6 +68,8 @@ struct Moments {
     line: Span,
     alive: Span,
     reader: Span,
+    /// When the present was last reached.
+    at_end: Span,
 }
 
 impl Session {
@@ -79,6 +83,7 @@ impl Session {
             line: start,
             alive: start,
             reader: start,
+            at_end: start,
         };
         let watchdog = systemd::watchdog_interval().filter(|_| self.service);
         let mut rest = Rest::default();
@@ -88,6 +93,7 @@ impl Session {
             let input = inbox.recv_timeout(WAIT.to_std());
             let wall = self.clock.now();
             self.pipeline.wall(wall);
+            self.pipeline.patient(self.clock.monotonic() - moments.at_end < BACKLOG_PATIENCE);
             let mut idle = false;
             match input {
                 Ok(Input::Chunk(chunk)) => {
@@ -113,6 +119,7 @@ impl Session {
             if idle {
                 // Nothing lies unread: silence is silence, and the wall clock drives the ticks.
                 self.pipeline.advance(wall - LATENESS, &mut changes);
+                moments.at_end = self.clock.monotonic();
             }
             let now = self.clock.monotonic();
             if !changes.is_empty() {

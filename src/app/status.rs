@@ -141,7 +141,7 @@ impl Status {
         let lines: u64 = self.sources.iter().map(|s| s.lines).sum();
         let behind: u64 = self.sources.iter().map(|s| s.bytes_behind).sum();
         let mut text = format!(
-            "{}: {lines} lines from {} sources, {} open incidents",
+            "{}: {lines} lines, sources: {}, open incidents: {}",
             self.state,
             self.sources.len(),
             self.open_incidents

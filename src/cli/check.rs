@@ -46,13 +46,19 @@ impl Check {
         let errors = found.iter().filter(|d| d.weight == Weight::Error).count();
         if errors > 0 {
             output.flush()?;
-            output.note(&format!("{}: {errors} errors", self.config.path().display()));
+            let errors = if errors == 1 { "1 error".to_owned() } else { format!("{errors} errors") };
+            output.note(&format!("{}: {errors}", self.config.path().display()));
             return Ok(ExitCode::from(2));
         }
         let Some(config) = config else { return Ok(ExitCode::from(2)) };
         output.flush()?;
+        let verdict = match found.len() {
+            0 => "all is well".to_owned(),
+            1 => "can be used, with 1 warning".to_owned(),
+            more => format!("can be used, with {more} warnings"),
+        };
         output.note(&format!(
-            "{}: all is well: {} sources, {} channels, {} rules",
+            "{}: {verdict} (sources: {}, channels: {}, rules: {})",
             self.config.path().display(),
             config.sources.len(),
             config.channels.len(),

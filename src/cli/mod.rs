@@ -143,7 +143,7 @@ fn command() -> clap::Command {
 #[derive(Clone, Debug, Args)]
 struct ConfigArgument {
     /// The configuration file
-    #[arg(short, long, value_name = "FILE", env = "LAPWING_CONFIG")]
+    #[arg(short, long, value_name = "FILE", env = "LAPWING_CONFIG", global = true)]
     config: Option<PathBuf>,
 }
 
@@ -171,7 +171,7 @@ impl ConfigArgument {
 #[derive(Clone, Debug, Args)]
 struct SocketArgument {
     /// The daemon's control socket
-    #[arg(long, value_name = "PATH", env = "LAPWING_SOCKET")]
+    #[arg(long, value_name = "PATH", env = "LAPWING_SOCKET", global = true)]
     socket: Option<PathBuf>,
     #[command(flatten)]
     config: ConfigArgument,

@@ -55,7 +55,7 @@ impl Outbox {
                 let given_up = if row["given_up"] == Value::Bool(true) { " GIVEN UP" } else { "" };
                 output.line(&format!(
                     "{:>6}  {:<12} since {}  tried {}{given_up}  {}",
-                    row["number"],
+                    row["number"].as_u64().unwrap_or_default(),
                     text("channel"),
                     text("decided_at"),
                     row["attempts"],

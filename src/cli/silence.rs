@@ -77,14 +77,14 @@ impl Silence {
                     ));
                 }
                 let now = SystemClock::new().now();
-                let until = add.until.unwrap_or(now + add.duration.unwrap_or(Span::HOUR));
+                let until = add.until.unwrap_or(now + add.duration.unwrap_or(Span::HOUR)).floor(Span::SECOND);
                 if until <= now {
                     return Err(Failure::Usage(format!("{until} is over: a silence needs an end that is to come")));
                 }
                 let (subject, detector, incident) = (add.subject, add.detector, add.incident);
                 let ask = Ask::Silence { subject, detector, incident, until, comment: add.comment };
                 let id = self.socket.ask(&ask)?;
-                output.line(&format!("silence {id} until {until}"))?;
+                output.line(&format!("silence {id} until {until}; `lapwing silence remove {id}` ends it sooner"))?;
             }
             Action::List { json } => {
                 let answer = self.socket.ask(&Ask::Silences)?;
@@ -103,7 +103,8 @@ impl Silence {
                         .collect();
                     let comment = row["comment"].as_str().unwrap_or_default();
                     let until = row["until"].as_str().unwrap_or_default();
-                    output.line(&format!("{:>4}  {} until {until}  {comment}", row["id"], about.join(", ")))?;
+                    let id = row["id"].as_u64().unwrap_or_default();
+                    output.line(format!("{id:>4}  {} until {until}  {comment}", about.join(", ")).trim_end())?;
                 }
             }
             Action::Remove { id } => {

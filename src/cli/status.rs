@@ -42,7 +42,7 @@ impl Status {
 fn text(picture: &Picture) -> String {
     let mut out = String::new();
     let _ = writeln!(out, "Lapwing {}, process {}, since {}", picture.version, picture.pid, picture.started_at);
-    let _ = writeln!(out, "{}; {} open incidents", picture.state, picture.open_incidents);
+    let _ = writeln!(out, "{}; open incidents: {}", picture.state, picture.open_incidents);
     if let Some(at) = picture.log_time {
         let _ = writeln!(out, "judged up to {at} (log time)");
     }
@@ -87,8 +87,17 @@ fn text(picture: &Picture) -> String {
         let _ = write!(out, ", last saved {at}");
     }
     out.push('\n');
-    for problem in picture.store.failing.iter().chain(&picture.reload_error).chain(&picture.notes) {
-        let _ = writeln!(out, "! {problem}");
+    if let Some(failing) = &picture.store.failing {
+        let _ = writeln!(out, "! {failing}");
+    }
+    if let Some(error) = &picture.reload_error {
+        let _ = writeln!(out, "! the configuration stays as it was, since the new one cannot be used:");
+        for line in error.lines() {
+            let _ = writeln!(out, "    {line}");
+        }
+    }
+    for note in &picture.notes {
+        let _ = writeln!(out, "note: {note}");
     }
     out
 }

@@ -90,7 +90,7 @@ impl Engine {
             SubjectKind::Client => clients,
             _ => endpoints,
         });
-        self.book.tick(end, &settings, self.quiet, out);
+        self.book.tick(end, &settings, self.telling(end), out);
     }
 
     fn surroundings(&self, kind: SubjectKind) -> Surroundings<'_> {

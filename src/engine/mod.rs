@@ -19,7 +19,7 @@ use crate::detect::{burst, error_spike, leaked_key, retry_loop, traffic_drop};
 use crate::engine::clocks::{Clocks, Reading};
 use crate::event::{Batch, Event, Flags, Hasher, Id, SubjectKind, Text};
 use crate::incident::Change;
-use crate::incident::book::{self, Book};
+use crate::incident::book::{self, Book, Telling};
 use crate::intake::routes::{OTHER, Routes};
 use crate::measure::calendar::Calendar;
 use crate::measure::normal::Surroundings;
@@ -33,6 +33,8 @@ pub use saved::LoadError;
 
 /// The site's only id.
 const SITE: Id = Id(1);
+/// What is nearer to the wall clock than this is the present.
+const PRESENT: Span = Span::from_mins(3);
 /// Agents whose names are remembered.
 const AGENTS: usize = 4096;
 /// Route templates whose place is remembered without asking the tree again.
@@ -125,6 +127,7 @@ pub struct Engine {
     means: Means,
     totals: Totals,
     quiet: bool,
+    patient: bool,
     wall: Option<Timestamp>,
     scratch: Vec<u32>,
 }
@@ -202,6 +205,7 @@ impl Engine {
             means: Means::default(),
             totals: Totals::default(),
             quiet: false,
+            patient: false,
             wall: None,
             scratch: Vec::new(),
             settings,
@@ -217,6 +221,12 @@ impl Engine {
     /// open when it ends are told as usual.
     pub fn quiet(&mut self, quiet: bool) {
         self.quiet = quiet;
+    }
+
+    /// Whether what lies far behind the wall clock waits to be told until the present is reached: a backlog then tells
+    /// each incident once, with its newest numbers, and not as a chain of updates. Without a wall clock nothing waits.
+    pub fn patient(&mut self, patient: bool) {
+        self.patient = patient;
     }
 
     /// The wall clock, where there is one: lines up to it are trusted, lines ahead of it are not.
@@ -308,6 +318,17 @@ impl Engine {
         from("traffic that stops", Span::from_hours(36));
         from("everything at full sharpness", Span::from_days(8));
         lines
+    }
+
+    /// How what is due at a moment of log time is told.
+    fn telling(&self, now: Timestamp) -> Telling {
+        if self.quiet {
+            Telling::Nothing
+        } else if self.patient && self.wall.is_some_and(|wall| wall - now > PRESENT) {
+            Telling::Newest
+        } else {
+            Telling::AtOnce
+        }
     }
 
     fn history(&self) -> Span {

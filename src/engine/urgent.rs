@@ -38,7 +38,7 @@ impl Engine {
         }
         if found {
             let settings = self.settings.book;
-            self.book.tick(event.time, &settings, self.quiet, out);
+            self.book.tick(event.time, &settings, self.telling(event.time), out);
         }
     }
 

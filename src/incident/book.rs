@@ -33,6 +33,18 @@ impl Default for Settings {
     }
 }
 
+/// How the book tells what is due.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Telling {
+    /// At once: the present.
+    AtOnce,
+    /// What is read late: openings and updates are held until the present is reached, so that each incident is told
+    /// once, as it is by then and with `detected_at` when it is told. What ends before is told, its opening first.
+    Newest,
+    /// History that nobody asked about: what ends is counted, and what is open stays held until this is over.
+    Nothing,
+}
+
 /// An incident that is over, for as long as it explains what windows still see of it.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Past {
@@ -224,14 +236,13 @@ impl Book {
         })
     }
 
-    /// Tells what is due at `now`: openings, updates, resolutions. While `quiet`, nothing is told: what ends is counted,
-    /// and what is open stays held until the quiet ends.
-    pub fn tick(&mut self, now: Timestamp, settings: &Settings, quiet: bool, out: &mut Vec<Change>) {
+    /// Tells what is due at `now`: openings, updates, resolutions.
+    pub fn tick(&mut self, now: Timestamp, settings: &Settings, telling: Telling, out: &mut Vec<Change>) {
         let mut index = 0;
         while index < self.entries.len() {
             let entry = &mut self.entries[index];
-            if quiet {
-                // Held until the history is read.
+            if telling != Telling::AtOnce {
+                // Held until the past is read.
             } else if entry.told.is_none() && entry.is_ripe(now, settings) {
                 entry.incident.detected_at = now;
                 entry.tell(now, 0);
@@ -248,6 +259,13 @@ impl Book {
             }
             let mut entry = self.entries.remove(index);
             let ended_at = entry.last_active().max(entry.incident.started_at);
+            if telling == Telling::Newest && entry.is_ripe(now, settings) {
+                // It began and ended in what was read late: told now, with all that is known of it.
+                entry.incident.detected_at = now;
+                entry.tell(now, 0);
+                self.opened += 1;
+                out.push(Change { kind: ChangeKind::Opened, incident: entry.incident.clone(), at: now });
+            }
             if entry.told.is_some() {
                 entry.close(ended_at);
                 out.push(Change {
@@ -256,7 +274,7 @@ impl Book {
                     at: now,
                 });
                 self.remember(entry, ended_at);
-            } else if quiet {
+            } else if telling == Telling::Nothing {
                 self.untold = (self.untold.0 + 1, Some(ended_at));
                 self.remember(entry, ended_at);
             }

@@ -93,8 +93,17 @@ impl Running {
     }
 
     fn ask_to_end(&self) {
+        self.signal(Signal::TERM);
+    }
+
+    /// Tells it to read its configuration again (SIGHUP).
+    pub(crate) fn hang_up(&self) {
+        self.signal(Signal::HUP);
+    }
+
+    fn signal(&self, signal: Signal) {
         if let Some(id) = Pid::from_raw(self.child.id().cast_signed()) {
-            let _ = kill_process(id, Signal::TERM);
+            let _ = kill_process(id, signal);
         }
     }
 

@@ -4,8 +4,10 @@
 // Each test file is a crate of its own and uses some of this only.
 #![allow(dead_code)]
 
+pub(crate) mod daemon;
 pub(crate) mod labels;
 pub(crate) mod machine;
 pub(crate) mod receivers;
 pub(crate) mod servers;
+pub(crate) mod traffic;
 pub(crate) mod tree;
