@@ -2,7 +2,7 @@
 //!
 //! Every byte of a log is hostile: it was written by whoever sent the request. The functions here are the only way
 //! such text reaches a terminal ([`terminal`]), a Slack message ([`slack`]), a page or an HTML mail ([`html`]) or a
-//! mail header ([`header`]). What must not be shown at all is cut down by [`mask`] and [`redact`].
+//! mail header ([`header`]). What must not be shown at all is cut down by [`mask`] and [`redact()`].
 
 mod redact;
 mod secret;

@@ -106,9 +106,8 @@ fn since(notice: &Notice, zone: Zone) -> String {
 fn size(notice: &Notice, currency: &str) -> String {
     let unit = safe::value(&notice.unit, safe::VALUE_CHARS);
     let (requests, errors) = (notice.impact.requests, notice.impact.errors);
-    let usually = |size: String| match notice.expected > 0.0 {
-        true => format!("{size}, usually {}", words::usual(notice.expected, &unit)),
-        false => size,
+    let usually = |size: String| {
+        if notice.expected > 0.0 { format!("{size}, usually {}", words::usual(notice.expected, &unit)) } else { size }
     };
     let of_all = (unit.starts_with("share") && errors > 0 && errors <= requests)
         .then(|| words::of_requests(errors as f64, requests as f64));
@@ -193,16 +192,6 @@ fn with_share(name: &str, share: f64) -> String {
 /// A Slack code span: nothing in it is markup.
 fn code(name: &str) -> String {
     format!("`{}`", safe::clip_end(&safe::slack(name), 120))
-}
-
-/// What the notice is about, in words.
-pub(super) fn subject(notice: &Notice) -> String {
-    let name = safe::name(&notice.subject.name, safe::VALUE_CHARS);
-    match notice.subject.kind {
-        SubjectKind::Endpoint => name,
-        SubjectKind::Site => "the whole site".to_owned(),
-        kind => format!("{kind} {name}"),
-    }
 }
 
 fn footer(notice: &Notice, zone: Zone) -> String {
