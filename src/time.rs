@@ -3,12 +3,13 @@
 //! Everything below `app` knows only the log's time, which comes in as an argument. This is the only file that reads
 //! the system's clocks (`clippy.toml` forbids it elsewhere), so a day replays in seconds and tests never sleep.
 
+use std::cell::RefCell;
 use std::fmt;
 use std::ops::{Add, AddAssign, Neg, Sub, SubAssign};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
-use chrono::{DateTime, Datelike, NaiveDateTime, Offset, SecondsFormat, TimeZone, Timelike, Utc};
+use chrono::{DateTime, NaiveDateTime, Offset, SecondsFormat, TimeZone, Utc};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// An instant in milliseconds since 1970-01-01T00:00:00Z.
@@ -320,6 +321,13 @@ impl<'de> Deserialize<'de> for Timestamp {
     }
 }
 
+/// Offsets kept by [`Zone::offset`]: a day and a quarter.
+const OFFSETS_KEPT: usize = 128;
+
+thread_local! {
+    static OFFSETS: RefCell<[Option<(Zone, i64, Span)>; OFFSETS_KEPT]> = const { RefCell::new([None; OFFSETS_KEPT]) };
+}
+
 /// The zone in which hours of the day and days of the week are counted.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum Zone {
@@ -349,6 +357,22 @@ impl Zone {
 
     /// The offset from UTC in force at `t`.
     pub fn offset(self, t: Timestamp) -> Span {
+        // Asking the zone's rules takes longer than counting a line. No zone changes within a quarter of an hour.
+        let quarter = t.0.div_euclid(900_000);
+        OFFSETS.with_borrow_mut(|offsets| {
+            let known = &mut offsets[quarter.rem_euclid(OFFSETS_KEPT as i64) as usize];
+            if let Some((zone, at, offset)) = *known {
+                if zone == self && at == quarter {
+                    return offset;
+                }
+            }
+            let offset = self.look_up_offset(t);
+            *known = Some((self, quarter, offset));
+            offset
+        })
+    }
+
+    fn look_up_offset(self, t: Timestamp) -> Span {
         let seconds = match self {
             Zone::Local => chrono::Local.offset_from_utc_datetime(&t.utc().naive_utc()).fix().local_minus_utc(),
             Zone::Named(tz) => tz.offset_from_utc_datetime(&t.utc().naive_utc()).fix().local_minus_utc(),
@@ -370,8 +394,9 @@ impl Zone {
 
     /// The hour of the week at `t`: 0 is Monday 00:00 to 01:00, 167 is Sunday 23:00 to 24:00.
     pub fn hour_of_week(self, t: Timestamp) -> usize {
-        let local = (t + self.offset(t)).utc();
-        local.weekday().num_days_from_monday() as usize * 24 + local.hour() as usize
+        // 1970-01-01 was a Thursday: 72 hours into its week.
+        let hours = (t + self.offset(t)).bucket(Span::HOUR);
+        (hours + 72).rem_euclid(168) as usize
     }
 
     /// The local date and time at `t`, for texts.

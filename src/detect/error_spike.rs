@@ -92,6 +92,15 @@ pub fn judge(
     } + if scene.history < Span::HOUR { 10.0 } else { 0.0 };
     let single = matches!(kind, SubjectKind::Key | SubjectKind::Client);
     let floor = if single { settings.caller_floor } else { settings.floor };
+    // Most streams fail now and then: too few to say anything in any window that is due.
+    let recent = if scene.ends_minute() {
+        failures.mins.sum(scene.minute() - 59, scene.minute())
+    } else {
+        failures.tens.sum(scene.tick - 29, scene.tick)
+    };
+    if (recent as f64) < floor {
+        return Some(Judgement { class, bits: 0.0, window: Span::ZERO, share: 0.0, fires: false });
+    }
     // Failures of a few callers are those callers' trouble, whoever else calls the same.
     if !single && failures.callers.active() < settings.callers {
         return None;

@@ -46,13 +46,15 @@ impl<const N: usize> Ring<N> {
     pub fn sum(&self, from: i64, to: i64) -> u64 {
         let from = from.max(self.newest - N as i64 + 1);
         let to = to.min(self.newest);
-        let mut sum = 0u64;
-        let mut bucket = from;
-        while bucket <= to {
-            sum += u64::from(self.slots[bucket.rem_euclid(N as i64) as usize]);
-            bucket += 1;
+        if from > to {
+            return 0;
         }
-        sum
+        // At most two runs of slots: up to the end of the ring, and from its beginning.
+        let (first, count) = (from.rem_euclid(N as i64) as usize, (to - from + 1) as usize);
+        let (early, late) = self.slots.split_at(first);
+        let straight = count.min(late.len());
+        let total = |slots: &[u32]| slots.iter().map(|&n| u64::from(n)).sum::<u64>();
+        total(&late[..straight]) + total(&early[..count - straight])
     }
 
     fn slide(&mut self, to: i64) {
