@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::merge::{Merge, position, whole_lines};
 use super::pipeline::{Pipeline, PipelineError};
-use super::replay::source_of;
+use super::replay::{is_asked_for, source_of};
 use super::session::LATENESS;
 use super::systemd;
 use crate::config::Config;
@@ -155,8 +155,8 @@ fn files(config: &Config, pipeline: &Pipeline, clock: &dyn Clock) -> Files {
     for (modified, length, path) in found {
         // A compressed file is about ten times its size; a log itself is read in any case.
         let work = if history::says_compressed(&path) { length.saturating_mul(10) } else { length };
-        let followed = live.contains(&path);
-        let log = followed && history::stems(path.file_name().unwrap_or_default()).is_empty();
+        let followed = is_asked_for(config, &path);
+        let log = live.contains(&path) && history::stems(path.file_name().unwrap_or_default()).is_empty();
         let wanted = log || ((followed || modified >= oldest) && work <= room);
         if wanted {
             room = room.saturating_sub(work);

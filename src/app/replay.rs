@@ -183,18 +183,22 @@ fn with_sources(mut config: Config, files: &[PathBuf]) -> Config {
 
 /// The source whose globs take a file; else the one named after it; else the first.
 pub fn source_of(config: &Config, path: &std::path::Path) -> String {
-    let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf());
-    let takes = |source: &&Source| {
-        source.files.path.iter().chain(&source.files.rotated).any(|glob| {
-            GlobBuilder::new(glob)
-                .literal_separator(true)
-                .build()
-                .is_ok_and(|g| g.compile_matcher().is_match(&absolute))
-        })
-    };
+    let takes =
+        |source: &&Source| source.files.path.iter().chain(&source.files.rotated).any(|glob| glob_takes(glob, path));
     let name = log_name(path);
     let found = config.sources.iter().find(takes).or_else(|| config.sources.iter().find(|s| s.files.name == name));
     found.or(config.sources.first()).map(|s| s.files.name.clone()).unwrap_or_default()
+}
+
+/// Whether a file is asked for by itself, and not only as a rotated copy of one that is.
+pub(super) fn is_asked_for(config: &Config, path: &std::path::Path) -> bool {
+    config.sources.iter().flat_map(|source| &source.files.path).any(|glob| glob_takes(glob, path))
+}
+
+fn glob_takes(glob: &str, path: &std::path::Path) -> bool {
+    let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf());
+    let glob = GlobBuilder::new(glob).literal_separator(true).build();
+    glob.is_ok_and(|glob| glob.compile_matcher().is_match(&absolute))
 }
 
 /// `access.log` of `access.log.2.gz`.
