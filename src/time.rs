@@ -361,10 +361,8 @@ impl Zone {
         let quarter = t.0.div_euclid(900_000);
         OFFSETS.with_borrow_mut(|offsets| {
             let known = &mut offsets[quarter.rem_euclid(OFFSETS_KEPT as i64) as usize];
-            if let Some((zone, at, offset)) = *known {
-                if zone == self && at == quarter {
-                    return offset;
-                }
+            if let Some((_, _, offset)) = known.filter(|(zone, at, _)| *zone == self && *at == quarter) {
+                return offset;
             }
             let offset = self.look_up_offset(t);
             *known = Some((self, quarter, offset));

@@ -252,14 +252,13 @@ impl Engine {
             let Some(full) = row.full.as_deref() else { continue };
             let settings = &self.settings.burst;
             let judged = burst::judge(kind, full, one.now, &scene, streams, settings);
-            let usual_for_peers = is_of_one_key(kind, full) || !self.beyond_peers(kind, full, one.now.seen);
             let together = kind == SubjectKind::Site
                 && self.site_up.since.is_some_and(|since| end - since >= SITE_UP_FOR)
                 && judged.bits >= 0.5 * need_bits(kind, 1, history, settings.sensitivity)
                 && burst::fills_minutes(full, &scene, one.now);
             // What the cardinality cap lumps together comes and goes with what it lumps.
-            let lumped = self.is_unsettled(one);
-            let fires = (judged.fires() && !usual_for_peers && !lumped) || together;
+            let news = || !is_of_one_key(kind, full) && self.beyond_peers(kind, full, one.now.seen);
+            let fires = (judged.fires() && !self.is_unsettled(one) && news()) || together;
             let found = fires.then(|| (burst::finding(kind, full, &scene, judged, one.now), judged.window));
             let (five, sixty) = (one.now.seen, full.counts.minutes(scene.minute(), 60));
             let note = (judged.bits, judged.need.min(1e9), judged.calm);
@@ -287,13 +286,14 @@ impl Engine {
             for class in Class::ALL {
                 let scene = self.scene(kind, tick, history);
                 let Some(full) = self.rows(kind).get(one.slot).and_then(|row| row.full.as_deref()) else { continue };
-                if full.failures[class.index()].is_none() || is_of_one_key(kind, full) {
+                if full.failures[class.index()].is_none() {
                     continue;
                 }
                 let settings = &self.settings.error_spike;
                 let Some(judged) = error_spike::judge(kind, full, class, &scene, settings) else { continue };
                 let calm = judged.bits == 0.0 || !error_spike::still(full, class, &scene, settings);
-                let found = if judged.fires { error_spike::finding(kind, full, &scene, judged) } else { None };
+                let fires = judged.fires && !is_of_one_key(kind, full);
+                let found = if fires { error_spike::finding(kind, full, &scene, judged) } else { None };
                 if let Some(failures) = self
                     .rows_mut(kind)
                     .get_mut(one.slot)
