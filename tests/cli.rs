@@ -204,16 +204,21 @@ fn odd_logs_are_told_in_clear_words() {
     long.push(b'\n');
     long.extend(lines(5).into_bytes());
     let future = lines(50) + &COMBINED.replace("2026", "2126") + "\n" + &lines(50);
-    for (name, bytes, words) in [
-        ("noise.log", noise, "could not be read"),
-        ("empty.log", Vec::new(), "Read 0 lines"),
-        ("long.log", long, "over the length limit"),
-        ("future.log", future.into_bytes(), "Read 101 lines"),
-        ("nul.log", vec![0; 5_000_000], "Read "),
+    let ahead = lines(50).replace("2026", "2126");
+    let mut lone = vec![b'A'; 10 << 20];
+    lone.push(b'\n');
+    for (name, bytes, words, expected) in [
+        ("noise.log", noise, "could not be read", 1),
+        ("empty.log", Vec::new(), "there is nothing in it", 0),
+        ("long.log", long, "over the length limit", 0),
+        ("lone.log", lone, "1 over the length limit", 1),
+        ("future.log", future.into_bytes(), "Read 101 lines", 0),
+        ("ahead.log", ahead.into_bytes(), "ahead of this machine's clock", 0),
+        ("nul.log", vec![0; 5_000_000], "Read ", 0),
     ] {
         let path = file(dir.path(), name, &bytes);
         let (code, out, err) = run(&["replay", &path], b"");
-        assert!(code <= 1, "{name}: {err}");
+        assert_eq!(code, expected, "{name}: {out}{err}");
         assert!(out.contains(words), "{name}: {out}{err}");
         assert!(!out.contains('\u{1b}') && out.len() < 4000, "{name}: one screen");
         let (code, json, err) = run(&["replay", "--json", &path], b"");
@@ -222,6 +227,15 @@ fn odd_logs_are_told_in_clear_words() {
         assert_eq!(code, 0, "{name}");
         run(&["formats", "detect", &path], b"");
     }
+}
+
+#[test]
+fn a_replay_twice_gives_the_same_bytes() {
+    let logs = ["testdata/caddy/access.log.1.gz", "testdata/caddy/access.log.gz"];
+    let replayed = || run(&["replay", "--json", logs[0], logs[1]], b"");
+    let (code, out, _) = replayed();
+    assert_eq!((code, out.lines().count()), (0, 2), "{out}");
+    assert_eq!(out, replayed().1);
 }
 
 #[test]

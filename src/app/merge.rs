@@ -134,6 +134,11 @@ impl Merge {
             feed.state = State::Over;
             feed.reader = None;
             feed.block = Vec::new();
+            // What was passed over behind the last line is counted as well.
+            let skipped = std::mem::take(&mut feed.skipped);
+            if skipped != Skipped::default() {
+                return Some(Run { stream: feed.stream, bytes: &[], skipped });
+            }
         };
         // Up to where the others may wait.
         let limit = self

@@ -12,7 +12,7 @@ use crate::app::Failure;
 use crate::app::replay::{self, Summary};
 use crate::notice::terminal::Style;
 use crate::notice::words;
-use crate::time::{Span, Timestamp};
+use crate::time::{Clock, Span, SystemClock, Timestamp};
 
 /// Read existing logs on a virtual clock and show what would have been sent
 #[derive(Debug, Args)]
@@ -87,13 +87,14 @@ impl Replay {
             bar.finish_and_clear();
         }
         let summary = summary?;
-        let text = text(&summary);
+        let text = text(&summary, SystemClock::new().now());
         if json {
             output.note(&text);
         } else {
             output.line(&text)?;
         }
-        let failed = !summary.unread.is_empty() && summary.tally.lines() == 0;
+        // Nothing of what was given could be read: a script must not take that for silence.
+        let failed = summary.tally.parsed == 0 && (summary.tally.lines() > 0 || !summary.unread.is_empty());
         Ok(if failed { ExitCode::from(1) } else { ExitCode::SUCCESS })
     }
 }
@@ -110,7 +111,7 @@ fn bar() -> ProgressBar {
 }
 
 /// One screen: what was read, what was found, what could not be judged.
-fn text(summary: &Summary) -> String {
+fn text(summary: &Summary, now: Timestamp) -> String {
     let tally = &summary.tally;
     let mut lines = Vec::new();
     let count = |n: u64, one: &str, many: &str| words::plural(n as f64, one, many);
@@ -120,8 +121,15 @@ fn text(summary: &Summary) -> String {
         (Some(first), Some(last)) => {
             format!("{read}: {first} to {last}, {}", words::duration(summary.span().max(Span::SECOND)))
         }
+        _ if tally.lines() == 0 && summary.unread.is_empty() => format!("{read}: there is nothing in it"),
         _ => format!("{read}; none has a time"),
     });
+    if let Some(ahead) = tally.newest.map(|newest| newest - now).filter(|ahead| *ahead > Span::DAY) {
+        lines.push(format!(
+            "Its newest line is {} ahead of this machine's clock: check the clock of the server that wrote it",
+            words::duration(ahead)
+        ));
+    }
     let unread = tally.rejected_lines() + tally.oversize + tally.partial;
     if unread > 0 {
         let mut reasons: Vec<String> =

@@ -13,6 +13,7 @@ use crate::app::{Failure, live, replay};
 use crate::config::Source;
 use crate::notice::Notice;
 use crate::notice::terminal::Style;
+use crate::notice::words;
 
 /// Follow logs and show alerts on this terminal; nothing is configured, sent or kept
 #[derive(Debug, Args)]
@@ -71,7 +72,10 @@ impl Watch {
             }
         };
         live::watch(config, Box::new(hear), |learned| {
-            output.note(&format!("{learned}; watching {} files, Ctrl-C ends it", self.files.len()));
+            output.note(&format!(
+                "{learned}; watching {}, Ctrl-C ends it",
+                words::plural(self.files.len() as f64, "file", "files")
+            ));
         })?;
         Ok(ExitCode::SUCCESS)
     }
