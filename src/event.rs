@@ -56,7 +56,7 @@ impl Hasher {
 }
 
 /// A text of an event: its id, and where its characters lie in [`Batch::text`].
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct Text {
     /// What it is counted under.
     pub id: Id,
@@ -139,7 +139,7 @@ impl Method {
 }
 
 /// What else is known about an event, one bit each.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct Flags(u8);
 
 impl Flags {
@@ -170,7 +170,7 @@ impl Flags {
 pub struct SourceId(pub u16);
 
 /// One request, as small as the detectors allow. Its texts lie in the [`Batch`] that carries it.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct Event {
     /// When, by the log.
     pub time: Timestamp,

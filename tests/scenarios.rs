@@ -145,6 +145,24 @@ fn two_keys_at_once_are_two_incidents_and_thirty_are_one() {
 }
 
 #[test]
+fn five_hundred_keys_at_once_are_one_message() {
+    let mut site = Site::new(16, "2026-03-02T00:00:00Z");
+    site.consumers(600, 30.0);
+    site.run_until(at("2026-03-09T10:00:00Z"));
+    assert_eq!(site.opened(), Vec::<String>::new());
+    let start = site.now;
+    for i in 50..550 {
+        let mut burst = Stream::new(&format!("consumer-{i:03}"), 60.0).steady();
+        burst.clients = site.streams[i].clients.clone();
+        burst.agents = site.streams[i].agents.clone();
+        site.streams.push(burst.between(start, start + Span::from_mins(12)));
+    }
+    site.run_until(start + Span::from_hours(2));
+    site.finish();
+    assert_eq!(site.opened(), ["burst site"]);
+}
+
+#[test]
 fn a_site_that_goes_silent_is_told_once_and_its_return_resolves_it() {
     let mut site = ordinary(8);
     let start = at("2026-03-12T10:00:00Z");

@@ -2,6 +2,7 @@
 
 use super::{Channel, ChannelKind, Config, FormatChoice, MailSecurity, Source};
 use crate::detect::rule::Rule;
+use crate::detect::scene::Sensitivity;
 use crate::engine;
 use crate::event::{Hasher, Severity};
 use crate::format::Choice;
@@ -94,12 +95,18 @@ impl Config {
             errors.enabled = rule.enabled;
             errors.sensitivity = rule.sensitivity;
             errors.floor = rule.number("floor", errors.floor);
+            errors.caller_floor = rule.number("floor_caller", errors.caller_floor);
             errors.least_share = rule.number("least_share", errors.least_share);
             errors.callers = rule.number("callers", errors.callers as f64) as usize;
         }
         if let Some(rule) = self.rule("leaked-key") {
             settings.leaked_key_enabled = rule.enabled;
             let leak = &mut settings.leaked_key;
+            leak.need *= match rule.sensitivity {
+                Sensitivity::Low => 1.5,
+                Sensitivity::Normal => 1.0,
+                Sensitivity::High => 0.75,
+            };
             leak.requests = rule.number("requests", leak.requests);
             leak.networks = rule.number("networks", f64::from(leak.networks)) as u32;
             leak.networks_requests = rule.number("networks_requests", leak.networks_requests as f64) as u64;
@@ -108,7 +115,14 @@ impl Config {
         if let Some(rule) = self.rule("retry-loop") {
             settings.retry_loop_enabled = rule.enabled;
             let loops = &mut settings.retry_loop;
-            let calls = |key: &str, default: u32| rule.number(key, f64::from(default)).clamp(12.0, 1e9) as u32;
+            let factor = match rule.sensitivity {
+                Sensitivity::Low => 2.0,
+                Sensitivity::Normal => 1.0,
+                Sensitivity::High => 2.0 / 3.0,
+            };
+            let calls = |key: &str, default: u32| {
+                (rule.number(key, f64::from(default)) * factor).round().clamp(12.0, 1e9) as u32
+            };
             loops.failing_calls = calls("failing_calls", loops.failing_calls);
             loops.unsafe_calls = calls("unsafe_calls", loops.unsafe_calls);
             loops.weak_calls = calls("weak_calls", loops.weak_calls);

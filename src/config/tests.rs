@@ -115,6 +115,16 @@ owner = "payments team"
     assert_eq!((engine.burst.floor, engine.burst.site_floor), (50.0, 200.0));
     assert_eq!((engine.retry_loop.slow, engine.retry_loop.failing_calls), (Span::from_secs(30), 20));
     assert_eq!(engine.book.cooldown, Span::from_mins(45));
+    let (given, own) = (
+        Config::default().engine_settings(Vec::new(), crate::event::Hasher::new(1)),
+        crate::engine::Settings::default(),
+    );
+    assert_eq!((given.burst, given.error_spike, given.traffic_drop), (own.burst, own.error_spike, own.traffic_drop));
+    assert_eq!(
+        (given.leaked_key, given.retry_loop),
+        (own.leaked_key, own.retry_loop),
+        "rules/ says what the code does"
+    );
     assert_eq!(config.rules.len(), 5);
     assert_eq!(config.consumers[0].owner.as_deref(), Some("payments team"));
     assert_eq!(config.costs[0].per_request, Some(1.58));

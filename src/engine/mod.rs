@@ -119,7 +119,7 @@ pub struct Engine {
     route_ids: HashMap<Id, Id>,
     agents: HashMap<Id, Box<str>>,
     clocks: Clocks,
-    waiting: VecDeque<(Event, [Box<str>; 5])>,
+    waiting: VecDeque<Waiting>,
     /// Number of the last judged tick.
     judged: Option<i64>,
     first_event: Option<Timestamp>,
@@ -131,6 +131,9 @@ pub struct Engine {
     wall: Option<Timestamp>,
     scratch: Vec<u32>,
 }
+
+/// An event ahead of its source's clock, with its texts.
+type Waiting = (Event, [Box<str>; 5]);
 
 /// Mean rate per minute of streams of one kind: what a stream without history is taken for.
 #[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]

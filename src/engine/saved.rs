@@ -1,10 +1,12 @@
 //! The engine's memory as bytes, and back.
 
+use std::collections::VecDeque;
+
 use serde::{Deserialize, Serialize};
 
 use crate::engine::clocks::Clocks;
 use crate::engine::judge::SiteUp;
-use crate::engine::{Engine, Means, Settings, Totals};
+use crate::engine::{Engine, Means, Settings, Totals, Waiting};
 use crate::event::{Id, SubjectKind};
 use crate::incident::book::Book;
 use crate::intake::routes::Routes;
@@ -54,6 +56,7 @@ struct Saved<'a> {
     site_up: SiteUp,
     means: Means,
     totals: Totals,
+    waiting: &'a VecDeque<Waiting>,
 }
 
 #[derive(Deserialize)]
@@ -77,11 +80,11 @@ struct Loaded {
     site_up: SiteUp,
     means: Means,
     totals: Totals,
+    waiting: VecDeque<Waiting>,
 }
 
 impl Engine {
-    /// Everything that is remembered, as bytes. Events that wait for their time to be believed are not among it: at
-    /// most 32 lines, which are then read again.
+    /// Everything that is remembered, as bytes.
     pub fn save(&self) -> Vec<u8> {
         let mut agents: Vec<(Id, &str)> = self.agents.iter().map(|(id, name)| (*id, &**name)).collect();
         agents.sort_unstable();
@@ -106,6 +109,7 @@ impl Engine {
             site_up: self.site_up,
             means: self.means,
             totals: self.totals,
+            waiting: &self.waiting,
         };
         // Writing into memory cannot fail; an empty answer would be refused as damaged.
         postcard::to_stdvec(&saved).unwrap_or_default()
@@ -144,6 +148,7 @@ impl Engine {
         engine.site_up = loaded.site_up;
         engine.means = loaded.means;
         engine.totals = loaded.totals;
+        engine.waiting = loaded.waiting;
         Ok(engine)
     }
 }
