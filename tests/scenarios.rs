@@ -106,6 +106,8 @@ fn an_endpoint_that_fails_for_everybody_is_one_error_spike_on_it() {
     assert_eq!(site.opened(), ["error-spike endpoint /v1/reports"]);
     let opened = site.first("error-spike").unwrap();
     assert!(opened.at - start <= Span::from_secs(240), "noticed after {}", opened.at - start);
+    let resolved = site.changes.iter().find(|c| matches!(c.kind, ChangeKind::Resolved(_))).expect("its end");
+    assert!((resolved.incident.observed - 0.7).abs() < 0.1, "over its length {}", resolved.incident.observed);
     assert!((opened.incident.started_at - start).millis().abs() <= 120_000);
 }
 

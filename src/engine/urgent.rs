@@ -165,8 +165,15 @@ impl Engine {
                 .iter()
                 .find(|v| v.about == entry.about && v.detector == entry.incident.detector)
                 .map(|v| (v.about, v.tag));
-            let told_burst = entry.incident.detector == burst::NAME && !active.is_empty();
-            let along = told_burst.then(|| self.along(entry.about, tick, history)).flatten();
+            // What is a rate is counted along, since the rings do not reach back as far as an incident may last.
+            let class = match entry.incident.detector.as_str() {
+                burst::NAME => Some(None),
+                error_spike::NAME => title.map(|(_, tag)| Class::ALL.get(tag as usize).copied()),
+                _ => None,
+            };
+            let counted = class.filter(|_| !active.is_empty());
+            let along = counted.and_then(|class| self.along(entry.about, class, tick, history));
+            let counted = counted.is_some();
             let fresh = title.filter(|_| minute && !active.is_empty() && !entry.is_group());
             let fresh = fresh.and_then(|(about, tag)| {
                 let finding = self.fresh(entry.incident.detector.as_str(), about, tag, tick, history)?;
@@ -192,8 +199,7 @@ impl Engine {
                 let requests = entry.incident.impact;
                 entry.take(finding, parts, spread);
                 entry.incident.peak = entry.incident.peak.max(peak);
-                if told_burst {
-                    // Counted along, not as far as the rings reach.
+                if counted {
                     entry.incident.impact = requests;
                 }
             }
@@ -291,12 +297,14 @@ impl Engine {
         }
     }
 
-    fn along(&self, about: About, tick: i64, history: Span) -> Option<Along> {
+    /// What a subject does in one tick; failures of one class, or of all.
+    fn along(&self, about: About, class: Option<Class>, tick: i64, history: Span) -> Option<Along> {
         let full = self.row(about)?.full.as_deref()?;
         let scene = self.scene(about.kind, tick, history);
+        let failures = full.failures.iter().enumerate().filter(|(i, _)| class.is_none_or(|class| class.index() == *i));
         Some(Along {
             requests: u64::from(full.counts.tens.get(tick)),
-            errors: full.failures.iter().flatten().map(|f| u64::from(f.tens.get(tick))).sum(),
+            errors: failures.filter_map(|(_, f)| f.as_deref()).map(|f| u64::from(f.tens.get(tick))).sum(),
             usual: full.normal.expected(scene.end, crate::measure::ring::TICK, &scene.around),
         })
     }

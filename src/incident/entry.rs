@@ -170,6 +170,9 @@ impl Entry {
             incident.observed = incident.impact.requests as f64 / minutes;
             incident.expected = self.usual_total / minutes;
         }
+        if incident.detector == crate::detect::error_spike::NAME && incident.impact.requests > 0 {
+            incident.observed = incident.impact.errors as f64 / incident.impact.requests as f64;
+        }
     }
 
     pub(super) fn note(&mut self, candidate: &Candidate, now: Timestamp) {
