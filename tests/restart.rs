@@ -129,6 +129,7 @@ fn a_kill_in_the_middle_opens_nothing_again_and_forgets_no_end() {
         daemon.must_run();
         open("wayne").zip(open("initech"))
     });
+    wait_for("both are acknowledged", SOON, || home.is_all_delivered().then_some(()));
     daemon.kill();
 
     let mut written = unix_now();

@@ -88,10 +88,21 @@ impl Home {
         self.status()?["sources"][0]["lines"].as_u64()
     }
 
+    /// Whether every message has been acknowledged: between sending and noting that, a kill may cost one repetition.
+    pub(crate) fn is_all_delivered(&self) -> bool {
+        self.status().is_some_and(|status| nothing_waits(&status))
+    }
+
     /// The notices in the file.
     pub(crate) fn told(&self) -> Vec<Value> {
         notices(&std::fs::read(self.told_to()).unwrap_or_default())
     }
+}
+
+/// Whether no channel has a message waiting, by what `status --json` says.
+pub(crate) fn nothing_waits(status: &Value) -> bool {
+    let channels = status["channels"].as_array().expect("channels");
+    !channels.is_empty() && channels.iter().all(|channel| channel["queued"] == 0)
 }
 
 /// Notices, one a line.
