@@ -149,13 +149,18 @@ impl Session {
 
     /// Tells what changed: written down first, then sent.
     fn tell(&mut self, changes: &mut Vec<Change>, wall: Timestamp, moments: &mut Moments, now: Span) {
-        let notices: Vec<Notice> = changes.drain(..).map(|change| self.teller.notice(&change)).collect();
+        let all: Vec<Notice> = changes.drain(..).map(|change| self.teller.notice(&change)).collect();
+        let (kept, notices): (Vec<Notice>, Vec<Notice>) = all.into_iter().partition(|notice| notice.kept.is_some());
         for notice in &notices {
             tracing::info!(incident = notice.incident, kind = ?notice.kind, severity = notice.severity.as_str(), "{}", notice.title);
         }
         let rows = notices.iter().map(|n| IncidentRow::new(n.clone(), wall)).collect();
         let messages = match &mut self.hearer {
-            Hearer::Outbox(outbox) => outbox.decide(&notices),
+            Hearer::Outbox(outbox) => {
+                let mut messages = outbox.decide(&notices);
+                messages.extend(outbox.summarise(&kept));
+                messages
+            }
             Hearer::Direct(hear) => {
                 for notice in &notices {
                     hear(notice, &self.teller);

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use super::{Config, Consumer, Cost, Invalid, Loaded, channel, rules, source};
 use crate::diag::{Diagnostic, Origin, Place, Report, SECRET_KEYS, suggest};
 use crate::event::Severity;
+use crate::incident::allowance::Allowance;
 use crate::options::{Entry, Kind, Options, Table};
 use crate::time::{Span, Zone};
 
@@ -140,6 +141,7 @@ fn read(table: &Table, environment: &mut Environment<'_>, report: &Report) -> Co
             }
             config.cooldown = span;
         }
+        read_budget(&alerts, &mut config);
         alerts.finish();
     }
     config.rules = rules::read(&config.rules_dir, options.named("rule", "a rule"), report);
@@ -337,4 +339,29 @@ fn warn_of_open_secrets(path: &Path, table: &Table, report: &Report) {
             );
         }
     }
+}
+
+/// How much people want to hear, and when they read the rest.
+fn read_budget(alerts: &Options<'_>, config: &mut Config) {
+    if let Some(budget) = alerts.parsed("budget", Allowance::parse) {
+        config.budget = budget;
+    }
+    if let Some(summary) = alerts.parsed("summary", time_of_day) {
+        config.summary = summary;
+    }
+    if let Some(cost) = alerts.number("critical_cost", 0.01..=1e9) {
+        config.critical_cost = cost;
+    }
+}
+
+/// `09:00` as time since midnight, or `off`.
+fn time_of_day(text: &str) -> Result<Option<Span>, String> {
+    if text == "off" {
+        return Ok(None);
+    }
+    let wrong = || format!("expected a time of day such as \"09:00\", or \"off\", found \"{text}\"");
+    let (hours, minutes) = text.split_once(':').ok_or_else(wrong)?;
+    let hours: i64 = hours.parse().ok().filter(|h| (0..24).contains(h)).ok_or_else(wrong)?;
+    let minutes: i64 = minutes.parse().ok().filter(|m| (0..60).contains(m)).ok_or_else(wrong)?;
+    Ok(Some(Span::from_mins(60 * hours + minutes)))
 }

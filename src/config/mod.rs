@@ -17,6 +17,7 @@ use std::path::PathBuf;
 use crate::detect::rule::Rule;
 use crate::diag::Diagnostic;
 use crate::event::Severity;
+use crate::incident::allowance::Allowance;
 use crate::source as reading;
 use crate::time::{Span, Zone};
 
@@ -58,6 +59,12 @@ pub struct Config {
     pub route: Vec<(Severity, Vec<String>)>,
     /// Reminders of one incident come no closer than this.
     pub cooldown: Span,
+    /// How many incidents people want to hear of.
+    pub budget: Allowance,
+    /// When the daily summary is sent, after midnight; `None` for never.
+    pub summary: Option<Span>,
+    /// What an incident must have cost to be critical.
+    pub critical_cost: f64,
     /// What is looked for.
     pub rules: Vec<Rule>,
     /// Who the keys belong to.
@@ -129,6 +136,9 @@ impl Default for Config {
             channels: Vec::new(),
             route: Vec::new(),
             cooldown: Span::from_mins(30),
+            budget: Allowance::default(),
+            summary: Some(Span::from_hours(9)),
+            critical_cost: 100.0,
             rules: rules::built_in(),
             consumers: Vec::new(),
             costs: Vec::new(),

@@ -82,6 +82,17 @@ impl Config {
     pub fn engine_settings(&self, sources: Vec<String>, hasher: Hasher) -> engine::Settings {
         let mut settings = engine::Settings { zone: self.zone, sources, hasher, ..engine::Settings::default() };
         settings.book.cooldown = self.cooldown;
+        settings.book.allowance = self.budget;
+        settings.book.summary = self.summary;
+        settings.book.critical_cost = self.critical_cost;
+        settings.book.tells_info = self.route.iter().any(|(severity, _)| *severity == Severity::Info);
+        settings.severities = self.rules.iter().filter_map(|r| Some((r.detector.clone(), r.severity?))).collect();
+        // The alert budget decides how much evidence every detector asks for; a rule's own sensitivity comes on top.
+        let extra = self.budget.extra_bits();
+        settings.burst.extra_bits = extra;
+        settings.error_spike.extra_bits = extra;
+        settings.traffic_drop.extra_bits = extra;
+        settings.leaked_key.need += extra;
         if let Some(rule) = self.rule("burst") {
             let burst = &mut settings.burst;
             burst.enabled = rule.enabled;

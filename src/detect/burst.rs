@@ -8,6 +8,8 @@
 //! daily peaks of its peers. A blip of 25 seconds, however high, fills at most three of the eight ten-second buckets
 //! that are asked for.
 
+mod grounds;
+
 use crate::detect::scene::{Scene, Sensitivity, need_bits};
 use crate::detect::{DetectorKind, Fact, Facts, Finding, Impact, Parts, Trend};
 use crate::event::{Severity, SubjectKind};
@@ -27,6 +29,8 @@ pub const KIND: DetectorKind = DetectorKind {
     rank: 70,
 };
 
+/// Bits that may be lacking for a line in the daily summary.
+const NEAR: f64 = 4.0;
 /// Requests a minute from which on a site at five times its usual may not keep up.
 const CRITICAL_PER_MINUTE: f64 = 600.0;
 
@@ -43,11 +47,20 @@ pub struct Settings {
     pub site_floor: f64,
     /// A rise by less than this factor is nothing.
     pub tolerance: f64,
+    /// Bits that the alert budget asks for beyond the usual.
+    pub extra_bits: f64,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Settings { enabled: true, sensitivity: Sensitivity::Normal, floor: 100.0, site_floor: 200.0, tolerance: 1.3 }
+        Settings {
+            enabled: true,
+            sensitivity: Sensitivity::Normal,
+            floor: 100.0,
+            site_floor: 200.0,
+            tolerance: 1.3,
+            extra_bits: 0.0,
+        }
     }
 }
 
@@ -91,12 +104,21 @@ pub struct Judgement {
     pub calm: bool,
     /// Whether it lasts.
     pub sustained: bool,
+    /// The factor over the usual that was allowed.
+    pub tolerance: f64,
+    /// How many streams of its kind were judged beside it.
+    pub streams: usize,
 }
 
 impl Judgement {
     /// Whether it is to be told.
     pub fn fires(&self) -> bool {
         self.bits >= self.need && self.sustained
+    }
+
+    /// Whether only a little evidence is lacking.
+    pub fn is_near(&self) -> bool {
+        self.bits < self.need && self.bits >= self.need - NEAR && self.sustained
     }
 }
 
@@ -119,15 +141,23 @@ pub fn judge(
         }
         _ => scene.history,
     };
-    let need = need_bits(kind, streams, history, settings.sensitivity);
+    let need = need_bits(kind, streams, history, settings.sensitivity) + settings.extra_bits;
     let hod = scene.hour % 24;
     // The site is not measured against itself.
     let g = if kind == SubjectKind::Site { 1.0 } else { scene.site_factor };
     let m0 = settings.tolerance + 1.7 * (-normal.age(end).days_f64() / 3.0).exp();
     let irregular = normal.is_irregular();
     let own_peak = |index: usize| 1.5 * normal.peak_overall(index);
-    let mut best =
-        Judgement { bits: 0.0, need, window: Span::ZERO, calm: is_calm(full, scene, floor), sustained: false };
+    let calm = is_calm(full, scene, floor);
+    let mut best = Judgement {
+        bits: 0.0,
+        need,
+        window: Span::ZERO,
+        calm,
+        sustained: false,
+        tolerance: m0 * g * g.sqrt(),
+        streams,
+    };
 
     for (w, minutes) in WINDOWS_MIN.into_iter().enumerate() {
         let window = Span::from_mins(minutes);
@@ -177,7 +207,7 @@ pub fn judge(
             best.window = window;
         }
     }
-    if best.bits >= need {
+    if best.bits >= need - NEAR {
         best.sustained = is_sustained(full, scene, now, best.window);
     }
     best
@@ -215,6 +245,7 @@ pub fn finding(kind: SubjectKind, full: &Full, scene: &Scene<'_>, judged: Judgem
         impact: Impact { requests: seen as u64, errors, cost: None },
         facts,
         parts: Parts::default(),
+        grounds: grounds::grounds(full, scene, &judged, now),
     }
 }
 

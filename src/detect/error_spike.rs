@@ -6,6 +6,7 @@
 //! Errors are judged against the stream's own learned share (beta-binomial), and must last: a deploy that fails for 25
 //! seconds cannot fill two whole minutes.
 
+use crate::detect::grounds::Grounds;
 use crate::detect::scene::{Scene, Sensitivity};
 use crate::detect::{DetectorKind, Fact, Facts, Finding, Impact, Parts, Trend};
 use crate::event::{Id, Severity, SubjectKind};
@@ -41,6 +42,8 @@ pub struct Settings {
     pub least_share: f64,
     /// Callers that must fail for it to be the endpoint's trouble and not a caller's.
     pub callers: usize,
+    /// Bits that the alert budget asks for beyond the usual.
+    pub extra_bits: f64,
 }
 
 impl Default for Settings {
@@ -52,6 +55,7 @@ impl Default for Settings {
             caller_floor: 20.0,
             least_share: 0.02,
             callers: 4,
+            extra_bits: 0.0,
         }
     }
 }
@@ -69,6 +73,8 @@ pub struct Judgement {
     pub share: f64,
     /// Whether it is to be told.
     pub fires: bool,
+    /// What was needed.
+    pub need: f64,
 }
 
 /// Judges one class of failures of a stream.
@@ -89,7 +95,8 @@ pub fn judge(
         Sensitivity::Low => 30.0,
         Sensitivity::Normal => 20.0,
         Sensitivity::High => 14.0,
-    } + if scene.history < Span::HOUR { 10.0 } else { 0.0 };
+    } + if scene.history < Span::HOUR { 10.0 } else { 0.0 }
+        + settings.extra_bits;
     let single = matches!(kind, SubjectKind::Key | SubjectKind::Client);
     let floor = if single { settings.caller_floor } else { settings.floor };
     // Most streams fail now and then: too few to say anything in any window that is due.
@@ -99,13 +106,13 @@ pub fn judge(
         failures.tens.sum(scene.tick - 29, scene.tick)
     };
     if (recent as f64) < floor {
-        return Some(Judgement { class, bits: 0.0, window: Span::ZERO, share: 0.0, fires: false });
+        return Some(Judgement { class, bits: 0.0, window: Span::ZERO, share: 0.0, fires: false, need });
     }
     // Failures of a few callers are those callers' trouble, whoever else calls the same.
     if !single && failures.callers.active() < settings.callers {
         return None;
     }
-    let mut best = Judgement { class, bits: 0.0, window: Span::ZERO, share: 0.0, fires: false };
+    let mut best = Judgement { class, bits: 0.0, window: Span::ZERO, share: 0.0, fires: false, need };
     for minutes in [1i64, 5, 15, 60] {
         if minutes > 5 && !scene.ends_minute() {
             continue;
@@ -171,7 +178,27 @@ pub fn finding(kind: SubjectKind, full: &Full, scene: &Scene<'_>, judged: Judgem
         impact: Impact { requests, errors, cost: None },
         facts,
         parts,
+        grounds: grounds(failures, full, scene, &judged),
     })
+}
+
+/// The steps of the judgement, window by window.
+fn grounds(failures: &Failures, full: &Full, scene: &Scene<'_>, judged: &Judgement) -> Grounds {
+    let mut grounds = Grounds::bits(judged.bits, judged.need).line(format!(
+        "Usually {:.2} % fail this way; counted against {:.2} %, spread beyond chance {:.2}.",
+        100.0 * failures.share(),
+        100.0 * (1.5 * failures.share()).max(0.005),
+        failures.spread()
+    ));
+    for minutes in [1i64, 5, 15, 60] {
+        let window = Window::of(failures, full, scene, minutes);
+        let spoke = if Span::from_mins(minutes) == judged.window { "; this window spoke" } else { "" };
+        grounds = grounds.line(format!(
+            "In {minutes} min: {:.0} of {:.0} failed, {:.0} of them in the worst minute{spoke}.",
+            window.errors, window.requests, window.worst_errors
+        ));
+    }
+    grounds.line(format!("Callers that fail: {}.", failures.callers.active()))
 }
 
 fn shares(mix: &Mix) -> Vec<(Id, f64)> {

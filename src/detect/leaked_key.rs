@@ -14,6 +14,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::grounds::Grounds;
 use super::{DetectorKind, Fact, Facts, Finding, Impact, Parts, Trend};
 use crate::event::Severity;
 use crate::measure::novelty::{Newcomers, Novelty};
@@ -131,7 +132,9 @@ pub fn judge(novelty: &Novelty, context: &Context<'_>, settings: &Settings) -> O
         return None;
     }
     let severity = if moved { Severity::Info } else { Severity::Critical };
-    Some(Finding { severity, ..finding_of(novelty, context, &seen, moved) })
+    let mut finding = Finding { severity, ..finding_of(novelty, context, &seen, moved) };
+    finding.grounds.needed = if moved { settings.need / 2.0 } else { settings.need };
+    Some(finding)
 }
 
 /// What there is to say about a key, whatever the verdict: for updates and the end of an open incident.
@@ -152,9 +155,37 @@ struct Surprise {
     /// Bits in all.
     score: f64,
     concurrent: bool,
+    /// Its parts: networks, agents, volume.
+    parts: [f64; 3],
 }
 
 impl Surprise {
+    fn grounds(&self, novelty: &Novelty, context: &Context<'_>) -> Grounds {
+        let [networks, agents, volume] = self.parts;
+        let rates = novelty.rates();
+        let age = (context.now - novelty.first_seen()).days_f64();
+        Grounds::bits(self.score, 0.0)
+            .line(format!(
+                "The key has been known for {age:.1} days, from {} networks; about {:.2} new networks and {:.2} new client programs a day are usual for it.",
+                novelty.known_networks(),
+                rates.0.per_day(age),
+                rates.1.per_day(age)
+            ))
+            .line(format!(
+                "Newcomers: {} networks, {} addresses, {} client programs with {} requests.",
+                self.newcomers.networks, self.newcomers.addresses, self.newcomers.agents, self.newcomers.requests
+            ))
+            .line(format!(
+                "Bits: {networks:.1} for new networks, {agents:.1} for new client programs, {volume:.1} for volume, {:+.0} because the usual networks {}.",
+                if self.concurrent { CONCURRENT.0 } else { CONCURRENT.1 },
+                if self.concurrent { "go on meanwhile" } else { "are gone" }
+            ))
+            .line(format!(
+                "Volume: {:.0} requests in the last hour, {:.0} usual; {:.0} in 24 h, {:.0} usual.",
+                context.requests_hour, context.usual_hour, context.requests_day, context.usual_day
+            ))
+    }
+
     fn of(novelty: &Novelty, context: &Context<'_>) -> Self {
         let age_days = (context.now - novelty.first_seen()).days_f64();
         let (networks, agents) = novelty.rates();
@@ -184,7 +215,8 @@ impl Surprise {
             + agent_bits.min(MOST.1)
             + if concurrent { CONCURRENT.0 } else { CONCURRENT.1 }
             + volume.min(MOST.2);
-        Surprise { newcomers: best, score, concurrent }
+        let parts = [best_bits, agent_bits.min(MOST.1), volume.min(MOST.2)];
+        Surprise { newcomers: best, score, concurrent, parts }
     }
 }
 
@@ -205,6 +237,10 @@ fn judge_first_day(novelty: &Novelty, context: &Context<'_>, settings: &Settings
     finding.facts.insert("new_networks".to_owned(), Fact::Count(u64::from(networks)));
     finding.facts.insert("known_networks".to_owned(), Fact::Count(0));
     finding.bits = settings.need + (settings.first_day_lambda / lambda.max(1e-12)).log2();
+    finding.grounds = Grounds::bits(finding.bits, settings.need).line(format!(
+        "A key on its first day: {networks} networks; {lambda:.4} keys a day have so many here, at most {:.4} is asked for.",
+        settings.first_day_lambda
+    ));
     finding.impact.requests = context.requests_day as u64;
     finding.excess = context.requests_day;
     Some(finding)
@@ -252,6 +288,7 @@ fn finding_of(novelty: &Novelty, context: &Context<'_>, seen: &Surprise, moved: 
         impact: Impact { requests: newcomers.requests, errors: newcomers.errors, cost: None },
         facts,
         parts: Parts { keys: Vec::new(), endpoints, clients, agents },
+        grounds: seen.grounds(novelty, context),
     }
 }
 

@@ -3,6 +3,7 @@
 //! Detectors keep no state and never see single events. They read cells (`measure`), and answer with a [`Finding`] or
 //! nothing. One file a detector, one entry in [`DETECTORS`].
 
+pub mod grounds;
 pub mod rule;
 pub mod scene;
 
@@ -16,6 +17,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::detect::grounds::Grounds;
 use crate::event::{Id, Severity};
 use crate::time::{Span, Timestamp};
 
@@ -102,6 +104,8 @@ pub struct Finding {
     pub facts: Facts,
     /// What it is made of, as far as the detector knows better than the subject's own mix.
     pub parts: Parts,
+    /// Why: for people who ask, never for an alert.
+    pub grounds: Grounds,
 }
 
 /// A detector as it is listed.

@@ -13,6 +13,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::grounds::Grounds;
 use super::{DetectorKind, Fact, Facts, Finding, Impact, Parts, Trend};
 use crate::event::Severity;
 use crate::measure::repeats::{Run, Sighting};
@@ -204,7 +205,34 @@ pub fn finding(sighting: &Sighting, settings: &Settings) -> Finding {
         impact: Impact { requests: u64::from(calls), errors: u64::from(failures), cost },
         facts,
         parts,
+        grounds: grounds(sighting, settings, f64::from(calls), failing),
     }
+}
+
+/// The steps of the judgement.
+fn grounds(sighting: &Sighting, settings: &Settings, calls: f64, failing: bool) -> Grounds {
+    let run = &sighting.run;
+    let others = if failing { sighting.longest_usual_failing } else { sighting.longest_usual };
+    let base = if failing { f64::from(settings.failing_calls) } else { need_succeeding(sighting, settings) };
+    let need = with_cost(base, run, settings).max(2.0 * f64::from(others));
+    Grounds::count(calls, need)
+        .line(format!(
+            "A run of one {} request{}: {} calls, {} failed, one about every {:.0} s, gaps vary by {:.2} (log).",
+            run.method.as_str(),
+            if run.strong { "" } else { " (its body is not in the log)" },
+            run.calls,
+            run.failures,
+            run.gap.secs_f64(),
+            run.gap_variance
+        ))
+        .line(format!("Runs of this route are usually up to {others} calls long; twice that is asked for at least."))
+        .line(format!(
+            "Seen on {} earlier days, {} calls on the busiest; {} calls today.",
+            run.days.earlier_days(),
+            run.days.busiest(),
+            run.days.today
+        ))
+        .line(format!("Watched for {:.1} h before the run began.", sighting.history.hours_f64()))
 }
 
 /// The failing tests.

@@ -3,6 +3,7 @@
 //! Facts: `usual_per_minute`, `per_minute` (Number), `last_seen` (Time), `silent_for` (Span, when nothing came at all),
 //! `missing` (Count).
 
+use crate::detect::grounds::Grounds;
 use crate::detect::scene::{Scene, Sensitivity};
 use crate::detect::{DetectorKind, Fact, Facts, Finding, Impact, Parts, Trend};
 use crate::event::{Severity, SubjectKind};
@@ -31,11 +32,13 @@ pub struct Settings {
     pub least_expected: f64,
     /// The share of the usual below which it is a drop.
     pub ratio: f64,
+    /// Bits that the alert budget asks for beyond the usual.
+    pub extra_bits: f64,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Settings { enabled: true, sensitivity: Sensitivity::Normal, least_expected: 30.0, ratio: 0.2 }
+        Settings { enabled: true, sensitivity: Sensitivity::Normal, least_expected: 30.0, ratio: 0.2, extra_bits: 0.0 }
     }
 }
 
@@ -58,7 +61,7 @@ pub fn judge(
         Sensitivity::Low => 10.0,
         Sensitivity::Normal => 0.0,
         Sensitivity::High => -5.0,
-    };
+    } + settings.extra_bits;
     let single = matches!(kind, SubjectKind::Key | SubjectKind::Client);
     if single && full.today.active_days < 10 {
         return None;
@@ -114,6 +117,9 @@ pub fn judge(
         impact: Impact { requests: seen as u64, errors: 0, cost: None },
         facts,
         parts: Parts::default(),
+        grounds: Grounds::bits(bits, need)
+            .line(format!("In {:.0} min: {seen:.0} seen, {expected:.0} usual at least.", window.mins_f64()))
+            .line(format!("{days:.1} days of history ask for {need:.0} bits.")),
     })
 }
 

@@ -69,10 +69,12 @@ impl Engine {
             }
             let judged = burst::Judgement {
                 bits: candidate.finding.bits,
-                need: 0.0,
+                need: candidate.finding.grounds.needed,
                 window: candidate.window,
                 calm: false,
                 sustained: true,
+                tolerance: 1.3,
+                streams: 0,
             };
             let finding = burst::finding(kind, full, &scene, judged, now);
             if let Some(attributed) = self.candidate(most.about, 0, finding, candidate.window) {

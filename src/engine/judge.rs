@@ -9,6 +9,7 @@ use crate::event::SubjectKind;
 use crate::incident::Change;
 use crate::incident::cause::{self, Verdict};
 use crate::incident::entry::{About, Candidate};
+use crate::incident::kept::Reason;
 use crate::measure::failures::Class;
 use crate::measure::normal::Surroundings;
 use crate::measure::ring::TICK;
@@ -91,6 +92,9 @@ impl Engine {
             _ => endpoints,
         });
         self.book.tick(end, &settings, self.telling(end), out);
+        if end.millis() % Span::MINUTE.millis() == 0 && !self.quiet {
+            self.book.sum_up(end, end + self.settings.zone.offset(end), &settings, out);
+        }
     }
 
     fn surroundings(&self, kind: SubjectKind) -> Surroundings<'_> {
@@ -259,7 +263,8 @@ impl Engine {
             // What the cardinality cap lumps together comes and goes with what it lumps.
             let news = || !is_of_one_key(kind, full) && self.beyond_peers(kind, full, one.now.seen);
             let fires = (judged.fires() && !self.is_unsettled(one) && news()) || together;
-            let found = fires.then(|| (burst::finding(kind, full, &scene, judged, one.now), judged.window));
+            let near = !fires && judged.is_near() && !self.quiet && !self.is_unsettled(one) && news();
+            let found = (fires || near).then(|| (burst::finding(kind, full, &scene, judged, one.now), judged.window));
             let (five, sixty) = (one.now.seen, full.counts.minutes(scene.minute(), 60));
             let note = (judged.bits, judged.need.min(1e9), judged.calm);
             if let Some(full) = self.rows_mut(kind).get_mut(one.slot).and_then(|row| row.full.as_deref_mut()) {
@@ -269,8 +274,12 @@ impl Engine {
                 full.today.incident |= fires;
             }
             if let Some((finding, window)) = found {
-                let candidate = self.candidate(one.about, 0, finding, window);
-                candidates.extend(candidate.and_then(|c| self.attribute(c)));
+                let candidate = self.candidate(one.about, 0, finding, window).and_then(|c| self.attribute(c));
+                if fires {
+                    candidates.extend(candidate);
+                } else if let Some(candidate) = candidate.filter(|c| cause::is_unexplained(&self.book, c, end)) {
+                    self.keep(&candidate, Reason::Short, end);
+                }
             }
         }
         candidates
@@ -402,15 +411,25 @@ impl Engine {
         })
     }
 
+    /// Keeps a finding for the daily summary; history that is only learned from leaves no lines.
+    pub(super) fn keep(&mut self, candidate: &Candidate, reason: Reason, now: Timestamp) {
+        if !self.quiet {
+            self.book.keep(candidate, reason, now);
+        }
+    }
+
     /// Puts a finding where it belongs in the book.
-    pub(super) fn place_finding(&mut self, candidate: Candidate, now: Timestamp) {
+    pub(super) fn place_finding(&mut self, mut candidate: Candidate, now: Timestamp) {
+        if let Some(severity) = self.settings.severities.get(candidate.finding.detector) {
+            candidate.finding.severity = *severity;
+        }
         let rank = rank(candidate.finding.detector);
         match cause::place(&self.book, &candidate, now) {
             Verdict::Join(index) => self.book.join(index, candidate, now, rank),
             Verdict::Sharpen(index) => self.book.sharpen(index, candidate, now, rank),
             Verdict::Echo => {}
             Verdict::New if candidate.finding.detector == burst::NAME && self.book.is_repeat(&candidate, now) => {
-                self.book.repeated += 1;
+                self.keep(&candidate, Reason::Repeat, now);
             }
             Verdict::New => {
                 let group = self.book.group_of(candidate.finding.detector, candidate.about.kind);

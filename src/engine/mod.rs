@@ -10,14 +10,14 @@ mod names;
 mod saved;
 mod urgent;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use hashbrown::HashMap;
 use serde::{Deserialize, Serialize};
 
 use crate::detect::{burst, error_spike, leaked_key, retry_loop, traffic_drop};
 use crate::engine::clocks::{Clocks, Reading};
-use crate::event::{Batch, Event, Flags, Hasher, Id, SubjectKind, Text};
+use crate::event::{Batch, Event, Flags, Hasher, Id, Severity, SubjectKind, Text};
 use crate::incident::Change;
 use crate::incident::book::{self, Book, Telling};
 use crate::intake::routes::{OTHER, Routes};
@@ -77,6 +77,8 @@ pub struct Settings {
     pub leaked_key_enabled: bool,
     /// Whether `retry-loop` runs.
     pub retry_loop_enabled: bool,
+    /// Severities that a rule's notices have instead of the detector's.
+    pub severities: BTreeMap<String, Severity>,
 }
 
 impl Default for Settings {
@@ -97,6 +99,7 @@ impl Default for Settings {
             traffic_drop: traffic_drop::Settings::default(),
             leaked_key_enabled: true,
             retry_loop_enabled: true,
+            severities: BTreeMap::new(),
         }
     }
 }
@@ -285,7 +288,7 @@ impl Engine {
     /// The open incidents, held ones left out.
     pub fn open_incidents(&self) -> Vec<crate::incident::Incident> {
         (0..self.book.entries().len())
-            .filter(|&i| !self.book.is_held(i))
+            .filter(|&i| !self.book.is_waiting(i))
             .map(|i| self.book.entries()[i].incident.clone())
             .collect()
     }

@@ -7,6 +7,7 @@ use crate::engine::Engine;
 use crate::event::{Event, Flags, Id, Severity, SubjectKind};
 use crate::incident::Change;
 use crate::incident::entry::{About, Evidence};
+use crate::incident::kept::Reason;
 use crate::measure::failures::Class;
 use crate::measure::novelty::{Novelty, Seen};
 use crate::measure::repeats::Call;
@@ -67,8 +68,15 @@ impl Engine {
                 self.repeats.hold(event.request, true);
                 self.tell_at_once(about, event.request.0, finding, event.time)
             }
-            // A new steady caller is a line for the digest, not an incident.
-            retry_loop::Verdict::Digest(_) | retry_loop::Verdict::Quiet => false,
+            // A new steady caller is a line for the summary, not an incident.
+            retry_loop::Verdict::Digest(finding) => {
+                self.repeats.know(event.request);
+                if let Some(candidate) = self.candidate(about, event.request.0, finding, Span::ZERO) {
+                    self.keep(&candidate, Reason::Information, event.time);
+                }
+                false
+            }
+            retry_loop::Verdict::Quiet => false,
         }
     }
 
@@ -99,6 +107,9 @@ impl Engine {
         let context = self.key_context(row.full.as_deref(), now);
         let Some(finding) = leaked_key::judge(novelty, &context, &self.settings.leaked_key) else { return false };
         if finding.severity == Severity::Info {
+            if let Some(candidate) = self.candidate(about, 0, finding, Span::ZERO) {
+                self.keep(&candidate, Reason::Information, now);
+            }
             return false;
         }
         if let Some(novelty) = self.novelty_mut(about) {

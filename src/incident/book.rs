@@ -9,13 +9,16 @@ use std::collections::{BTreeSet, VecDeque};
 
 use serde::{Deserialize, Serialize};
 
-use crate::event::{Subject, SubjectKind};
+use crate::detect::leaked_key;
+use crate::event::{Severity, Subject, SubjectKind};
+use crate::incident::allowance::{Allowance, Used};
 use crate::incident::entry::{About, Candidate, EVIDENCE_KEPT, Entry, Spread};
+use crate::incident::kept::{Kept, Line, Reason};
 use crate::incident::{Again, Change, ChangeKind, Ending, Incident};
 use crate::time::{Span, Timestamp};
 
 /// How incidents are told.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Settings {
     /// The first reminder of an incident comes no sooner than this after its opening; later ones ever more rarely.
     pub cooldown: Span,
@@ -25,11 +28,28 @@ pub struct Settings {
     pub group_at: usize,
     /// Open incidents at most; beyond it the least severe, longest calm one gives way.
     pub limit: usize,
+    /// How many incidents people want to hear of.
+    pub allowance: Allowance,
+    /// Whether what is for information is told as a message, and not in the daily summary.
+    pub tells_info: bool,
+    /// When the daily summary is due, after midnight in the local zone; `None` for never.
+    pub summary: Option<Span>,
+    /// What an incident must have cost, in the configured currency, to be critical.
+    pub critical_cost: f64,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Settings { cooldown: Span::from_mins(30), hold: Span::from_secs(20), group_at: 5, limit: 2000 }
+        Settings {
+            cooldown: Span::from_mins(30),
+            hold: Span::from_secs(20),
+            group_at: 5,
+            limit: 2000,
+            allowance: Allowance::default(),
+            tells_info: false,
+            summary: Some(Span::from_hours(9)),
+            critical_cost: 100.0,
+        }
     }
 }
 
@@ -73,8 +93,10 @@ pub struct Book {
     pub opened: u64,
     /// Incidents that began and ended while the book was quiet, and when the last of them ended.
     pub untold: (u64, Option<Timestamp>),
-    /// Findings kept for the digest because the same thing was told within four weeks.
-    pub repeated: u64,
+    /// What is worth a line in the daily summary.
+    pub kept: Kept,
+    /// What of the alert budget is used up.
+    pub used: Used,
 }
 
 /// How long the past is kept: four weeks, at most so many.
@@ -158,6 +180,11 @@ impl Book {
         entry.evidence.extend(part.evidence.into_iter().take(room));
     }
 
+    /// Whether the incident waits for company before anybody hears of it.
+    pub fn is_waiting(&self, index: usize) -> bool {
+        self.entries.get(index).is_some_and(|e| e.told.is_none() && !e.withheld)
+    }
+
     /// Whether the incident has not been told yet.
     pub fn is_held(&self, index: usize) -> bool {
         self.entries.get(index).is_some_and(|e| e.told.is_none())
@@ -173,28 +200,8 @@ impl Book {
                 return;
             }
         }
-        let subject = Subject::new(candidate.about.kind, candidate.name.clone());
         let finding = &candidate.finding;
-        let incident = Incident {
-            id: incident_id(finding.started_at, now, finding.detector, &subject),
-            detector: finding.detector.to_owned(),
-            rule: finding.detector.to_owned(),
-            severity: finding.severity,
-            subject,
-            started_at: finding.started_at,
-            detected_at: now,
-            ended_at: None,
-            observed: finding.observed,
-            expected: finding.expected,
-            peak: finding.observed,
-            unit: finding.unit.to_owned(),
-            trend: finding.trend,
-            impact: finding.impact,
-            parts: candidate.parts.clone(),
-            facts: finding.facts.clone(),
-            also: Vec::new(),
-            history: candidate.history,
-        };
+        let incident = incident_of(candidate, now);
         let mut entry = Entry {
             incident,
             about: candidate.about,
@@ -208,7 +215,9 @@ impl Book {
             group: false,
             new_harm: false,
             usual_total: finding.expected * (now - finding.started_at).mins_f64(),
+            withheld: false,
         };
+        entry.weigh_cost(settings);
         entry.note(candidate, now);
         self.entries.push(entry);
     }
@@ -236,36 +245,36 @@ impl Book {
         })
     }
 
+    /// Keeps a finding for the daily summary.
+    pub fn keep(&mut self, candidate: &Candidate, reason: Reason, now: Timestamp) {
+        self.kept.keep(candidate.about, incident_of(candidate, now), reason, now);
+    }
+
     /// Tells what is due at `now`: openings, updates, resolutions.
     pub fn tick(&mut self, now: Timestamp, settings: &Settings, telling: Telling, out: &mut Vec<Change>) {
         let mut index = 0;
         while index < self.entries.len() {
-            let entry = &mut self.entries[index];
-            if telling != Telling::AtOnce {
-                // Held until the past is read.
-            } else if entry.told.is_none() && entry.is_ripe(now, settings) {
-                entry.incident.detected_at = now;
-                entry.tell(now, 0);
-                self.opened += 1;
-                out.push(Change { kind: ChangeKind::Opened, incident: entry.incident.clone(), at: now });
-            } else if let Some(again) = entry.again(now, settings) {
-                let reminders = entry.told.map_or(0, |t| t.reminders) + u32::from(again == Again::Reminder);
-                entry.tell(now, reminders);
-                out.push(Change { kind: ChangeKind::Updated(again), incident: entry.incident.clone(), at: now });
+            self.entries[index].weigh_cost(settings);
+            if telling == Telling::AtOnce {
+                if self.entries[index].is_ripe(now, settings) {
+                    self.open_or_withhold(index, now, settings, out);
+                } else if let Some(again) = self.entries[index].again(now, settings) {
+                    let entry = &mut self.entries[index];
+                    let reminders = entry.told.map_or(0, |t| t.reminders) + u32::from(again == Again::Reminder);
+                    entry.tell(now, reminders);
+                    out.push(Change { kind: ChangeKind::Updated(again), incident: entry.incident.clone(), at: now });
+                }
             }
-            if !entry.is_over(now) {
+            if !self.entries[index].is_over(now) {
                 index += 1;
                 continue;
             }
+            if telling == Telling::Newest && self.entries[index].is_ripe(now, settings) {
+                // It began and ended in what was read late: told now, with all that is known of it.
+                self.open_or_withhold(index, now, settings, out);
+            }
             let mut entry = self.entries.remove(index);
             let ended_at = entry.last_active().max(entry.incident.started_at);
-            if telling == Telling::Newest && entry.is_ripe(now, settings) {
-                // It began and ended in what was read late: told now, with all that is known of it.
-                entry.incident.detected_at = now;
-                entry.tell(now, 0);
-                self.opened += 1;
-                out.push(Change { kind: ChangeKind::Opened, incident: entry.incident.clone(), at: now });
-            }
             if entry.told.is_some() {
                 entry.close(ended_at);
                 out.push(Change {
@@ -274,11 +283,50 @@ impl Book {
                     at: now,
                 });
                 self.remember(entry, ended_at);
+            } else if entry.withheld {
+                entry.close(ended_at);
+                self.kept.keep(entry.about, entry.incident.clone(), Reason::Budget, now);
+                self.remember(entry, ended_at);
             } else if telling == Telling::Nothing {
                 self.untold = (self.untold.0 + 1, Some(ended_at));
                 self.remember(entry, ended_at);
             }
         }
+    }
+
+    /// Tells an opening if the alert budget lets it through; else it is a line of the daily summary until there is room,
+    /// or until it outweighs what was told.
+    fn open_or_withhold(&mut self, index: usize, now: Timestamp, settings: &Settings, out: &mut Vec<Change>) {
+        let Some(entry) = self.entries.get_mut(index) else { return };
+        let always = is_always_told(entry);
+        let informs = entry.incident.severity == Severity::Info && !settings.tells_info && !always;
+        if informs || !(always || self.used.admit(entry.weight(), now, &settings.allowance)) {
+            if !entry.withheld {
+                entry.withheld = true;
+                entry.incident.detected_at = now;
+                let reason = if informs { Reason::Information } else { Reason::Budget };
+                self.kept.keep(entry.about, entry.incident.clone(), reason, now);
+            }
+            return;
+        }
+        if !entry.withheld {
+            entry.incident.detected_at = now;
+        }
+        entry.withheld = false;
+        entry.tell(now, 0);
+        self.opened += 1;
+        self.kept.drop_line(entry.about, &entry.incident.detector);
+        self.kept.weighed(&entry.incident, None, now);
+        out.push(Change { kind: ChangeKind::Opened, incident: entry.incident.clone(), at: now });
+    }
+
+    /// The daily summary, where it is due: a change a line.
+    pub fn sum_up(&mut self, now: Timestamp, local: Timestamp, settings: &Settings, out: &mut Vec<Change>) {
+        let Some(after) = settings.summary else { return };
+        let day = local.bucket(Span::DAY);
+        let lines = self.kept.sum_up(day, local - local.floor(Span::DAY), after);
+        let change = |line: Line| Change { kind: ChangeKind::Kept(line.reason), incident: line.incident, at: now };
+        out.extend(lines.into_iter().map(change));
     }
 
     fn remember(&mut self, entry: Entry, ended_at: Timestamp) {
@@ -298,6 +346,39 @@ impl Book {
             peak: entry.incident.peak,
         });
     }
+}
+
+/// The incident that a finding would be.
+fn incident_of(candidate: &Candidate, now: Timestamp) -> Incident {
+    let subject = Subject::new(candidate.about.kind, candidate.name.clone());
+    let finding = &candidate.finding;
+    Incident {
+        id: incident_id(finding.started_at, now, finding.detector, &subject),
+        detector: finding.detector.to_owned(),
+        rule: finding.detector.to_owned(),
+        severity: finding.severity,
+        subject,
+        started_at: finding.started_at,
+        detected_at: now,
+        ended_at: None,
+        observed: finding.observed,
+        expected: finding.expected,
+        peak: finding.observed,
+        unit: finding.unit.to_owned(),
+        trend: finding.trend,
+        impact: finding.impact,
+        parts: candidate.parts.clone(),
+        facts: finding.facts.clone(),
+        also: Vec::new(),
+        history: candidate.history,
+        grounds: finding.grounds.clone(),
+    }
+}
+
+/// Told whatever else is going on: what is critical, leaked keys, and the limits that people set themselves.
+fn is_always_told(entry: &Entry) -> bool {
+    entry.incident.severity == Severity::Critical
+        || matches!(entry.incident.detector.as_str(), leaked_key::NAME | "budget")
 }
 
 /// 26 characters in Crockford's base 32, sortable by start: 48 bits of milliseconds and 80 bits made from when and how

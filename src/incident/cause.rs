@@ -52,6 +52,11 @@ pub fn place(book: &Book, candidate: &Candidate, now: Timestamp) -> Verdict {
     if is_echo(book, candidate, now) { Verdict::Echo } else { Verdict::New }
 }
 
+/// Whether nothing in the book, open or over, explains a finding.
+pub fn is_unexplained(book: &Book, candidate: &Candidate, now: Timestamp) -> bool {
+    matches!(place(book, candidate, now), Verdict::New)
+}
+
 /// Held incidents that others in the book explain by now become part of those.
 pub fn settle(book: &mut Book) {
     let mut index = 0;

@@ -2,8 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::detect::grounds::Grounds;
 use crate::detect::{Finding, Impact, Trend};
 use crate::event::{Id, Severity, Subject, SubjectKind};
+use crate::incident::allowance::Weight;
 use crate::incident::book::Settings;
 use crate::incident::{Again, Incident, Where};
 use crate::time::{Span, Timestamp};
@@ -96,6 +98,8 @@ pub struct Entry {
     pub(super) new_harm: bool,
     /// Requests that would have been usual since the start, as far as counted along.
     pub(super) usual_total: f64,
+    /// More is going on than the alert budget lets through.
+    pub(super) withheld: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
@@ -139,12 +143,28 @@ impl Entry {
         incident.trend = finding.trend;
         incident.impact = larger(incident.impact, finding.impact);
         incident.facts.extend(finding.facts);
+        if self.told.is_none() && finding.grounds != Grounds::default() {
+            incident.grounds = finding.grounds;
+        }
         if self.told.is_none() {
             incident.started_at = incident.started_at.min(finding.started_at);
         }
         if parts != Where::default() {
             incident.parts = parts;
             self.spread = spread;
+        }
+    }
+
+    /// How strongly it asks to be told.
+    pub(super) fn weight(&self) -> Weight {
+        let incident = &self.incident;
+        Weight { severity: incident.severity, cost: incident.impact.cost.unwrap_or(0.0), bits: incident.grounds.had }
+    }
+
+    /// Money at risk raises the severity.
+    pub(super) fn weigh_cost(&mut self, settings: &Settings) {
+        if self.incident.impact.cost.is_some_and(|cost| cost >= settings.critical_cost) {
+            self.incident.severity = Severity::Critical;
         }
     }
 

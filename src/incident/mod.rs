@@ -1,14 +1,18 @@
 //! What is going on: incidents, each with one cause, one opening, updates and one end.
 
+pub mod allowance;
 pub mod book;
 pub mod cause;
 pub mod entry;
 pub mod group;
+pub mod kept;
 
 use serde::{Deserialize, Serialize};
 
+use crate::detect::grounds::Grounds;
 use crate::detect::{Facts, Impact, Trend};
 use crate::event::{Severity, Subject};
+use crate::incident::kept::Reason;
 use crate::time::{Span, Timestamp};
 
 /// A named part of an incident and its share of the whole (0 to 1).
@@ -70,6 +74,8 @@ pub struct Incident {
     pub also: Vec<String>,
     /// How long the subject has been watched: what "usual" rests on.
     pub history: Span,
+    /// Why it was told, for `lapwing explain`.
+    pub grounds: Grounds,
 }
 
 /// Why an open incident is told again.
@@ -101,6 +107,8 @@ pub enum ChangeKind {
     Updated(Again),
     /// Over.
     Resolved(Ending),
+    /// Not told as a message of its own: a line of the daily summary.
+    Kept(Reason),
 }
 
 /// A change of the incident book: what a notice is made from.

@@ -11,6 +11,7 @@ use serde::Serialize;
 use super::safe::{self, VALUE_CHARS};
 use super::template::{TemplateError, Templates};
 use super::{Notice, NoticeType, SCHEMA, words};
+use crate::detect::grounds::Grounds;
 use crate::detect::{Fact, Facts, Impact, Trend};
 use crate::event::SubjectKind;
 use crate::incident::{Again, Change, ChangeKind, Ending, Incident, Part, Where};
@@ -120,6 +121,10 @@ pub(super) fn notice(templates: &Templates, change: &Change, zone: Zone) -> Noti
         actions: texts.actions,
         at: change.at,
         drill: false,
+        kept: match change.kind {
+            ChangeKind::Kept(reason) => Some(reason.words().to_owned()),
+            _ => None,
+        },
     }
 }
 
@@ -145,6 +150,7 @@ pub(super) fn topic(templates: &Templates, notice: &Notice, zone: Zone) -> Strin
         facts: Facts::new(),
         also: Vec::new(),
         history: Span::ZERO,
+        grounds: Grounds::default(),
     };
     let change = Change { kind: ChangeKind::Opened, incident, at: notice.started_at };
     let value = Value::from(Serde(view(&change, zone)));
@@ -210,6 +216,7 @@ fn kind(change: ChangeKind) -> NoticeType {
         ChangeKind::Opened => NoticeType::Opened,
         ChangeKind::Updated(_) => NoticeType::Updated,
         ChangeKind::Resolved(_) => NoticeType::Resolved,
+        ChangeKind::Kept(_) => NoticeType::Opened,
     }
 }
 
@@ -231,7 +238,7 @@ fn view(change: &Change, zone: Zone) -> View {
         parts.iter().take(64).map(clean).collect::<Vec<_>>()
     };
     let (prefix, ending) = match change.kind {
-        ChangeKind::Opened => (String::new(), ""),
+        ChangeKind::Opened | ChangeKind::Kept(_) => (String::new(), ""),
         ChangeKind::Updated(Again::Worse) => ("Worse: ".to_owned(), ""),
         ChangeKind::Updated(Again::Reminder) => {
             (format!("Still going on after {}: ", words::roughly(end - incident.started_at)), "")

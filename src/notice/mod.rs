@@ -100,4 +100,7 @@ pub struct Notice {
     /// A drill or a test, not a real incident.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub drill: bool,
+    /// Why it is only in the daily summary; absent from what is told as a message of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kept: Option<String>,
 }

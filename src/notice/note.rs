@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use super::{Notice, NoticeType, safe, words};
 use crate::event::Severity;
+use crate::incident::kept::Reason;
 use crate::time::Timestamp;
 
 /// The most incidents that a digest names.
@@ -35,6 +36,9 @@ impl Note {
     /// Many notices as one note: how many, the worst first, and what is not named. If an incident occurs more than
     /// once, its newest notice counts.
     pub fn digest(notices: &[Notice]) -> Self {
+        if !notices.is_empty() && notices.iter().all(|notice| notice.kept.is_some()) {
+            return Note::summary(notices);
+        }
         let mut newest: Vec<&Notice> = Vec::new();
         for notice in notices {
             match newest.iter_mut().find(|n| n.incident == notice.incident) {
@@ -55,6 +59,34 @@ impl Note {
         note.items = newest.iter().take(NAMED).map(|n| item(n)).collect();
         if newest.len() > NAMED {
             note.items.push(format!("and {} more, see `lapwing incidents`", newest.len() - NAMED));
+        }
+        note
+    }
+
+    /// The daily summary: what was worth a line but no message of its own, in the order given, each with its reason.
+    fn summary(notices: &[Notice]) -> Self {
+        let held = notices.iter().filter(|n| n.kept.as_deref() == Some(Reason::Budget.words())).count();
+        let title = match (notices.len(), held) {
+            (1, 0) => "Daily summary: one thing worth a look".to_owned(),
+            (n, 0) => format!("Daily summary: {} things worth a look", words::count(n as f64)),
+            (n, held) => format!(
+                "Daily summary: {} worth a look, {} of them held back by the alert budget",
+                words::plural(n as f64, "thing", "things"),
+                words::count(held as f64)
+            ),
+        };
+        let at = notices.iter().map(|n| n.at).max().unwrap_or_default();
+        let mut note = Note::new(title, "Nothing here needed anybody at once.", at);
+        if held > 0 {
+            note.body =
+                "More was going on than [alerts] budget lets through; the strongest was told at once.".to_owned();
+        }
+        let ids: Vec<&str> = notices.iter().map(|n| n.incident.as_str()).collect();
+        note.id = format!("{:016x}", rapidhash::v3::rapidhash_v3(format!("{at} {}", ids.join(" ")).as_bytes()));
+        let item = |n: &Notice| format!("{} ({})", n.title, n.kept.as_deref().unwrap_or_default());
+        note.items = notices.iter().take(NAMED).map(item).collect();
+        if notices.len() > NAMED {
+            note.items.push(format!("and {} more", notices.len() - NAMED));
         }
         note
     }

@@ -130,5 +130,6 @@ pub(crate) fn notice(incident: &str, kind: super::NoticeType) -> super::Notice {
         actions: Vec::new(),
         at,
         drill: false,
+        kept: None,
     }
 }

@@ -107,5 +107,6 @@ pub(super) fn about_channel(
         actions,
         at: now,
         drill: false,
+        kept: None,
     }
 }

@@ -175,7 +175,7 @@ impl Lane {
                 None
             } else {
                 Some(match row.notices.as_slice() {
-                    [one] => self.pace.single(monotonic, &one.rule, one.severity),
+                    [one] if one.kept.is_none() => self.pace.single(monotonic, &one.rule, one.severity),
                     _ => self.pace.any(monotonic),
                 })
             };
@@ -300,6 +300,9 @@ fn free(queue: &[Queued]) -> Vec<&Queued> {
     let mut free = Vec::new();
     for queued in queue {
         let row = &queued.1;
+        if row.is_summary() {
+            continue;
+        }
         if row.settled.is_empty() && !row.plain && !row.notices.is_empty() && !is_about_any(row, &fixed) {
             free.push(queued);
         } else {

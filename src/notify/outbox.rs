@@ -9,7 +9,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use super::health::{ChannelState, ChannelStatus, about_channel};
 use super::lane::{Lane, Step, Turned, Verdict};
 use super::{ChannelKind, Message, Notifier, Outcome, PaceSettings, Render, Routes, covers};
-use crate::event::Hasher;
+use crate::event::{Hasher, Severity};
 use crate::notice::{Notice, NoticeType};
 use crate::store::{OutboxRow, Store, StoreError};
 use crate::time::{Clock, Span, Timestamp};
@@ -95,6 +95,11 @@ impl Outbox {
         self.shared.decide(notices)
     }
 
+    /// The messages of a daily summary: one for each channel that information is routed to. What is silenced is left out.
+    pub fn summarise(&self, notices: &[Notice]) -> Vec<OutboxRow> {
+        self.shared.summarise(notices)
+    }
+
     /// Tells the workers that the store has new messages for them: after each cut.
     pub fn wake(&self) {
         self.shared.wake();
@@ -161,9 +166,21 @@ impl Shared {
         rows
     }
 
+    fn summarise(&self, notices: &[Notice]) -> Vec<OutboxRow> {
+        let now = self.clock.now();
+        let silences = self.store.silences();
+        let heard = |notice: &&Notice| !silences.iter().any(|silence| covers(silence, notice, now));
+        let notices: Vec<Notice> = notices.iter().filter(heard).cloned().collect();
+        if notices.is_empty() {
+            return Vec::new();
+        }
+        let channels = self.channels.iter().filter(|c| self.routes.leads_to(&c.name, Severity::Info));
+        channels.map(|channel| self.row(channel, notices.clone(), now)).collect()
+    }
+
     fn row(&self, channel: &Channel, mut notices: Vec<Notice>, now: Timestamp) -> OutboxRow {
         let message = match notices.as_slice() {
-            [one] => self.render.message(one, &channel.kind),
+            [one] if one.kept.is_none() => self.render.message(one, &channel.kind),
             all => self.render.digest(all, &channel.kind),
         };
         // Messages are plain data: they always serialise.

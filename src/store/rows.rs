@@ -49,6 +49,11 @@ impl OutboxRow {
         }
     }
 
+    /// Whether it is a daily summary.
+    pub fn is_summary(&self) -> bool {
+        !self.notices.is_empty() && self.notices.iter().all(|notice| notice.kept.is_some())
+    }
+
     /// Whether it tells of this incident.
     pub fn is_about(&self, incident: &str) -> bool {
         self.notices.iter().any(|notice| notice.incident == incident)
@@ -56,7 +61,13 @@ impl OutboxRow {
 
     /// A hash of channel, incident and kind (and for updates the moment): decided twice, it is told once.
     pub(super) fn told_keys(&self) -> impl Iterator<Item = u64> + '_ {
-        self.notices.iter().map(|notice| told_key(&self.channel, &notice.incident, notice.kind, notice.at))
+        self.notices.iter().map(|notice| match &notice.kept {
+            None => told_key(&self.channel, &notice.incident, notice.kind, notice.at),
+            // A line of a summary is no opening: the incident may still be told.
+            Some(_) => seal::checksum(
+                format!("{}\0{}\0kept\0{}", self.channel, notice.incident, notice.at.millis()).as_bytes(),
+            ),
+        })
     }
 
     /// Bytes it takes, roughly: what the outbox' limit counts.

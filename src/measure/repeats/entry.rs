@@ -121,6 +121,11 @@ impl Entry {
         ended
     }
 
+    /// Somebody was told of it as a caller that goes on like this: it is no news any more.
+    pub(super) fn know(&mut self) {
+        self.flags |= KNOWN;
+    }
+
     /// What the run teaches when it is over: nothing if it did already, or belongs to an incident.
     pub(super) fn end(&mut self) -> Ended {
         if self.has(LEARNED) { None } else { self.learn(self.calls) }

@@ -236,6 +236,13 @@ impl Repeats {
         }
     }
 
+    /// Says that a call that goes on like this is no news any more.
+    pub fn know(&mut self, request: Id) {
+        if let Some(entry) = self.table.get_mut(request.0) {
+            entry.know();
+        }
+    }
+
     /// Once an hour: learns from runs that are over, forgets what is older than two weeks.
     pub fn sweep(&mut self, now: Timestamp) {
         let Repeats { table, known, routes, .. } = self;

@@ -1,5 +1,6 @@
 //! The sample incidents: for each detector the subjects that it is usually about.
 
+use crate::detect::grounds::Grounds;
 use crate::detect::{Fact, Facts, Impact, Trend};
 use crate::event::{Severity, Subject, SubjectKind};
 use crate::incident::{Incident, Part, Where};
@@ -55,6 +56,7 @@ fn incident(detector: &str, subject: Subject, observed: f64, expected: f64, unit
         facts,
         also: Vec::new(),
         history: Span::from_days(20),
+        grounds: Grounds::default(),
     }
 }
 

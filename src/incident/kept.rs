@@ -1,0 +1,171 @@
+//! What is worth a line in the daily summary but no message of its own, each with its reason; and the record of what
+//! was weighed, from which a backtest says what another budget would have told.
+
+use std::collections::VecDeque;
+
+use serde::{Deserialize, Serialize};
+
+use crate::event::Severity;
+use crate::incident::Incident;
+use crate::incident::entry::About;
+use crate::time::{Span, Timestamp};
+
+/// Lines that wait for the next summary, at most.
+const LINES: usize = 200;
+/// The same subject and detector within this time is the same line.
+const SAME: Span = Span::from_hours(6);
+/// Weighed findings that are remembered: four weeks, at most so many.
+const RECORD: usize = 4096;
+const RECORD_FOR: Span = Span::from_days(28);
+
+/// Why something is only in the daily summary.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Reason {
+    /// More is going on than the alert budget lets through.
+    Budget,
+    /// Nothing that anybody has to act on today.
+    Information,
+    /// The same was told within four weeks and was not smaller.
+    Repeat,
+    /// A little evidence is lacking.
+    Short,
+}
+
+impl Reason {
+    /// In words, to follow what happened.
+    pub fn words(self) -> &'static str {
+        match self {
+            Reason::Budget => "held back by the alert budget",
+            Reason::Information => "for information",
+            Reason::Repeat => "told before, not larger this time",
+            Reason::Short => "a little less clear than the alert budget asks for",
+        }
+    }
+}
+
+/// One line of the summary.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Line {
+    /// On what.
+    pub about: About,
+    /// What was found.
+    pub incident: Incident,
+    /// Why it was not told.
+    pub reason: Reason,
+    /// When it was last seen.
+    pub at: Timestamp,
+}
+
+impl Line {
+    /// What comes first: what the budget held back, then by severity, cost and evidence.
+    fn order(&self, other: &Line) -> std::cmp::Ordering {
+        let cost = |line: &Line| line.incident.impact.cost.unwrap_or(0.0);
+        self.reason
+            .cmp(&other.reason)
+            .then(other.incident.severity.cmp(&self.incident.severity))
+            .then(cost(other).total_cmp(&cost(self)))
+            .then(other.incident.grounds.had.total_cmp(&self.incident.grounds.had))
+            .then(self.at.cmp(&other.at))
+    }
+}
+
+/// A finding that was weighed: told, or not.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Weighed {
+    /// When.
+    pub at: Timestamp,
+    /// Which detector.
+    pub detector: String,
+    /// How much it matters.
+    pub severity: Severity,
+    /// Bits beyond what was needed, where evidence is what decides.
+    pub surplus: Option<f64>,
+    /// Why it was not told; `None` if it was.
+    pub reason: Option<Reason>,
+}
+
+/// Lines and record.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+pub struct Kept {
+    lines: Vec<Line>,
+    record: VecDeque<Weighed>,
+    /// Day of the last summary, in the local zone.
+    summed_up: Option<i64>,
+}
+
+impl Kept {
+    /// Keeps a line. The same thing again makes the line that is there newer and, if it is larger, larger.
+    pub fn keep(&mut self, about: About, incident: Incident, reason: Reason, at: Timestamp) {
+        let same = self
+            .lines
+            .iter_mut()
+            .find(|line| line.about == about && line.incident.detector == incident.detector && at - line.at < SAME);
+        if let Some(line) = same {
+            line.at = at;
+            line.reason = line.reason.min(reason);
+            if incident.grounds.had >= line.incident.grounds.had {
+                let id = std::mem::take(&mut line.incident.id);
+                let started_at = line.incident.started_at.min(incident.started_at);
+                line.incident = Incident { id, started_at, ..incident };
+            }
+            return;
+        }
+        self.weighed(&incident, Some(reason), at);
+        self.lines.push(Line { about, incident, reason, at });
+        if self.lines.len() > LINES {
+            let last = self.lines.iter().enumerate().max_by(|a, b| a.1.order(b.1)).map(|(index, _)| index);
+            if let Some(index) = last {
+                self.lines.remove(index);
+            }
+        }
+    }
+
+    /// What was kept of an incident is told after all, or is the same as what is told now.
+    pub fn drop_line(&mut self, about: About, detector: &str) {
+        self.lines.retain(|line| line.about != about || line.incident.detector != detector);
+    }
+
+    /// Notes that something was told, or why not.
+    pub fn weighed(&mut self, incident: &Incident, reason: Option<Reason>, at: Timestamp) {
+        while self.record.len() >= RECORD || self.record.front().is_some_and(|w| at - w.at > RECORD_FOR) {
+            self.record.pop_front();
+        }
+        self.record.push_back(Weighed {
+            at,
+            detector: incident.detector.clone(),
+            severity: incident.severity,
+            surplus: incident.grounds.surplus(),
+            reason,
+        });
+    }
+
+    /// The lines that wait, the most important first.
+    pub fn lines(&self) -> Vec<&Line> {
+        let mut lines: Vec<&Line> = self.lines.iter().collect();
+        lines.sort_by(|a, b| a.order(b));
+        lines
+    }
+
+    /// What was weighed in the last four weeks, oldest first.
+    pub fn record(&self) -> impl Iterator<Item = &Weighed> {
+        self.record.iter()
+    }
+
+    /// The lines for the summary that is due once a day, `after` midnight of the local day `day`; empty if none is.
+    pub fn sum_up(&mut self, day: i64, since_midnight: Span, after: Span) -> Vec<Line> {
+        let due = if since_midnight >= after { day } else { day - 1 };
+        match self.summed_up {
+            Some(last) if last >= due => return Vec::new(),
+            Some(_) => {}
+            None => {
+                self.summed_up = Some(due);
+                return Vec::new();
+            }
+        }
+        self.summed_up = Some(due);
+        let mut lines = std::mem::take(&mut self.lines);
+        lines.sort_by(Line::order);
+        lines
+    }
+}
