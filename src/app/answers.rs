@@ -2,17 +2,75 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::control::{Answers, Ask};
 use super::status::Board;
+use crate::detect::grounds::Grounds;
+use crate::event::Subject;
+use crate::notice::Notice;
 use crate::notify::Outbox;
 use crate::store::{IncidentRow, OutboxRow, Silence, Store};
+use crate::time::Timestamp;
 
 /// The longest list that is given out.
 const MAX_ROWS: usize = 1000;
 /// The shortest beginning of an id that stands for the whole.
 const SHORTEST_ID: usize = 4;
+
+/// Why something was told, or what was lacking for it.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Explained {
+    /// The incident's id.
+    pub incident: String,
+    /// Who and what, in one line.
+    pub title: String,
+    /// Which detector.
+    pub detector: String,
+    /// On what.
+    pub subject: Subject,
+    /// When it began, by the log.
+    pub started_at: Timestamp,
+    /// Why it was not told as a message of its own; absent if it was.
+    pub kept: Option<String>,
+    /// What decided.
+    pub grounds: Grounds,
+}
+
+impl Explained {
+    /// Of a change, with its title.
+    pub fn of(notice: &Notice, grounds: Grounds) -> Self {
+        Explained {
+            incident: notice.incident.clone(),
+            title: notice.title.clone(),
+            detector: notice.detector.clone(),
+            subject: notice.subject.clone(),
+            started_at: notice.started_at,
+            kept: notice.kept.clone(),
+            grounds,
+        }
+    }
+
+    /// Whether it was told, in a word or two.
+    pub fn told(&self) -> String {
+        self.kept.clone().unwrap_or_else(|| "told".to_owned())
+    }
+
+    /// For a person: what was decided, and each step that led there.
+    pub fn text(&self) -> String {
+        let mut text = format!("{}\n  {} since {}: {}\n", self.title, self.detector, self.started_at, self.told());
+        if self.grounds.lines.is_empty() {
+            text.push_str("  No steps were recorded for it.\n");
+            return text;
+        }
+        text.push_str(&format!("  {}\n", self.grounds.verdict()));
+        for line in &self.grounds.lines {
+            text.push_str(&format!("  - {line}\n"));
+        }
+        text
+    }
+}
 
 /// Answers from the board and the store.
 pub(super) struct Desk {
@@ -34,6 +92,7 @@ impl Answers for Desk {
                 Ok(json!(notices))
             }
             Ask::Incident { id } => self.incident(&id),
+            Ask::Explain { what } => self.explain(what.as_deref()).map(|all| json!(all)),
             Ask::Silences => Ok(json!(self.store.silences())),
             Ask::Silence { subject, detector, incident, until, comment } => {
                 let silence = Silence { subject, detector, incident, until, comment, ..Silence::default() };
@@ -66,6 +125,26 @@ impl Answers for Desk {
 impl Desk {
     fn incidents(&self, limit: usize) -> Result<Vec<IncidentRow>, String> {
         self.store.incidents(limit).map_err(|e| e.to_string())
+    }
+
+    /// What was told and what was kept, newest first: all of it, or what an id or a subject's name stands for.
+    fn explain(&self, what: Option<&str>) -> Result<Vec<Explained>, String> {
+        let rows = self.incidents(MAX_ROWS)?;
+        let told = rows.iter().map(|row| Explained::of(&row.notice, row.grounds.clone()));
+        let mut all: Vec<Explained> = told.chain(self.board.look().kept).collect();
+        all.sort_by_key(|one| std::cmp::Reverse(one.started_at));
+        let Some(what) = what else {
+            all.truncate(50);
+            return Ok(all);
+        };
+        let by_id = what.len() >= SHORTEST_ID;
+        all.retain(|one| one.subject.name == what || (by_id && one.incident.starts_with(what)));
+        if all.is_empty() {
+            return Err(format!(
+                "nothing is known of \"{what}\": neither told nor near it lately; `lapwing explain` lists what is"
+            ));
+        }
+        Ok(all)
     }
 
     /// An incident by its id or the beginning of it.

@@ -33,6 +33,11 @@ pub enum Ask {
         /// Its id, or the beginning of it.
         id: String,
     },
+    /// Why was it told, or not? Without `what`: everything that can be explained.
+    Explain {
+        /// An incident's id or its beginning, or a subject's name.
+        what: Option<String>,
+    },
     /// Which silences hold?
     Silences,
     /// Do not tell of this for a while.

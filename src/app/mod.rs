@@ -20,7 +20,7 @@ mod reading;
 
 mod session;
 
-mod answers;
+pub mod answers;
 
 pub mod live;
 

@@ -16,6 +16,7 @@ use crate::engine::{self, Engine, EngineStatus};
 use crate::event::{Batch, Hasher, SourceId};
 use crate::format::{Choice, ChoiceError, Decision, Registry, Reject, SAMPLE_LINES, SourceParser};
 use crate::incident::Change;
+use crate::incident::kept::Weighed;
 use crate::intake::{self, FingerprintKey, Intake};
 use crate::sanitize;
 use crate::source::{Position, Skipped, lines};
@@ -355,6 +356,28 @@ impl Pipeline {
     /// The end of a replay: everything that came is judged.
     pub fn finish(&mut self, changes: &mut Vec<Change>) {
         self.engine.finish(changes);
+    }
+
+    /// Begins anew with what was learned so far as the usual: the second look at a log that was read to its end.
+    #[must_use]
+    pub fn hindsight(self) -> Self {
+        let tallies = vec![Tally::default(); self.tallies.len()];
+        Pipeline { engine: self.engine.hindsight(), tallies, ..self }
+    }
+
+    /// What is kept for the daily summary, and what was in the last ones.
+    pub fn kept(&self) -> impl Iterator<Item = Change> + '_ {
+        self.engine.kept()
+    }
+
+    /// Changes with what is kept.
+    pub fn kept_revision(&self) -> u64 {
+        self.engine.kept_revision()
+    }
+
+    /// What was weighed in the last four weeks: told, or why not.
+    pub fn weighed(&self) -> impl Iterator<Item = &Weighed> {
+        self.engine.weighed()
     }
 
     /// Learns and judges, but tells nobody of what is over: while history is read.

@@ -12,9 +12,12 @@ use super::merge::{Merge, Unread};
 use super::pipeline::{Pipeline, PipelineError, Secrets, Tally};
 use super::telling::Teller;
 use crate::config::{Config, Source};
+use crate::detect::grounds::Grounds;
 use crate::engine::EngineStatus;
 use crate::format::Registry;
 use crate::incident::Change;
+use crate::incident::allowance::Allowance;
+use crate::incident::kept::would_tell;
 use crate::notice::{Notice, NoticeType};
 use crate::source::history;
 use crate::time::{Span, Timestamp};
@@ -28,6 +31,8 @@ pub struct Replay {
     pub since: Option<Timestamp>,
     /// Read no further than this.
     pub until: Option<Timestamp>,
+    /// Learn what is usual from the whole log first, then judge it from its first line.
+    pub two_pass: bool,
 }
 
 /// What came of a replay.
@@ -45,6 +50,12 @@ pub struct Summary {
     pub unread: Vec<Unread>,
     /// The engine's own account at the end.
     pub engine: Option<EngineStatus>,
+    /// Whether what is usual was learned first.
+    pub two_pass: bool,
+    /// Lines of the daily summaries, the newest hundreds.
+    pub kept: Vec<Notice>,
+    /// What the alert budget did.
+    pub budget: Option<Budget>,
 }
 
 impl Summary {
@@ -57,65 +68,132 @@ impl Summary {
     }
 }
 
-/// Replays logs; `tell` gets every notice, `progress` the share of bytes read so far (0 to 1).
+/// Whoever is told: the notice, why it was decided, and who words it.
+pub type Tell<'a> = &'a mut dyn FnMut(&Notice, &Grounds, &Teller) -> Result<(), Failure>;
+
+/// Replays logs; `tell` gets every notice, `progress` the bytes read so far and those there are.
 ///
 /// # Errors
 /// No file could be read, a format or template cannot be used, or `tell` failed.
 pub fn replay(
     config: Config,
     what: &Replay,
-    tell: &mut dyn FnMut(&Notice, &Teller) -> Result<(), Failure>,
+    tell: Tell<'_>,
     progress: &mut dyn FnMut(u64, u64),
 ) -> Result<Summary, Failure> {
     let files = history::expand(&what.files);
+    if what.two_pass && files.iter().any(|path| path == std::path::Path::new("-")) {
+        return Err(Failure::Usage("--two-pass reads every log twice: standard input cannot be".to_owned()));
+    }
     let config = Arc::new(with_sources(config, &files));
     let registry = registry(&config)?;
-    let teller = Teller::new(config.clone()).map_err(|e| Failure::Usage(e.to_string()))?;
+    let teller = Teller::new(config.clone()).map_err(|e| Failure::Usage(e.to_string()))?.with_hindsight(what.two_pass);
     let (mut pipeline, _) = Pipeline::new(&config, registry, &Secrets::for_replay(), None).map_err(|e| refused(&e))?;
-    let mut feeds = Vec::with_capacity(files.len());
-    for path in &files {
-        let named = what.files.contains(path);
-        if named || path.exists() {
-            let stream = pipeline.open(&source_of(&config, path)).map_err(|e| refused(&e))?;
-            feeds.push((path.clone(), stream, None));
-        }
+    let mut pass = Pass { config: &config, what, files: &files, teller: &teller, from: 0, passes: 1 };
+    if what.two_pass {
+        pass.passes = 2;
+        pipeline.quiet(true);
+        pass.run(&mut pipeline, &mut |_, _, _| Ok(()), progress)?;
+        pipeline = pipeline.hindsight();
+        pass.from = 1;
     }
-    let mut merge = Merge::new(feeds, &config.limits, &mut pipeline);
-    if let [one] = merge.unread.as_slice()
-        && files.len() == 1
-    {
-        return Err(Failure::Running(anyhow!("cannot read {}: {}", one.path.display(), plain(&one.error))));
-    }
-    let mut summary = Summary { files: files.len() - merge.unread.len(), ..Summary::default() };
-    let mut changes: Vec<Change> = Vec::new();
-    let size = merge.size();
-    let mut cut = Vec::new();
-    while let Some(run) = merge.next(&mut pipeline) {
-        let (stream, skipped) = (run.stream, run.skipped);
-        match what.until {
-            None => pipeline.take(stream, run.bytes, skipped, &mut changes),
-            Some(until) => {
-                cut.clear();
-                before(&mut pipeline, stream, run.bytes, until, &mut cut);
-                pipeline.take(stream, &cut, skipped, &mut changes);
-                if cut.len() < run.bytes.len() && cut.is_empty() {
-                    // Lines come in the order of their times: what follows is later still.
-                    tell_all(&mut changes, what, &teller, &mut summary, tell)?;
-                    break;
-                }
-            }
-        }
-        tell_all(&mut changes, what, &teller, &mut summary, tell)?;
-        progress(merge.consumed(), size);
-    }
-    pipeline.finish(&mut changes);
-    tell_all(&mut changes, what, &teller, &mut summary, tell)?;
+    let mut summary = pass.run(&mut pipeline, tell, progress)?;
+    summary.two_pass = what.two_pass;
     for (_, tally) in pipeline.tallies() {
         summary.tally.add(tally);
     }
-    summary.unread = std::mem::take(&mut merge.unread);
     summary.engine = Some(pipeline.status());
+    summary.kept = pipeline.kept().map(|change| teller.notice(&change)).collect();
+    summary.budget = Some(Budget::of(&pipeline, config.budget));
     Ok(summary)
+}
+
+/// One reading of all files.
+struct Pass<'a> {
+    config: &'a Config,
+    what: &'a Replay,
+    files: &'a [PathBuf],
+    teller: &'a Teller,
+    /// Readings before this one, and in all: for the progress.
+    from: u64,
+    passes: u64,
+}
+
+impl Pass<'_> {
+    fn run(
+        &self,
+        pipeline: &mut Pipeline,
+        tell: Tell<'_>,
+        progress: &mut dyn FnMut(u64, u64),
+    ) -> Result<Summary, Failure> {
+        let (what, teller) = (self.what, self.teller);
+        let mut feeds = Vec::with_capacity(self.files.len());
+        for path in self.files {
+            let named = what.files.contains(path);
+            if named || path.exists() {
+                let stream = pipeline.open(&source_of(self.config, path)).map_err(|e| refused(&e))?;
+                feeds.push((path.clone(), stream, None));
+            }
+        }
+        let mut merge = Merge::new(feeds, &self.config.limits, pipeline);
+        if let [one] = merge.unread.as_slice()
+            && self.files.len() == 1
+        {
+            return Err(Failure::Running(anyhow!("cannot read {}: {}", one.path.display(), plain(&one.error))));
+        }
+        let mut summary = Summary { files: self.files.len() - merge.unread.len(), ..Summary::default() };
+        let mut changes: Vec<Change> = Vec::new();
+        let size = merge.size();
+        let mut cut = Vec::new();
+        while let Some(run) = merge.next(pipeline) {
+            let (stream, skipped) = (run.stream, run.skipped);
+            match what.until {
+                None => pipeline.take(stream, run.bytes, skipped, &mut changes),
+                Some(until) => {
+                    cut.clear();
+                    before(pipeline, stream, run.bytes, until, &mut cut);
+                    pipeline.take(stream, &cut, skipped, &mut changes);
+                    if cut.len() < run.bytes.len() && cut.is_empty() {
+                        // Lines come in the order of their times: what follows is later still.
+                        tell_all(&mut changes, what, teller, &mut summary, tell)?;
+                        break;
+                    }
+                }
+            }
+            tell_all(&mut changes, what, teller, &mut summary, tell)?;
+            progress(self.from * size + merge.consumed(), self.passes * size);
+        }
+        pipeline.finish(&mut changes);
+        tell_all(&mut changes, what, teller, &mut summary, tell)?;
+        summary.unread = std::mem::take(&mut merge.unread);
+        Ok(summary)
+    }
+}
+
+/// What the alert budget did, and what others would have done.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Budget {
+    /// The one in force.
+    pub allowance: Allowance,
+    /// Incidents that it told, in the last four weeks of the log.
+    pub told: usize,
+    /// Findings that were kept for the daily summaries.
+    pub kept: usize,
+    /// The next smaller and larger ones, with how many incidents they would have told.
+    pub others: Vec<(Allowance, usize)>,
+}
+
+impl Budget {
+    fn of(pipeline: &Pipeline, allowance: Allowance) -> Budget {
+        let (lower, higher) = allowance.neighbours();
+        let told = |other: Allowance| (other, would_tell(pipeline.weighed(), &allowance, &other));
+        Budget {
+            allowance,
+            told: pipeline.weighed().filter(|one| one.reason.is_none()).count(),
+            kept: pipeline.weighed().filter(|one| one.reason.is_some()).count(),
+            others: [lower, higher].into_iter().flatten().map(told).collect(),
+        }
+    }
 }
 
 fn tell_all(
@@ -123,18 +201,21 @@ fn tell_all(
     what: &Replay,
     teller: &Teller,
     summary: &mut Summary,
-    tell: &mut dyn FnMut(&Notice, &Teller) -> Result<(), Failure>,
+    tell: Tell<'_>,
 ) -> Result<(), Failure> {
     for change in changes.drain(..) {
         if what.since.is_some_and(|since| change.at < since) {
             continue;
         }
         let notice = teller.notice(&change);
+        if notice.kept.is_some() {
+            continue;
+        }
         if notice.kind == NoticeType::Opened {
             *summary.opened.entry(notice.rule.clone()).or_default() += 1;
         }
         summary.notices += 1;
-        tell(&notice, teller)?;
+        tell(&notice, &change.incident.grounds, teller)?;
     }
     Ok(())
 }

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 
+use super::answers::Explained;
 use super::pipeline::Pipeline;
 use super::reading::{Input, Rest};
 use super::status::{Board, ChannelStatus, StoreStatus};
@@ -70,6 +71,8 @@ struct Moments {
     reader: Span,
     /// When the present was last reached.
     at_end: Span,
+    /// Revision of what is kept, as last shown.
+    kept: Option<u64>,
 }
 
 impl Session {
@@ -84,6 +87,7 @@ impl Session {
             alive: start,
             reader: start,
             at_end: start,
+            kept: None,
         };
         let watchdog = systemd::watchdog_interval().filter(|_| self.service);
         let mut rest = Rest::default();
@@ -131,7 +135,7 @@ impl Session {
             }
             if now - moments.look >= LOOK_EVERY {
                 moments.look = now;
-                self.look(&rest);
+                self.look(&rest, &mut moments);
             }
             if self.service && now - moments.line >= LINE_EVERY {
                 moments.line = now;
@@ -149,12 +153,20 @@ impl Session {
 
     /// Tells what changed: written down first, then sent.
     fn tell(&mut self, changes: &mut Vec<Change>, wall: Timestamp, moments: &mut Moments, now: Span) {
-        let all: Vec<Notice> = changes.drain(..).map(|change| self.teller.notice(&change)).collect();
-        let (kept, notices): (Vec<Notice>, Vec<Notice>) = all.into_iter().partition(|notice| notice.kept.is_some());
+        let mut rows = Vec::new();
+        let (mut notices, mut kept) = (Vec::new(), Vec::new());
+        for change in changes.drain(..) {
+            let notice = self.teller.notice(&change);
+            if notice.kept.is_some() {
+                kept.push(notice);
+                continue;
+            }
+            rows.push(IncidentRow::new(notice.clone(), wall).explained(change.incident.grounds));
+            notices.push(notice);
+        }
         for notice in &notices {
             tracing::info!(incident = notice.incident, kind = ?notice.kind, severity = notice.severity.as_str(), "{}", notice.title);
         }
-        let rows = notices.iter().map(|n| IncidentRow::new(n.clone(), wall)).collect();
         let messages = match &mut self.hearer {
             Hearer::Outbox(outbox) => {
                 let mut messages = outbox.decide(&notices);
@@ -197,7 +209,11 @@ impl Session {
     }
 
     /// Renews the picture.
-    fn look(&self, rest: &Rest) {
+    fn look(&self, rest: &Rest, moments: &mut Moments) {
+        let revision = self.pipeline.kept_revision();
+        let explained = |change: Change| Explained::of(&self.teller.notice(&change), change.incident.grounds);
+        let kept = (moments.kept != Some(revision)).then(|| self.pipeline.kept().map(explained).collect());
+        moments.kept = Some(revision);
         let engine = self.pipeline.status();
         let ids = self.pipeline.source_ids();
         let mut sources = self.pipeline.source_status();
@@ -214,6 +230,9 @@ impl Session {
             picture.log_time = engine.judged_until;
             picture.open_incidents = engine.open.len();
             picture.engine = serde_json::to_value(&engine).unwrap_or_default();
+            if let Some(kept) = kept {
+                picture.kept = kept;
+            }
             picture.sources = sources;
             picture.channels = channels;
             picture.state = if rest.at_end { "watching" } else { "catching up" }.to_owned();

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::{Deserialize, Serialize};
 
+use super::answers::Explained;
 use crate::time::Timestamp;
 
 /// The whole picture.
@@ -37,6 +38,8 @@ pub struct Status {
     pub reload_error: Option<String>,
     /// What a start found damaged, and the like.
     pub notes: Vec<String>,
+    /// What was kept for the daily summary, now or in the last days, and why.
+    pub kept: Vec<Explained>,
 }
 
 /// One source.

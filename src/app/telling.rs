@@ -9,11 +9,16 @@ use crate::notice::terminal::Style;
 use crate::notice::{Notice, Renderer, TemplateError};
 use crate::notify::{ChannelKind, Message, Render};
 
+/// What every message of a second look says.
+const HINDSIGHT: &str = " What is usual was learned from the whole log first (two-pass).";
+
 /// Words changes as the configuration wants them.
 #[derive(Debug)]
 pub struct Teller {
     renderer: Arc<Renderer>,
     config: Arc<Config>,
+    /// Whether the usual was learned from the whole log first: said in every message.
+    hindsight: bool,
 }
 
 impl Teller {
@@ -22,7 +27,13 @@ impl Teller {
     /// # Errors
     /// A template that would not work.
     pub fn new(config: Arc<Config>) -> Result<Self, TemplateError> {
-        Ok(Teller { renderer: Arc::new(Renderer::new(&config.render_settings())?), config })
+        Ok(Teller { renderer: Arc::new(Renderer::new(&config.render_settings())?), config, hindsight: false })
+    }
+
+    /// The same for a second look at a log that was read to its end.
+    #[must_use]
+    pub fn with_hindsight(self, hindsight: bool) -> Self {
+        Teller { hindsight, ..self }
     }
 
     /// The notice of a change, with the severity that its rule wants.
@@ -30,6 +41,9 @@ impl Teller {
         let mut notice = self.renderer.compose(change);
         if let Some(severity) = self.config.severity_of(&notice.rule) {
             notice.severity = severity;
+        }
+        if self.hindsight {
+            notice.summary.push_str(HINDSIGHT);
         }
         notice
     }

@@ -3,6 +3,7 @@
 mod check;
 mod completions;
 mod drill;
+mod explain;
 mod formats;
 mod incidents;
 mod outbox;
@@ -88,6 +89,7 @@ enum Command {
     Check(check::Check),
     Drill(drill::Drill),
     Incidents(incidents::Incidents),
+    Explain(explain::Explain),
     Silence(silence::Silence),
     Status(status::Status),
     Outbox(outbox::Outbox),
@@ -116,6 +118,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Check(c) => c.run(&mut output),
         Command::Drill(c) => c.run(&mut output),
         Command::Incidents(c) => c.run(&mut output),
+        Command::Explain(c) => c.run(&mut output),
         Command::Silence(c) => c.run(&mut output),
         Command::Status(c) => c.run(&mut output),
         Command::Outbox(c) => c.run(&mut output),

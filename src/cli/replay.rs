@@ -9,9 +9,13 @@ use indicatif::{ProgressBar, ProgressStyle};
 use super::ConfigArgument;
 use super::output::Output;
 use crate::app::Failure;
-use crate::app::replay::{self, Summary};
+use crate::app::answers::Explained;
+use crate::app::replay::{self, Budget, Summary};
+use crate::app::telling::Teller;
+use crate::detect::grounds::Grounds;
 use crate::notice::terminal::Style;
 use crate::notice::words;
+use crate::notice::{Notice, NoticeType};
 use crate::time::{Clock, Span, SystemClock, Timestamp};
 
 /// Read existing logs on a virtual clock and show what would have been sent
@@ -35,6 +39,12 @@ pub(super) struct Replay {
     /// Show what was decided from then on; earlier lines only teach what is usual (without zone: UTC)
     #[arg(long, value_name = "TIME", value_parser = instant)]
     since: Option<Timestamp>,
+    /// Say why each incident was told: windows, baseline, evidence
+    #[arg(long, conflicts_with = "json")]
+    explain: bool,
+    /// Learn what is usual from the whole log first, then judge it from its first line: for logs too short to learn from
+    #[arg(long)]
+    two_pass: bool,
     /// Read lines up to then
     #[arg(long, value_name = "TIME", value_parser = instant)]
     until: Option<Timestamp>,
@@ -54,17 +64,21 @@ impl Replay {
             return Err(Failure::Usage("--since is not before --until: nothing would be shown".to_owned()));
         }
         let config = self.config.load_if_named(output)?;
-        let what = replay::Replay { files: self.files, since: self.since, until: self.until };
+        let what = replay::Replay { files: self.files, since: self.since, until: self.until, two_pass: self.two_pass };
+        let explain = self.explain;
         let style = Style { colour: output.colour, width: output.width() };
         let bar = output.shows_progress().then(bar);
         let json = self.json;
         let summary = {
-            let mut tell = |notice: &crate::notice::Notice, teller: &crate::app::telling::Teller| {
+            let mut tell = |notice: &Notice, grounds: &Grounds, teller: &Teller| {
                 let mut written = || -> std::io::Result<()> {
                     if json {
                         output.json(notice)?;
                     } else {
                         output.line(&teller.terminal(notice, style))?;
+                        if explain && notice.kind == NoticeType::Opened {
+                            output.line(&Explained::of(notice, grounds.clone()).text())?;
+                        }
                         output.line("")?;
                     }
                     output.flush()
@@ -157,6 +171,10 @@ fn text(summary: &Summary, now: Timestamp) -> String {
             count(summary.notices as u64, "notice", "notices")
         ));
     }
+    if summary.two_pass {
+        lines.push("What is usual was learned from the whole log first: live, less would have been known".to_owned());
+    }
+    weekly(summary, &mut lines);
     if let Some(engine) = &summary.engine
         && tally.parsed > 0
     {
@@ -176,4 +194,30 @@ fn text(summary: &Summary, now: Timestamp) -> String {
         lines.push(format!("Not read (to its end): {}: {}", unread.path.display(), replay::plain(&unread.error)));
     }
     lines.join("\n")
+}
+
+/// Lines of the daily summaries that are shown.
+const KEPT_SHOWN: usize = 5;
+
+/// What it comes to in a week, what was kept for the daily summaries, and what other budgets would have told.
+fn weekly(summary: &Summary, lines: &mut Vec<String>) {
+    let Some(Budget { allowance, told, kept, others }) = &summary.budget else { return };
+    let weeks = summary.span().days_f64() / 7.0;
+    if !summary.opened.is_empty() && weeks >= 1.0 {
+        let by: Vec<String> =
+            summary.opened.iter().map(|(rule, n)| format!("{:.1} {rule}", *n as f64 / weeks)).collect();
+        lines.push(format!("In a week: {}", by.join(", ")));
+    }
+    let kept_lines = &summary.kept;
+    if !kept_lines.is_empty() {
+        let all = words::plural(*kept.max(&kept_lines.len()) as f64, "line", "lines");
+        lines.push(format!("In the daily summaries: {all}, such as"));
+        for notice in kept_lines.iter().take(KEPT_SHOWN) {
+            lines.push(format!("  {}  {} ({})", notice.started_at, notice.title, notice.kept.as_deref().unwrap_or("")));
+        }
+    }
+    if told + kept > 0 {
+        let others: Vec<String> = others.iter().map(|(other, n)| format!("{n} with \"{other}\"")).collect();
+        lines.push(format!("Alert budget \"{allowance}\": {told} told; it would have been {}", others.join(", ")));
+    }
 }

@@ -67,7 +67,7 @@ impl Engine {
         if end.millis() % Span::HOUR.millis() == 0 {
             self.every_hour(end);
         }
-        let history = self.first_event.map_or(Span::ZERO, |first| end - first);
+        let history = self.watched(end);
         let looked = self.look(tick, history);
         self.note_site_factor(tick, history, &looked);
         let mut candidates = self.bursts(tick, history, &looked);
@@ -97,6 +97,11 @@ impl Engine {
         }
     }
 
+    /// How long the site has been watched at `end`.
+    fn watched(&self, end: Timestamp) -> Span {
+        self.first_event.map_or(Span::ZERO, |first| end - first) + self.known_before
+    }
+
     fn surroundings(&self, kind: SubjectKind) -> Surroundings<'_> {
         let population_mean = match kind {
             SubjectKind::Key => self.means.keys,
@@ -115,7 +120,7 @@ impl Engine {
     pub(super) fn scene_now(&self, kind: SubjectKind) -> Scene<'_> {
         let tick = self.judged.unwrap_or_default() + 1;
         let end = Timestamp::of_bucket(tick + 1, TICK);
-        self.scene(kind, tick, self.first_event.map_or(Span::ZERO, |first| end - first))
+        self.scene(kind, tick, self.watched(end))
     }
 
     /// The site is silent although it should be busy: its minutes say nothing.

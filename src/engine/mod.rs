@@ -5,6 +5,7 @@
 
 mod attribute;
 mod clocks;
+mod hindsight;
 mod judge;
 mod names;
 mod saved;
@@ -20,6 +21,7 @@ use crate::engine::clocks::{Clocks, Reading};
 use crate::event::{Batch, Event, Flags, Hasher, Id, Severity, SubjectKind, Text};
 use crate::incident::Change;
 use crate::incident::book::{self, Book, Telling};
+use crate::incident::kept::Weighed;
 use crate::intake::routes::{OTHER, Routes};
 use crate::measure::calendar::Calendar;
 use crate::measure::normal::Surroundings;
@@ -126,6 +128,8 @@ pub struct Engine {
     /// Number of the last judged tick.
     judged: Option<i64>,
     first_event: Option<Timestamp>,
+    /// History that counts as watched before the first event: of a second look at a log.
+    known_before: Span,
     site_up: judge::SiteUp,
     means: Means,
     totals: Totals,
@@ -207,6 +211,7 @@ impl Engine {
             waiting: VecDeque::new(),
             judged: None,
             first_event: None,
+            known_before: Span::ZERO,
             site_up: judge::SiteUp::default(),
             means: Means::default(),
             totals: Totals::default(),
@@ -293,6 +298,27 @@ impl Engine {
             .collect()
     }
 
+    /// What is kept for the daily summary, and what was in the last ones.
+    pub fn kept(&self) -> impl Iterator<Item = Change> + '_ {
+        let now = self.judged_until().unwrap_or_default();
+        let kept = &self.book.kept;
+        kept.lines().into_iter().chain(kept.told()).map(move |line| Change {
+            kind: crate::incident::ChangeKind::Kept(line.reason),
+            incident: line.incident.clone(),
+            at: now,
+        })
+    }
+
+    /// Changes with what is kept.
+    pub fn kept_revision(&self) -> u64 {
+        self.book.kept.revision()
+    }
+
+    /// What was weighed in the last four weeks: told, or why not.
+    pub fn weighed(&self) -> impl Iterator<Item = &Weighed> {
+        self.book.kept.record()
+    }
+
     /// What the engine knows of itself.
     pub fn status(&self) -> EngineStatus {
         EngineStatus {
@@ -339,7 +365,7 @@ impl Engine {
 
     fn history(&self) -> Span {
         match (self.first_event, self.clocks.newest()) {
-            (Some(first), Some(newest)) => newest - first,
+            (Some(first), Some(newest)) => newest - first + self.known_before,
             _ => Span::ZERO,
         }
     }

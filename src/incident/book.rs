@@ -316,7 +316,7 @@ impl Book {
         entry.tell(now, 0);
         self.opened += 1;
         self.kept.drop_line(entry.about, &entry.incident.detector);
-        self.kept.weighed(&entry.incident, None, now);
+        self.kept.weighed(entry.about, &entry.incident, None, always, now);
         out.push(Change { kind: ChangeKind::Opened, incident: entry.incident.clone(), at: now });
     }
 

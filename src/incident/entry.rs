@@ -7,6 +7,7 @@ use crate::detect::{Finding, Impact, Trend};
 use crate::event::{Id, Severity, Subject, SubjectKind};
 use crate::incident::allowance::Weight;
 use crate::incident::book::Settings;
+use crate::incident::kept::weight_of;
 use crate::incident::{Again, Incident, Where};
 use crate::time::{Span, Timestamp};
 
@@ -157,8 +158,7 @@ impl Entry {
 
     /// How strongly it asks to be told.
     pub(super) fn weight(&self) -> Weight {
-        let incident = &self.incident;
-        Weight { severity: incident.severity, cost: incident.impact.cost.unwrap_or(0.0), bits: incident.grounds.had }
+        weight_of(&self.incident)
     }
 
     /// Money at risk raises the severity.

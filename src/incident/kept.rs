@@ -5,13 +5,15 @@ use std::collections::VecDeque;
 
 use serde::{Deserialize, Serialize};
 
-use crate::event::Severity;
 use crate::incident::Incident;
+use crate::incident::allowance::{Allowance, Used, Weight};
 use crate::incident::entry::About;
 use crate::time::{Span, Timestamp};
 
 /// Lines that wait for the next summary, at most.
 const LINES: usize = 200;
+/// Lines of earlier summaries that can still be explained.
+const TOLD: usize = 100;
 /// The same subject and detector within this time is the same line.
 const SAME: Span = Span::from_hours(6);
 /// Weighed findings that are remembered: four weeks, at most so many.
@@ -75,14 +77,37 @@ impl Line {
 pub struct Weighed {
     /// When.
     pub at: Timestamp,
+    /// On what.
+    pub about: About,
     /// Which detector.
     pub detector: String,
-    /// How much it matters.
-    pub severity: Severity,
+    /// How strongly it asked to be told.
+    pub weight: Weight,
+    /// Whether it is told whatever the budget.
+    pub always: bool,
     /// Bits beyond what was needed, where evidence is what decides.
     pub surplus: Option<f64>,
     /// Why it was not told; `None` if it was.
     pub reason: Option<Reason>,
+}
+
+/// How many of what was weighed under one budget another one would have told.
+pub fn would_tell<'a>(record: impl Iterator<Item = &'a Weighed>, under: &Allowance, other: &Allowance) -> usize {
+    let more = other.extra_bits() - under.extra_bits();
+    let mut used = Used::default();
+    record
+        .filter(|one| match one.reason {
+            None | Some(Reason::Budget) => one.surplus.is_none_or(|surplus| surplus >= more),
+            Some(Reason::Short) => one.surplus.is_some_and(|surplus| surplus >= more),
+            Some(Reason::Information | Reason::Repeat) => false,
+        })
+        .filter(|one| one.always || used.admit(one.weight, one.at, other))
+        .count()
+}
+
+/// How strongly an incident asks to be told.
+pub(super) fn weight_of(incident: &Incident) -> Weight {
+    Weight { severity: incident.severity, cost: incident.impact.cost.unwrap_or(0.0), bits: incident.grounds.had }
 }
 
 /// Lines and record.
@@ -90,13 +115,18 @@ pub struct Weighed {
 pub struct Kept {
     lines: Vec<Line>,
     record: VecDeque<Weighed>,
+    /// Lines of earlier summaries, for those who ask why.
+    told: VecDeque<Line>,
     /// Day of the last summary, in the local zone.
     summed_up: Option<i64>,
+    /// Counts the changes of the lines.
+    revision: u64,
 }
 
 impl Kept {
     /// Keeps a line. The same thing again makes the line that is there newer and, if it is larger, larger.
     pub fn keep(&mut self, about: About, incident: Incident, reason: Reason, at: Timestamp) {
+        self.revision += 1;
         let same = self
             .lines
             .iter_mut()
@@ -111,7 +141,7 @@ impl Kept {
             }
             return;
         }
-        self.weighed(&incident, Some(reason), at);
+        self.weighed(about, &incident, Some(reason), false, at);
         self.lines.push(Line { about, incident, reason, at });
         if self.lines.len() > LINES {
             let last = self.lines.iter().enumerate().max_by(|a, b| a.1.order(b.1)).map(|(index, _)| index);
@@ -123,18 +153,24 @@ impl Kept {
 
     /// What was kept of an incident is told after all, or is the same as what is told now.
     pub fn drop_line(&mut self, about: About, detector: &str) {
+        self.revision += 1;
         self.lines.retain(|line| line.about != about || line.incident.detector != detector);
     }
 
     /// Notes that something was told, or why not.
-    pub fn weighed(&mut self, incident: &Incident, reason: Option<Reason>, at: Timestamp) {
+    pub fn weighed(&mut self, about: About, incident: &Incident, reason: Option<Reason>, always: bool, at: Timestamp) {
+        // One thing is weighed once: what it came to counts.
+        let same = |w: &Weighed| w.about == about && w.detector == incident.detector && at - w.at < SAME;
+        self.record.retain(|w| w.reason.is_none() || !same(w));
         while self.record.len() >= RECORD || self.record.front().is_some_and(|w| at - w.at > RECORD_FOR) {
             self.record.pop_front();
         }
         self.record.push_back(Weighed {
             at,
+            about,
             detector: incident.detector.clone(),
-            severity: incident.severity,
+            weight: weight_of(incident),
+            always,
             surplus: incident.grounds.surplus(),
             reason,
         });
@@ -145,6 +181,11 @@ impl Kept {
         let mut lines: Vec<&Line> = self.lines.iter().collect();
         lines.sort_by(|a, b| a.order(b));
         lines
+    }
+
+    /// Changes with the lines.
+    pub fn revision(&self) -> u64 {
+        self.revision
     }
 
     /// What was weighed in the last four weeks, oldest first.
@@ -164,8 +205,18 @@ impl Kept {
             }
         }
         self.summed_up = Some(due);
+        self.revision += 1;
         let mut lines = std::mem::take(&mut self.lines);
         lines.sort_by(Line::order);
+        self.told.extend(lines.iter().cloned());
+        while self.told.len() > TOLD {
+            self.told.pop_front();
+        }
         lines
+    }
+
+    /// Lines of earlier summaries.
+    pub fn told(&self) -> impl Iterator<Item = &Line> {
+        self.told.iter()
     }
 }

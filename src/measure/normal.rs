@@ -271,6 +271,38 @@ impl Normal {
         }
     }
 
+    /// For a second look at the log it was learned from, whose counts are `counts`: what is usual stays, as if learned
+    /// `before` the log began. Short logs had no usual to hold their own incidents against while they were learned, so no
+    /// hour may stand far above the middle of the last day.
+    pub fn hindsight(&mut self, counts: &Counts, before: Span) {
+        let first = self.born.bucket(Span::HOUR).max(self.learned - 23);
+        let mut totals: Vec<f32> = (first..=self.learned).map(|hour| counts.hours.get(hour) as f32).collect();
+        totals.sort_by(f32::total_cmp);
+        if let (Some(middle), Some(upper)) = (totals.get(totals.len() / 2), totals.get(totals.len() * 3 / 4)) {
+            let cap = (2.0 * middle).max(1.5 * upper).max(1.0) / 60.0;
+            if self.level.0 > cap * self.level.1 {
+                self.level.0 = cap * self.level.1;
+            }
+            for slot in self.by_hour_of_day.iter_mut().chain(self.by_hour_of_week.iter_mut()) {
+                let (seen, exposure) = slot.get();
+                if seen > cap * exposure {
+                    *slot = Slot::default();
+                    slot.set(cap * exposure, exposure);
+                }
+            }
+        }
+        let born = self.born - before;
+        *self = Normal {
+            level: self.level,
+            by_hour_of_day: self.by_hour_of_day,
+            by_hour_of_week: std::mem::take(&mut self.by_hour_of_week),
+            spread: self.spread,
+            spread_of_hour: self.spread_of_hour,
+            learned: self.born.bucket(Span::HOUR) - 1,
+            ..Normal::new(born)
+        };
+    }
+
     /// The hour up to which (inclusive) everything is learned.
     pub fn learned_hour(&self) -> i64 {
         self.learned

@@ -110,6 +110,25 @@ impl Row {
         }
     }
 
+    /// For a second look at the log it was learned from: what is usual stays, as if learned `before` the log began, and
+    /// the counts begin anew. Who is new on a key is asked anew as well.
+    pub fn hindsight(&mut self, before: Span) {
+        let began = self.first_seen;
+        (self.day, self.requests, self.novelty) = (0, 0, None);
+        if let Some(full) = self.full.as_deref_mut() {
+            let mut fresh = Full::new(began);
+            full.normal.hindsight(&full.counts, before);
+            std::mem::swap(&mut fresh.normal, &mut full.normal);
+            fresh.failures = std::array::from_fn(|i| {
+                full.failures.get(i)?.as_deref().map(|failures| Box::new(failures.hindsight(began)))
+            });
+            fresh.today.active_days = full.today.active_days;
+            *full = fresh;
+        }
+        self.first_seen = began - before;
+        self.last_seen = self.first_seen;
+    }
+
     /// Counts one event; learns the hours before it first.
     pub fn absorb(&mut self, kind: SubjectKind, event: &Event, around: &Surroundings<'_>) {
         let t = event.time;
@@ -221,6 +240,18 @@ impl Rows {
         }
         rows.rows = saved;
         rows
+    }
+
+    /// See [`Row::hindsight`]; `end` is when the log ended.
+    pub fn hindsight(&mut self, before: Span, end: Timestamp, around: &Surroundings<'_>) {
+        self.touched.clear();
+        for row in &mut self.rows {
+            if let Some(full) = row.full.as_deref_mut() {
+                full.learn(end.floor(Span::HOUR) + Span::HOUR, around);
+            }
+            row.touched = false;
+            row.hindsight(before);
+        }
     }
 
     /// What is remembered of each, for saving.

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::seal;
+use crate::detect::grounds::Grounds;
 use crate::notice::{Notice, NoticeType};
 use crate::time::Timestamp;
 
@@ -105,12 +106,21 @@ pub struct IncidentRow {
     pub notice: Notice,
     /// When that was decided, by the wall clock.
     pub decided_at: Timestamp,
+    /// Why it was told.
+    #[serde(default)]
+    pub grounds: Grounds,
 }
 
 impl IncidentRow {
     /// The state of an incident after this notice.
     pub fn new(notice: Notice, decided_at: Timestamp) -> Self {
-        IncidentRow { notice: finite(notice), decided_at }
+        IncidentRow { notice: finite(notice), decided_at, grounds: Grounds::default() }
+    }
+
+    /// With the reasons for it.
+    #[must_use]
+    pub fn explained(self, grounds: Grounds) -> Self {
+        IncidentRow { grounds, ..self }
     }
 
     /// Whether it still goes on.
