@@ -73,6 +73,12 @@ fn text(picture: &Picture) -> String {
             let _ = writeln!(out, "  {} at byte {}{note}", file.path, file.offset);
         }
     }
+    if let Some(judging) = picture.engine.get("judging").and_then(|lines| lines.as_array()) {
+        let _ = writeln!(out, "\nwhat can be judged:");
+        for line in judging.iter().filter_map(|line| line.as_str()) {
+            let _ = writeln!(out, "  {line}");
+        }
+    }
     for channel in &picture.channels {
         let _ = write!(out, "\nchannel {} ({}): {}", channel.name, channel.kind, channel.state);
         if channel.queued > 0 {

@@ -334,22 +334,51 @@ impl Engine {
         }
     }
 
-    /// What can be judged with the history there is, in words.
+    /// What can be judged with the history there is, in words: the table "First start" of the design.
     fn judging(&self) -> Vec<String> {
         let history = self.history();
-        let mut lines = vec!["leaked keys by count, failing or costly retry loops and errors: now".to_owned()];
-        let mut from = |what: &str, need: Span| {
-            lines.push(if history >= need {
-                format!("{what}: now")
-            } else {
-                format!("{what}: in {} of log time", Span::from_mins(((need - history).mins_f64().ceil()) as i64))
+        let zone = self.settings.zone;
+        let mut lines = vec![
+            "loops that fail or cost money, leaked keys by count, errors: now".to_owned(),
+            format!("leaked keys against their own history: {}", self.due(Span::DAY)),
+            format!("new loops that succeed: {}", self.due(Span::DAY)),
+        ];
+        let mut bursts = |what: &str, first: Span, sharp: &[(Span, &str)]| {
+            let how = sharp.iter().find(|(until, _)| history < *until);
+            lines.push(match how {
+                Some((until, how)) if history >= first => {
+                    let until = self.first_event.unwrap_or_default() + *until - self.known_before;
+                    format!("{what}: now, but {how} until {}", zone.wall(until).format("%Y-%m-%d %H:%M"))
+                }
+                _ => format!("{what}: {}", self.due(first)),
             });
         };
-        from("bursts of the site and of endpoints", Span::from_hours(2));
-        from("bursts of single keys and clients", Span::DAY);
-        from("traffic that stops", Span::from_hours(36));
-        from("everything at full sharpness", Span::from_days(8));
+        let doubt = "only what is beyond doubt";
+        bursts(
+            "bursts of the site and of endpoints",
+            Span::from_hours(2),
+            &[(Span::DAY, doubt), (Span::from_days(7), "with more evidence asked for")],
+        );
+        bursts(
+            "bursts of single keys and clients",
+            Span::DAY,
+            &[(Span::from_days(3), doubt), (Span::from_days(7), "with more evidence asked for")],
+        );
+        lines.push(format!("traffic that stops: {}", self.due(Span::from_hours(36))));
+        lines.push(format!("the hour of the week: {}", self.due(Span::from_days(8))));
         lines
+    }
+
+    /// `now`, or from when on in log time, where so much history is needed.
+    fn due(&self, need: Span) -> String {
+        match self.first_event {
+            _ if self.history() >= need => "now".to_owned(),
+            Some(first) => {
+                let at = self.settings.zone.wall(first + need - self.known_before);
+                format!("from {} on", at.format("%Y-%m-%d %H:%M"))
+            }
+            None => format!("{need} after the first line"),
+        }
     }
 
     /// How what is due at a moment of log time is told.

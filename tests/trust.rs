@@ -1,0 +1,179 @@
+//! What keeps alerts worth reading: the alert budget, the daily summary, reasons on request, and a second look at logs
+//! that are too short to learn from.
+
+#[allow(unreachable_pub, dead_code)]
+mod scenario;
+
+use std::sync::OnceLock;
+
+use lapwing::engine::{Engine, Settings};
+use lapwing::event::{Method, Severity};
+use lapwing::incident::ChangeKind;
+use lapwing::incident::allowance::Allowance;
+use lapwing::incident::kept::{Reason, would_tell};
+use lapwing::time::Span;
+use scenario::{Site, Stream, at};
+
+const DAY: &str = "2026-03-12T10:00:00Z";
+
+/// Ten ordinary days of forty consumers, then a story under these settings.
+fn ordinary(seed: u64, settings: Settings) -> Site {
+    static LIVED: OnceLock<Vec<u8>> = OnceLock::new();
+    let saved = LIVED.get_or_init(|| {
+        let mut site = Site::new(1, "2026-03-02T00:00:00Z");
+        site.consumers(40, 60.0);
+        site.run_until(at(DAY));
+        site.engine.save()
+    });
+    let mut site = Site::with(seed, DAY, settings.clone());
+    site.consumers(40, 60.0);
+    site.engine = Engine::load(settings, saved).expect("what was saved");
+    site
+}
+
+fn with(change: impl FnOnce(&mut Settings)) -> Settings {
+    let mut settings = Site::settings();
+    change(&mut settings);
+    settings
+}
+
+/// A key that suddenly makes this many requests a minute for twenty minutes, `after` so long.
+fn burst(site: &mut Site, key: usize, per_minute: f64, after: Span) {
+    let start = at(DAY) + after;
+    let mut burst = Stream::new(&site.streams[key].key.clone(), per_minute).steady();
+    burst = burst.between(start, start + Span::from_mins(20));
+    burst.clients = site.streams[key].clients.clone();
+    burst.agents = site.streams[key].agents.clone();
+    site.streams.push(burst);
+}
+
+#[test]
+fn beyond_the_budget_the_weaker_is_in_the_daily_summary_and_the_stronger_is_told() {
+    let one_a_day = with(|s| s.book.allowance = Allowance { openings: 1, per: Span::DAY });
+    let mut site = ordinary(1, one_a_day);
+    burst(&mut site, 5, 400.0, Span::ZERO);
+    burst(&mut site, 7, 120.0, Span::from_hours(3));
+    burst(&mut site, 9, 4000.0, Span::from_hours(6));
+    site.run_until(at("2026-03-13T09:30:00Z"));
+    site.finish();
+    let opened = site.opened();
+    assert_eq!(opened.first().map(String::as_str), Some("burst key consumer-005"), "{opened:?}");
+    assert!(!opened.contains(&"burst key consumer-007".to_owned()), "{opened:?}");
+    assert!(opened.contains(&"burst key consumer-009".to_owned()), "far stronger: it takes the place: {opened:?}");
+    let kept: Vec<_> = site.changes.iter().filter(|c| matches!(c.kind, ChangeKind::Kept(_))).collect();
+    let held: Vec<_> = kept.iter().filter(|c| c.kind == ChangeKind::Kept(Reason::Budget)).collect();
+    assert_eq!(held.len(), 1, "{kept:?}");
+    assert_eq!(held[0].incident.subject.name, "consumer-007");
+    assert_eq!(held[0].at, at("2026-03-13T09:00:00Z"), "the summary comes at nine");
+    assert!(held[0].incident.ended_at.is_some(), "and knows how it ended");
+    // Nobody hears the end of what nobody heard begin.
+    let resolved = site.changes.iter().filter(|c| matches!(c.kind, ChangeKind::Resolved(_)));
+    assert!(resolved.clone().all(|c| c.incident.subject.name != "consumer-007"));
+    assert!(resolved.count() >= 1);
+    // With the default of ten a day all three would have been told.
+    let budget = Allowance { openings: 1, per: Span::DAY };
+    assert!(would_tell(site.engine.weighed(), &budget, &Allowance::default()) >= 3);
+    assert_eq!(would_tell(site.engine.weighed(), &budget, &budget), 2);
+}
+
+#[test]
+fn what_is_critical_is_told_whatever_the_budget() {
+    let mut settings = with(|s| s.book.allowance = Allowance { openings: 1, per: Span::from_days(7) });
+    settings.severities.insert("burst".to_owned(), Severity::Critical);
+    let mut site = ordinary(2, settings);
+    for (key, hours) in [(5, 0), (6, 3), (7, 6)] {
+        burst(&mut site, key, 500.0, Span::from_hours(hours));
+    }
+    site.run_until(at("2026-03-12T18:00:00Z"));
+    site.finish();
+    assert_eq!(site.opened().len(), 3, "{:?}", site.opened());
+}
+
+#[test]
+fn money_makes_a_warning_critical() {
+    let dear = with(|s| s.book.critical_cost = 100.0);
+    let mut site = ordinary(3, dear);
+    let mut looping = Stream::new("consumer-005", 1.0).steady().endpoint("/v1/documents/process");
+    (looping.method, looping.identical, looping.cost) = (Method::Post, true, 1.58);
+    looping.clients = site.streams[5].clients.clone();
+    looping.agents = site.streams[5].agents.clone();
+    site.streams.push(looping);
+    site.run_until(at(DAY) + Span::from_hours(4));
+    site.finish();
+    let opened = site.first("retry-loop").expect("the loop");
+    assert!(opened.incident.impact.cost.is_some_and(|cost| cost < 60.0), "{:?}", opened.incident.impact);
+    let worst = site.changes.iter().filter(|c| c.incident.id == opened.incident.id).map(|c| c.incident.severity).max();
+    assert_eq!(worst, Some(Severity::Critical), "240 calls at 1.58 each");
+}
+
+#[test]
+fn information_is_a_line_of_the_summary_unless_it_is_routed() {
+    for tells_info in [false, true] {
+        let mut settings = with(|s| s.book.tells_info = tells_info);
+        settings.severities.insert("burst".to_owned(), Severity::Info);
+        let mut site = ordinary(4, settings);
+        burst(&mut site, 5, 400.0, Span::ZERO);
+        site.run_until(at("2026-03-13T09:30:00Z"));
+        site.finish();
+        let kept = site.changes.iter().filter(|c| c.kind == ChangeKind::Kept(Reason::Information)).count();
+        assert_eq!((site.opened().len(), kept), if tells_info { (1, 0) } else { (0, 1) });
+    }
+}
+
+#[test]
+fn a_steady_new_caller_that_succeeds_is_one_line_and_no_message() {
+    let mut site = ordinary(5, Site::settings());
+    let mut poller = Stream::new("consumer-020", 0.0).endpoint("/v1/items");
+    (poller.identical, poller.pace) = (true, Some(Span::from_secs(20)));
+    poller.clients = site.streams[20].clients.clone();
+    poller.agents = site.streams[20].agents.clone();
+    site.streams.push(poller);
+    site.run_until(at("2026-03-16T09:30:00Z"));
+    site.finish();
+    assert_eq!(site.opened(), Vec::<String>::new());
+    let lines = site.changes.iter().filter(|c| c.kind == ChangeKind::Kept(Reason::Information)).count();
+    assert_eq!(lines, 1, "known from then on: {:?}", site.changes);
+}
+
+#[test]
+fn every_opening_says_on_request_what_decided() {
+    let mut site = ordinary(6, Site::settings());
+    burst(&mut site, 5, 400.0, Span::ZERO);
+    site.run_until(at(DAY) + Span::from_hours(1));
+    let opened = site.first("burst").expect("the burst");
+    let grounds = &opened.incident.grounds;
+    assert!(grounds.had >= grounds.needed && grounds.needed > 19.0, "{grounds:?}");
+    let text = grounds.lines.join("\n");
+    for part in ["this window spoke", "usual at this hour", "streams of its kind"] {
+        assert!(text.contains(part), "{text}");
+    }
+}
+
+/// Six hours of a log nobody has seen before, with a burst in the middle: live nobody could know, in hindsight one can.
+#[test]
+fn a_second_look_finds_what_a_short_log_was_too_short_for() {
+    let lived = |engine: Option<Engine>, quiet: bool| {
+        let start = "2026-03-12T08:00:00Z";
+        let mut site = Site::new(7, start);
+        if let Some(engine) = engine {
+            site.engine = engine;
+        }
+        site.engine.quiet(quiet);
+        site.consumers(40, 60.0);
+        let from = at(start) + Span::from_hours(3);
+        let mut burst = Stream::new("consumer-005", 500.0).steady().between(from, from + Span::from_mins(20));
+        burst.clients = site.streams[5].clients.clone();
+        site.streams.push(burst);
+        site.run_until(at(start) + Span::from_hours(6));
+        site.finish();
+        site
+    };
+    let first = lived(None, false);
+    let found = |site: &Site| site.opened().contains(&"burst key consumer-005".to_owned());
+    assert!(!found(&first), "three hours of history say nothing of single keys: {:?}", first.opened());
+    let second = lived(Some(lived(None, true).engine.hindsight()), false);
+    assert_eq!(second.opened(), ["burst key consumer-005"]);
+    let opened = second.first("burst").expect("the burst");
+    let began = at("2026-03-12T11:00:00Z");
+    assert!((opened.incident.started_at - began).millis().abs() <= 60_000, "began {}", opened.incident.started_at);
+}
