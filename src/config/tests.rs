@@ -125,7 +125,7 @@ owner = "payments team"
         (own.leaked_key, own.retry_loop),
         "rules/ says what the code does"
     );
-    assert_eq!(config.rules.len(), 5);
+    assert_eq!(config.rules.len(), 6);
     assert_eq!(config.consumers[0].owner.as_deref(), Some("payments team"));
     assert_eq!(config.costs[0].per_request, Some(1.58));
     assert!(!format!("{config:?}").contains("MARKED") && !format!("{config:?}").contains("s3cret"));
