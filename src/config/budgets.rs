@@ -117,7 +117,7 @@ fn steps(options: &Options<'_>, report: &Report) -> Vec<Step> {
         [one] => Some(*one),
         several => several.get(index).copied().filter(|_| several.len() == percents.len()),
     };
-    if !severities.is_empty() && given(0).is_none() && !is_default(&severities) {
+    if !severities.is_empty() && given(0).is_none() {
         let message = format!(
             "\"severity\" names {} and \"at\" has {}: give one for all, or one for each",
             severities.len(),
@@ -130,11 +130,6 @@ fn steps(options: &Options<'_>, report: &Report) -> Vec<Step> {
         .enumerate()
         .map(|(i, &percent)| Step { percent, severity: given(i).unwrap_or_else(|| natural(percent)) })
         .collect()
-}
-
-/// The three that the built-in rule names go with its own three steps; other steps have what is natural for them.
-fn is_default(severities: &[Severity]) -> bool {
-    severities == [Severity::Info, Severity::Warning, Severity::Critical]
 }
 
 fn severities(options: &Options<'_>, report: &Report) -> Vec<Severity> {

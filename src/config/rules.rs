@@ -69,8 +69,7 @@ pub(super) fn read(
             whole.merge(table.clone());
             // Where the user wrote it, for what is missing.
             let place = table.entries.first().map(|entry| entry.place.clone());
-            let (rule, settings) =
-                budgets::read(name, options_of(name, &whole, place, report), consumers, report);
+            let (rule, settings) = budgets::read(name, options_of(name, &whole, place, report), consumers, report);
             rules.push(rule);
             limits.extend(settings);
             continue;

@@ -3,8 +3,8 @@
 use hashbrown::HashMap;
 use serde::Serialize;
 
-use crate::detect::budget::{self, Outlook, Settings, Step};
 use crate::detect::Parts;
+use crate::detect::budget::{self, Outlook, Settings, Step};
 use crate::engine::{Engine, SITE};
 use crate::event::{Event, Hasher, Id, SubjectKind};
 use crate::incident::Change;

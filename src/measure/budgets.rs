@@ -312,21 +312,29 @@ mod tests {
     fn every_request_is_counted_in_its_own_period_also_late() {
         let mut budgets = budgets();
         let ledger = budgets.ledger_mut(0).unwrap();
-        let mut take = |time: &str| ledger.charge(&charge(1, time), day, 9).map(|(account, page, _)| (account.spent.requests, page.0));
+        let mut take = |time: &str| {
+            ledger.charge(&charge(1, time), day, 9).map(|(account, page, _)| (account.spent.requests, page.0))
+        };
         assert_eq!(take("2026-03-02T23:59:59Z"), Some((1, at("2026-03-02"))));
         assert_eq!(take("2026-03-03T00:00:00Z"), Some((1, at("2026-03-03"))));
         assert_eq!(take("2026-03-02T23:59:59Z"), Some((2, at("2026-03-02"))));
         assert_eq!(take("2026-03-03T12:00:00Z"), Some((2, at("2026-03-03"))));
         assert_eq!(take("2026-03-01T12:00:00Z"), None, "the day before the last is forgotten");
         assert_eq!(take("2026-03-05T12:00:00Z"), Some((1, at("2026-03-05"))));
-        assert_eq!(take("2026-03-04T12:00:00Z"), Some((1, at("2026-03-04"))), "the last day, though nothing came on it");
+        assert_eq!(
+            take("2026-03-04T12:00:00Z"),
+            Some((1, at("2026-03-04"))),
+            "the last day, though nothing came on it"
+        );
         assert_eq!(take("2026-03-03T13:00:00Z"), None, "forgotten: never begun anew");
         assert_eq!((ledger.too_late, ledger.pages.len()), (2, 2));
     }
 
     #[test]
     fn costs_add_up_exactly() {
-        for (cost, times, sum) in [(0.7, 1000, 700.0), (1.58, 1000, 1580.0), (0.1, 30_000, 3000.0), (158.37, 100, 15_837.0)] {
+        for (cost, times, sum) in
+            [(0.7, 1000, 700.0), (1.58, 1000, 1580.0), (0.1, 30_000, 3000.0), (158.37, 100, 15_837.0)]
+        {
             let mut spent = Spent::default();
             (0..times).for_each(|_| spent.add(Spent::of_request(0, cost)));
             assert_eq!(spent.cost(), sum, "{times} x {cost}");
@@ -357,7 +365,12 @@ mod tests {
     fn the_last_hours_are_known() {
         let mut budgets = budgets();
         let ledger = budgets.ledger_mut(0).unwrap();
-        for (time, times) in [("2026-03-02T06:30:00Z", 9), ("2026-03-02T09:30:00Z", 5), ("2026-03-02T11:30:00Z", 3), ("2026-03-02T09:59:00Z", 1)] {
+        for (time, times) in [
+            ("2026-03-02T06:30:00Z", 9),
+            ("2026-03-02T09:30:00Z", 5),
+            ("2026-03-02T11:30:00Z", 3),
+            ("2026-03-02T09:59:00Z", 1),
+        ] {
             (0..times).for_each(|_| drop(ledger.charge(&charge(1, time), day, 10)));
         }
         let account = ledger.account(at("2026-03-02"), Id(1)).unwrap();

@@ -103,7 +103,10 @@ mod tests {
     #[test]
     fn periods_are_those_of_the_wall() {
         let zurich = "Europe/Zurich";
-        assert_eq!(bounds("1h", "2026-03-02T14:31:07Z", "Asia/Kolkata"), ["Mon 2026-03-02 20:00", "Mon 2026-03-02 21:00"]);
+        assert_eq!(
+            bounds("1h", "2026-03-02T14:31:07Z", "Asia/Kolkata"),
+            ["Mon 2026-03-02 20:00", "Mon 2026-03-02 21:00"]
+        );
         assert_eq!(bounds("1d", "2026-03-02T23:30:00Z", zurich), ["Tue 2026-03-03 00:00", "Wed 2026-03-04 00:00"]);
         assert_eq!(bounds("1w", "2026-03-08T22:59:59Z", zurich), ["Mon 2026-03-02 00:00", "Mon 2026-03-09 00:00"]);
         assert_eq!(bounds("1w", "2026-03-08T23:00:00Z", zurich), ["Mon 2026-03-09 00:00", "Mon 2026-03-16 00:00"]);
