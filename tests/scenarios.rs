@@ -5,9 +5,12 @@ mod scenario;
 
 use std::sync::OnceLock;
 
-use lapwing::engine::Engine;
-use lapwing::incident::ChangeKind;
-use lapwing::time::Span;
+use lapwing::detect::budget;
+use lapwing::engine::{Engine, Settings};
+use lapwing::event::{Severity, SubjectKind};
+use lapwing::incident::{Again, Change, ChangeKind};
+use lapwing::measure::period::Period;
+use lapwing::time::{Span, Timestamp};
 use scenario::{Site, Stream, at, office};
 
 /// Ten ordinary days of forty consumers, lived through once, then what the story adds.
@@ -298,4 +301,191 @@ fn a_key_with_a_cost_says_what_the_loop_spends() {
     let cost = opened.incident.impact.cost.expect("a cost");
     assert!((20.0..40.0).contains(&cost), "told after ${cost}");
     assert!(opened.at - start <= Span::from_mins(75), "noticed after {}", opened.at - start);
+}
+
+/// A budget of requests for each key and day, told at 50, 80 and 100 %.
+fn quota(requests: u64) -> budget::Settings {
+    let step = |percent, severity| budget::Step { percent, severity };
+    budget::Settings {
+        name: "partner-quota".into(),
+        per: SubjectKind::Key,
+        period: Period::Day,
+        limits: budget::Limits { requests: Some(requests), ..budget::Limits::default() },
+        steps: vec![step(50, Severity::Info), step(80, Severity::Warning), step(100, Severity::Critical)],
+        keys: Vec::new(),
+        endpoints: Vec::new(),
+        most: 20_000,
+    }
+}
+
+fn with_budgets(budgets: Vec<budget::Settings>) -> Settings {
+    Settings { budgets, ..Site::settings() }
+}
+
+/// What was told of budgets: by which request (counted from one), how, and how much it matters.
+fn told(changes: &[Change]) -> Vec<(ChangeKind, Severity)> {
+    changes.iter().filter(|c| c.incident.detector == "budget").map(|c| (c.kind, c.incident.severity)).collect()
+}
+
+const STEPS: [(u64, ChangeKind, Severity); 3] = [
+    (500, ChangeKind::Opened, Severity::Info),
+    (800, ChangeKind::Updated(Again::Worse), Severity::Warning),
+    (1000, ChangeKind::Updated(Again::Worse), Severity::Critical),
+];
+
+#[test]
+fn a_budget_of_1000_is_told_by_the_500th_800th_and_1000th_request_and_at_the_end_of_the_day() {
+    let start = at("2026-03-02T00:00:00Z");
+    let mut site = Site::with(20, "2026-03-02T00:00:00Z", with_budgets(vec![quota(1000)]));
+    site.streams.push(Stream::new("acme", 1.0));
+    let mut steps = Vec::new();
+    for n in 1..=1204u64 {
+        let changes = site.line(start + Span::from_secs(60 * n as i64), 0);
+        steps.extend(told(&changes).into_iter().map(|(kind, severity)| (n, kind, severity)));
+    }
+    assert_eq!(steps, STEPS);
+    let opened = site.first("budget").unwrap().clone();
+    assert_eq!((opened.at, opened.incident.observed), (start + Span::from_secs(30_000), 500.0));
+    assert_eq!(opened.incident.rule, "partner-quota");
+    let before = site.changes.len();
+    site.run_until(start + Span::from_hours(26));
+    site.line(start + Span::from_hours(26), 0);
+    let over: Vec<&Change> = site.changes[before..].iter().filter(|c| c.incident.detector == "budget").collect();
+    assert_eq!(over.len(), 1, "{over:?}");
+    assert!(matches!(over[0].kind, ChangeKind::Resolved(_)));
+    assert_eq!(over[0].incident.id, opened.incident.id, "one incident a key and day");
+    assert_eq!(over[0].incident.ended_at, Some(at("2026-03-03T00:00:00Z")));
+    assert_eq!((over[0].incident.observed, over[0].incident.expected), (1204.0, 1000.0));
+}
+
+#[test]
+fn each_day_has_its_own_steps_and_late_lines_count_for_theirs() {
+    let day = |n: i64| at("2026-03-02T00:00:00Z") + Span::from_days(n);
+    let mut site = Site::with(21, "2026-03-02T00:00:00Z", with_budgets(vec![quota(1000)]));
+    site.streams.push(Stream::new("acme", 1.0));
+    for n in 0..999 {
+        site.line(day(0) + Span::from_secs(60 * n), 0);
+    }
+    assert_eq!(told(&site.changes).len(), 2);
+    // The next day begins; then the last line of the day before comes, three hours late.
+    for n in 0..180 {
+        site.line(day(1) + Span::from_secs(60 * n), 0);
+    }
+    assert_eq!(told(&site.changes).len(), 3, "and the day was told to be over");
+    let late = site.line(day(1) - Span::SECOND, 0);
+    assert_eq!(told(&late)[0], (ChangeKind::Opened, Severity::Critical), "{late:?}");
+    assert_eq!((late[0].incident.observed, late[0].incident.started_at), (1000.0, day(1) - Span::SECOND));
+    let second = (0..320).flat_map(|n| site.line(day(1) + Span::from_secs(60 * (180 + n)), 0)).collect::<Vec<_>>();
+    assert_eq!(told(&second), [(ChangeKind::Opened, Severity::Info)], "500 of the second day");
+}
+
+#[test]
+fn no_restart_moves_the_edge_of_a_budget() {
+    let start = at("2026-03-02T00:00:00Z");
+    for seed in 0..8u64 {
+        let settings = || {
+            with_budgets(vec![
+                quota(1000),
+                budget::Settings { per: SubjectKind::Site, name: "all".into(), ..quota(1000) },
+            ])
+        };
+        let mut site = Site::with(seed, "2026-03-02T00:00:00Z", settings());
+        site.streams.push(Stream::new("acme", 1.0));
+        let mut random = scenario::Random::new(seed);
+        let mut steps = Vec::new();
+        for n in 1..=1100u64 {
+            if random.below(50) == 0 || [499, 500, 799, 800, 999, 1000].contains(&n) {
+                let bytes = site.engine.save();
+                site.engine = Engine::load(settings(), &bytes).unwrap();
+            }
+            let changes = site.line(start + Span::from_secs(10 * n as i64), 0);
+            steps.extend(told(&changes).into_iter().map(|(kind, severity)| (n, kind, severity)));
+        }
+        let twice: Vec<_> = STEPS.into_iter().flat_map(|step| [step, step]).collect();
+        assert_eq!(steps, twice, "each budget once");
+    }
+}
+
+#[test]
+fn a_budget_neither_hides_a_burst_nor_is_hidden_by_one() {
+    let mut site = ordinary(22);
+    let start = at("2026-03-12T10:00:00Z");
+    site.engine.retune(with_budgets(vec![quota(1000)]));
+    let mut burst = Stream::new("consumer-005", 400.0).steady().between(start, start + Span::from_mins(20));
+    burst.clients = site.streams[5].clients.clone();
+    burst.agents = site.streams[5].agents.clone();
+    site.streams.push(burst);
+    site.run_until(start + Span::from_hours(2));
+    site.finish();
+    let of_key: Vec<String> = site.opened().into_iter().filter(|o| o.ends_with("key consumer-005")).collect();
+    let mut sorted = of_key.clone();
+    sorted.sort();
+    assert_eq!(sorted, ["budget key consumer-005", "burst key consumer-005"]);
+    assert_eq!(
+        told(&site.changes).iter().filter(|(_, severity)| *severity == Severity::Critical).count(),
+        1 + busy(&site)
+    );
+}
+
+/// Other consumers that used up the same budget meanwhile.
+fn busy(site: &Site) -> usize {
+    let of = |c: &&Change| c.incident.detector == "budget" && c.incident.severity == Severity::Critical;
+    site.changes.iter().filter(of).filter(|c| c.incident.subject.name != "consumer-005").count()
+}
+
+#[test]
+fn five_hundred_keys_at_half_of_their_budget_are_five_hundred_pieces_of_information_and_no_page() {
+    let start = at("2026-03-02T00:00:00Z");
+    let mut site = Site::with(23, "2026-03-02T00:00:00Z", with_budgets(vec![quota(20)]));
+    site.streams = (0..500).map(|i| Stream::new(&format!("consumer-{i:03}"), 1.0)).collect();
+    for n in 0..15 {
+        for i in 0..500 {
+            site.line(start + Span::from_secs(60 * n + i as i64 / 10), i);
+        }
+    }
+    assert_eq!(told(&site.changes), vec![(ChangeKind::Opened, Severity::Info); 500]);
+    let ids: std::collections::BTreeSet<&str> = site.changes.iter().map(|c| c.incident.id.as_str()).collect();
+    assert_eq!(ids.len(), 500);
+}
+
+#[test]
+fn keys_without_a_place_in_a_budget_are_said() {
+    let start = at("2026-03-02T00:00:00Z");
+    let few = budget::Settings { most: 10, ..quota(4) };
+    let mut site = Site::with(24, "2026-03-02T00:00:00Z", with_budgets(vec![few]));
+    site.streams = (0..30).map(|i| Stream::new(&format!("consumer-{i:03}"), 1.0)).collect();
+    for n in 0..4 {
+        for i in 0..30 {
+            site.line(start + Span::from_secs(60 * n + i as i64), i);
+        }
+    }
+    assert_eq!(told(&site.changes).len(), 3 * 10 - 10, "50 %, then 80 and 100 % at once");
+    let status = site.engine.status();
+    assert_eq!((status.budgets[0].subjects, status.budgets[0].uncounted), (10, 80));
+}
+
+#[test]
+fn a_budget_that_runs_out_says_when() {
+    let mut site = ordinary(25);
+    let start = at("2026-03-12T10:00:00Z");
+    // About 1,400 a day are usual; from ten o'clock on it does four a minute on top.
+    let only = budget::Settings { keys: vec!["consumer-01*".into()], ..quota(1000) };
+    site.engine.retune(with_budgets(vec![only]));
+    let mut more = Stream::new("consumer-012", 4.0).steady().between(start, start + Span::from_hours(10));
+    more.clients = site.streams[12].clients.clone();
+    more.agents = site.streams[12].agents.clone();
+    site.streams.push(more);
+    site.run_until(start + Span::from_hours(5));
+    let half =
+        site.changes.iter().find(|c| c.incident.subject.name == "consumer-012" && c.incident.detector == "budget");
+    let half = half.expect("half of it");
+    let ran_out: Timestamp = site
+        .changes
+        .iter()
+        .find(|c| c.incident.subject.name == "consumer-012" && c.incident.severity == Severity::Critical)
+        .expect("the end of it")
+        .at;
+    let Some(lapwing::detect::Fact::Time(forecast)) = half.incident.facts.get("runs_out") else { panic!("{half:?}") };
+    assert!((*forecast - ran_out).millis().abs() <= Span::from_mins(20).millis(), "{forecast}, in truth {ran_out}");
+    assert!(half.incident.facts.contains_key("counted_since"), "the day had begun before");
 }

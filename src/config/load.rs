@@ -144,10 +144,11 @@ fn read(table: &Table, environment: &mut Environment<'_>, report: &Report) -> Co
         read_budget(&alerts, &mut config);
         alerts.finish();
     }
-    config.rules = rules::read(&config.rules_dir, options.named("rule", "a rule"), report);
+    let own = options.named("rule", "a rule");
     for (entry, inner) in options.named("consumers", "a consumer") {
         config.consumers.push(read_consumer(entry, inner, &config.consumers, report));
     }
+    (config.rules, config.budgets) = rules::read(&config.rules_dir, own, &config.consumers, report);
     for (entry, inner) in options.named("cost", "a cost") {
         config.costs.push(read_cost(entry, inner));
     }

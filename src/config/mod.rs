@@ -3,6 +3,7 @@
 //! `lapwing.toml` and `conf.d/*.toml` beside it are merged key by key; everything that is wrong is shown at once, each
 //! with file, line and column. Nothing below this module knows that there is a file.
 
+mod budgets;
 mod channel;
 mod load;
 mod rules;
@@ -14,6 +15,7 @@ mod tests;
 
 use std::path::PathBuf;
 
+use crate::detect::budget;
 use crate::detect::rule::Rule;
 use crate::diag::Diagnostic;
 use crate::event::Severity;
@@ -67,6 +69,8 @@ pub struct Config {
     pub critical_cost: f64,
     /// What is looked for.
     pub rules: Vec<Rule>,
+    /// What the rules of `budget` count.
+    pub budgets: Vec<budget::Settings>,
     /// Who the keys belong to.
     pub consumers: Vec<Consumer>,
     /// What calls cost.
@@ -140,6 +144,7 @@ impl Default for Config {
             summary: Some(Span::from_hours(9)),
             critical_cost: 100.0,
             rules: rules::built_in(),
+            budgets: Vec::new(),
             consumers: Vec::new(),
             costs: Vec::new(),
             routes: Vec::new(),

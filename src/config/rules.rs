@@ -6,10 +6,12 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use super::{Consumer, budgets};
 use crate::assets::{self, Asset, Folder};
+use crate::detect::budget;
 use crate::detect::rule::{Rule, Setting};
 use crate::detect::scene::Sensitivity;
-use crate::diag::{Diagnostic, Origin, Report, suggest};
+use crate::diag::{Diagnostic, Origin, Place, Report, suggest};
 use crate::event::Severity;
 use crate::options::{Entry, Kind, Options, Table, Value};
 use crate::time::Span;
@@ -18,7 +20,13 @@ use crate::time::Span;
 pub fn built_in() -> Vec<Rule> {
     let report = Report::new();
     let tables = built_in_tables(&report);
-    tables.iter().map(|(name, table)| read_one(name, table, table, &report)).collect()
+    tables
+        .iter()
+        .map(|(name, table)| match name.as_str() {
+            budget::NAME => budgets::read(name, options_of(name, table, None, &report), &[], &report).0,
+            _ => read_one(name, table, table, &report),
+        })
+        .collect()
 }
 
 /// The tables of the built-in rules, by the rule's name.
@@ -33,7 +41,12 @@ fn built_in_files() -> impl Iterator<Item = Asset> {
 }
 
 /// The rules that hold: built-in ones under what the rules directory and then the configuration say.
-pub(super) fn read(dir: &Path, own: Vec<(&Entry, Options<'_>)>, report: &Report) -> Vec<Rule> {
+pub(super) fn read(
+    dir: &Path,
+    own: Vec<(&Entry, Options<'_>)>,
+    consumers: &[Consumer],
+    report: &Report,
+) -> (Vec<Rule>, Vec<budget::Settings>) {
     let built_in = built_in_tables(report);
     let mut tables = built_in.clone();
     for (name, table) in super::load::toml_files(dir, report) {
@@ -46,16 +59,36 @@ pub(super) fn read(dir: &Path, own: Vec<(&Entry, Options<'_>)>, report: &Report)
             lay(&mut tables, &entry.key, with_place(table, entry));
         }
     }
-    let mut rules = Vec::with_capacity(tables.len());
+    let (mut rules, mut limits) = (Vec::with_capacity(tables.len()), Vec::new());
+    let common = tables.iter().find(|(name, _)| name == budget::NAME).map(|(_, table)| common_of_budgets(table));
     for (name, table) in &tables {
         let detector = detector_of(name, table, &built_in, report);
         let Some(detector) = detector else { continue };
+        if detector == budget::NAME {
+            let mut whole = common.clone().unwrap_or_default();
+            whole.merge(table.clone());
+            // Where the user wrote it, for what is missing.
+            let place = table.entries.first().map(|entry| entry.place.clone());
+            let (rule, settings) = budgets::read(name, options_of(name, &whole, place, report), consumers, report);
+            rules.push(rule);
+            limits.extend(settings);
+            continue;
+        }
         let Some((_, defaults)) = built_in.iter().find(|(n, _)| *n == detector) else { continue };
         let mut whole = defaults.clone();
         whole.merge(table.clone());
         rules.push(read_one(name, defaults, &whole, report));
     }
-    rules
+    (rules, limits)
+}
+
+/// What `[rule.budget]` says for all budgets: everything but its own limit, if it has one.
+fn common_of_budgets(table: &Table) -> Table {
+    Table { entries: table.entries.iter().filter(|entry| entry.key != "limit").cloned().collect() }
+}
+
+fn options_of<'a>(name: &str, table: &'a Table, place: Option<Place>, report: &'a Report) -> Options<'a> {
+    Options::new(table, place, format!("the rule \"{name}\""), report)
 }
 
 /// An empty `[rule.x]` has no key to point at; its own place stands in for the detector's.
@@ -84,6 +117,9 @@ fn detector_of(name: &str, table: &Table, built_in: &[(String, Table)], report: 
     match table.get("detector") {
         Some(Entry { value: Value { kind: Kind::Text(detector), place }, .. }) => {
             if detector == name {
+                return Some(detector.clone());
+            }
+            if detector == budget::NAME {
                 return Some(detector.clone());
             }
             if known().any(|k| k == detector) {
@@ -118,7 +154,7 @@ fn detector_of(name: &str, table: &Table, built_in: &[(String, Table)], report: 
 
 /// Reads a merged table; `defaults` says which keys there are and of which type.
 fn read_one(name: &str, defaults: &Table, table: &Table, report: &Report) -> Rule {
-    let options = Options::new(table, None, format!("the rule \"{name}\""), report);
+    let options = options_of(name, table, None, report);
     let detector = options.text("detector").unwrap_or_else(|| name.to_owned());
     let enabled = options.flag("enabled").unwrap_or(true);
     let sensitivity = options

@@ -93,6 +93,7 @@ impl Config {
         settings.error_spike.extra_bits = extra;
         settings.traffic_drop.extra_bits = extra;
         settings.leaked_key.need += extra;
+        settings.budgets.clone_from(&self.budgets);
         if let Some(rule) = self.rule("burst") {
             let burst = &mut settings.burst;
             burst.enabled = rule.enabled;

@@ -125,7 +125,7 @@ owner = "payments team"
         (own.leaked_key, own.retry_loop),
         "rules/ says what the code does"
     );
-    assert_eq!(config.rules.len(), 5);
+    assert_eq!(config.rules.len(), 6);
     assert_eq!(config.consumers[0].owner.as_deref(), Some("payments team"));
     assert_eq!(config.costs[0].per_request, Some(1.58));
     assert!(!format!("{config:?}").contains("MARKED") && !format!("{config:?}").contains("s3cret"));
@@ -480,4 +480,80 @@ fn the_sample_configuration_is_sound_commented_and_uncommented() {
     assert_eq!(config.backfill, Config::default().backfill, "a shown default is the default");
     assert_eq!(config.cooldown, Config::default().cooldown);
     assert_eq!(config.limits, Config::default().limits);
+}
+
+#[test]
+fn budgets_stand_beside_each_other_and_share_what_rule_budget_says() {
+    let dir = tempfile::tempdir().unwrap();
+    write(
+        dir.path(),
+        "rules/spend.toml",
+        "detector = \"budget\"\nper = \"site\"\nperiod = \"1mo\"\nlimit = { cost = 5000 }\n",
+    );
+    write(
+        dir.path(),
+        "lapwing.toml",
+        r#"
+[rule.budget]
+most = 500
+[rule.partner-quota]
+detector = "budget"
+limit = { requests = 1000 }
+[rule.gold]
+detector = "budget"
+period = "1h"
+limit = { tokens = 50_000 }
+tier = "gold"
+at = [80, 100, 150]
+severity = ["info", "warning", "critical"]
+[rule.quiet]
+detector = "budget"
+limit = { requests = 7 }
+at = [90]
+severity = "warning"
+endpoints = ["/v1/documents/*"]
+[rule.off]
+detector = "budget"
+enabled = false
+limit = { requests = 7 }
+[consumers.acme]
+keys = ["k1", "k2"]
+tier = "gold"
+"#,
+    );
+    let config = load(dir.path()).unwrap_or_else(|e| panic!("{e}")).config;
+    let names: Vec<&str> = config.budgets.iter().map(|b| b.name.as_str()).collect();
+    assert_eq!(names, ["spend", "partner-quota", "gold", "quiet"]);
+    let of = |name: &str| config.budgets.iter().find(|b| b.name == name).unwrap();
+    let steps = |name: &str| of(name).steps.iter().map(|s| (s.percent, s.severity)).collect::<Vec<_>>();
+    let natural = [(50, Severity::Info), (80, Severity::Warning), (100, Severity::Critical)];
+    assert_eq!(steps("partner-quota"), natural);
+    assert_eq!((steps("spend"), of("spend").limits.nanos), (natural.to_vec(), Some(5_000_000_000_000)));
+    assert_eq!(steps("gold"), [(80, Severity::Info), (100, Severity::Warning), (150, Severity::Critical)]);
+    assert_eq!((of("gold").keys.clone(), of("gold").most), (vec!["acme".to_owned()], 500));
+    assert_eq!(steps("quiet"), [(90, Severity::Warning)]);
+    assert_eq!(of("quiet").endpoints, ["/v1/documents/*"]);
+    assert_eq!(config.engine_settings(Vec::new(), crate::event::Hasher::new(1)).budgets, config.budgets);
+}
+
+#[test]
+fn what_is_wrong_with_a_budget_is_shown_where_it_stands() {
+    insta::assert_snapshot!(errors_of(
+        r#"[rule.a]
+detector = "budget"
+per = "keys"
+period = "24h"
+limit = { request = 5 }
+[rule.b]
+detector = "budget"
+at = [80, 50, "x", 0]
+severity = "fatal"
+[rule.c]
+detector = "budget"
+limit = { requests = -1, cost = 0 }
+tier = "gold"
+keys = []
+sensitivity = "high"
+"#
+    ), @"");
 }

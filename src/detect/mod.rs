@@ -4,9 +4,11 @@
 //! nothing. One file a detector, one entry in [`DETECTORS`].
 
 pub mod grounds;
+pub mod pattern;
 pub mod rule;
 pub mod scene;
 
+pub mod budget;
 pub mod burst;
 pub mod error_spike;
 pub mod leaked_key;
@@ -121,4 +123,4 @@ pub struct DetectorKind {
 
 /// Every detector, in the order in which the contract names them.
 pub const DETECTORS: &[DetectorKind] =
-    &[burst::KIND, error_spike::KIND, leaked_key::KIND, retry_loop::KIND, traffic_drop::KIND];
+    &[burst::KIND, error_spike::KIND, leaked_key::KIND, retry_loop::KIND, budget::KIND, traffic_drop::KIND];

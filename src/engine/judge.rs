@@ -83,6 +83,9 @@ impl Engine {
             self.young_keys(&looked, end);
         }
         self.refresh(tick, history);
+        if end.millis() % Span::MINUTE.millis() == 0 {
+            self.refresh_budgets();
+        }
         cause::settle(&mut self.book);
         let settings = self.settings.book;
         let (keys, clients, endpoints) = (self.keys.fulls(), self.clients.fulls(), self.endpoints.fulls());

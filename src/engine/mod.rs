@@ -4,6 +4,7 @@
 //! It does no I/O, holds no lock and looks at no clock. The same events give the same changes, whatever the speed.
 
 mod attribute;
+mod budgets;
 mod clocks;
 mod hindsight;
 mod judge;
@@ -16,7 +17,7 @@ use std::collections::{BTreeMap, VecDeque};
 use hashbrown::HashMap;
 use serde::{Deserialize, Serialize};
 
-use crate::detect::{burst, error_spike, leaked_key, retry_loop, traffic_drop};
+use crate::detect::{budget, burst, error_spike, leaked_key, retry_loop, traffic_drop};
 use crate::engine::clocks::{Clocks, Reading};
 use crate::event::{Batch, Event, Flags, Hasher, Id, Severity, SubjectKind, Text};
 use crate::incident::Change;
@@ -31,6 +32,7 @@ use crate::measure::ring::TICK;
 use crate::measure::rows::{Limits, Rows};
 use crate::time::{Span, Timestamp, Zone};
 
+pub use budgets::BudgetStatus;
 pub use saved::LoadError;
 
 /// The site's only id.
@@ -75,6 +77,8 @@ pub struct Settings {
     pub retry_loop: retry_loop::Settings,
     /// Tuning of `traffic-drop`.
     pub traffic_drop: traffic_drop::Settings,
+    /// What each rule of `budget` counts.
+    pub budgets: Vec<budget::Settings>,
     /// Whether `leaked-key` runs.
     pub leaked_key_enabled: bool,
     /// Whether `retry-loop` runs.
@@ -99,6 +103,7 @@ impl Default for Settings {
             leaked_key: leaked_key::Settings::default(),
             retry_loop: retry_loop::Settings::default(),
             traffic_drop: traffic_drop::Settings::default(),
+            budgets: Vec::new(),
             leaked_key_enabled: true,
             retry_loop_enabled: true,
             severities: BTreeMap::new(),
@@ -118,6 +123,7 @@ pub struct Engine {
     calendar: Calendar,
     repeats: Repeats,
     peers: Peers,
+    accounts: budgets::Accounts,
     book: Book,
     routes: Routes,
     /// Template to the endpoint it is counted under: saves asking the tree; rebuilt on demand.
@@ -186,6 +192,8 @@ pub struct EngineStatus {
     pub evicted: u64,
     /// Open incidents.
     pub open: Vec<crate::incident::Incident>,
+    /// Budget by budget.
+    pub budgets: Vec<BudgetStatus>,
     /// What can be judged by now, one sentence a line.
     pub judging: Vec<String>,
 }
@@ -194,7 +202,10 @@ impl Engine {
     /// An engine that has seen nothing.
     pub fn new(settings: Settings) -> Self {
         let one = |rows| Limits { rows, full: rows };
+        let mut accounts = budgets::Accounts::default();
+        accounts.arrange(&settings.budgets);
         Engine {
+            accounts,
             site: Rows::new(SubjectKind::Site, one(1)),
             sources: Rows::new(SubjectKind::Source, one(settings.sources.len().max(1))),
             endpoints: Rows::new(SubjectKind::Endpoint, settings.endpoints),
@@ -226,6 +237,7 @@ impl Engine {
     /// New tuning, the same memory: for a reload.
     pub fn retune(&mut self, settings: Settings) {
         self.settings = settings;
+        self.accounts.arrange(&self.settings.budgets);
     }
 
     /// While quiet, everything is learned and judged, but incidents that are over are told to nobody. Those that are
@@ -330,6 +342,7 @@ impl Engine {
             endpoints: self.endpoints.len(),
             evicted: self.keys.evicted + self.clients.evicted + self.endpoints.evicted,
             open: self.open_incidents(),
+            budgets: self.budget_status(),
             judging: self.judging(),
         }
     }
@@ -437,6 +450,7 @@ impl Engine {
         let [key, client, endpoint, agent, _] = texts;
         self.totals.events += 1;
         self.first_event.get_or_insert(event.time);
+        self.charge(event, texts, out);
         if let Some(judged) = self.judged_until() {
             if event.time < judged {
                 self.totals.late += 1;

@@ -10,6 +10,7 @@ use crate::engine::{Engine, Means, Settings, Totals, Waiting};
 use crate::event::{Id, SubjectKind};
 use crate::incident::book::Book;
 use crate::intake::routes::Routes;
+use crate::measure::budgets::Budgets;
 use crate::measure::calendar::Calendar;
 use crate::measure::peers::Peers;
 use crate::measure::repeats::Repeats;
@@ -47,6 +48,7 @@ struct Saved<'a> {
     calendar: &'a Calendar,
     repeats: &'a Repeats,
     peers: &'a Peers,
+    budgets: &'a Budgets,
     book: &'a Book,
     routes: &'a Routes,
     agents: Vec<(Id, &'a str)>,
@@ -71,6 +73,7 @@ struct Loaded {
     calendar: Calendar,
     repeats: Repeats,
     peers: Peers,
+    budgets: Budgets,
     book: Book,
     routes: Routes,
     agents: Vec<(Id, Box<str>)>,
@@ -100,6 +103,7 @@ impl Engine {
             calendar: &self.calendar,
             repeats: &self.repeats,
             peers: &self.peers,
+            budgets: &self.accounts.budgets,
             book: &self.book,
             routes: &self.routes,
             agents,
@@ -139,6 +143,8 @@ impl Engine {
         engine.calendar = loaded.calendar;
         engine.repeats = loaded.repeats;
         engine.peers = loaded.peers;
+        engine.accounts.budgets = loaded.budgets;
+        engine.accounts.arrange(&engine.settings.budgets);
         engine.book = loaded.book;
         engine.routes = loaded.routes;
         engine.agents = loaded.agents.into_iter().collect();

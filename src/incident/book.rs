@@ -9,7 +9,7 @@ use std::collections::{BTreeSet, VecDeque};
 
 use serde::{Deserialize, Serialize};
 
-use crate::detect::leaked_key;
+use crate::detect::{budget, leaked_key};
 use crate::event::{Severity, Subject, SubjectKind};
 use crate::incident::allowance::{Allowance, Used};
 use crate::incident::entry::{About, Candidate, EVIDENCE_KEPT, Entry, Spread};
@@ -120,7 +120,9 @@ impl Book {
 
     /// The open incident on this very subject.
     pub fn on(&self, about: About) -> Option<usize> {
-        self.entries.iter().position(|e| e.about == about || (e.group && e.evidence.iter().any(|v| v.about == about)))
+        self.entries.iter().position(|e| {
+            !e.is_apart() && (e.about == about || (e.group && e.evidence.iter().any(|v| v.about == about)))
+        })
     }
 
     /// Adds a finding to an open incident on the same subject.
@@ -192,8 +194,9 @@ impl Book {
 
     /// Opens an incident. It is told by [`Book::tick`] once it has waited for company, or at once if urgent.
     pub fn open(&mut self, candidate: &Candidate, now: Timestamp, rank: u8, settings: &Settings) {
-        if self.entries.len() >= settings.limit {
-            let least = self.entries.iter().enumerate().min_by_key(|(_, e)| (e.incident.severity, e.last_active()));
+        let others = self.entries.iter().enumerate().filter(|(_, e)| !e.is_apart());
+        if others.clone().count() >= settings.limit {
+            let least = others.min_by_key(|(_, e)| (e.incident.severity, e.last_active()));
             if let Some((index, _)) = least.filter(|(_, e)| e.incident.severity <= candidate.finding.severity) {
                 self.entries.swap_remove(index);
             } else {
@@ -287,7 +290,7 @@ impl Book {
                 entry.close(ended_at);
                 self.kept.keep(entry.about, entry.incident.clone(), Reason::Budget, now);
                 self.remember(entry, ended_at);
-            } else if telling == Telling::Nothing {
+            } else if telling == Telling::Nothing && !entry.is_apart() {
                 self.untold = (self.untold.0 + 1, Some(ended_at));
                 self.remember(entry, ended_at);
             }
@@ -316,7 +319,9 @@ impl Book {
         entry.tell(now, 0);
         self.opened += 1;
         self.kept.drop_line(entry.about, &entry.incident.detector);
-        self.kept.weighed(entry.about, &entry.incident, None, always, now);
+        if !entry.is_apart() {
+            self.kept.weighed(entry.about, &entry.incident, None, always, now);
+        }
         out.push(Change { kind: ChangeKind::Opened, incident: entry.incident.clone(), at: now });
     }
 
@@ -330,6 +335,9 @@ impl Book {
     }
 
     fn remember(&mut self, entry: Entry, ended_at: Timestamp) {
+        if entry.is_apart() {
+            return;
+        }
         while self.past.len() >= PAST_KEPT
             || self.past.front().is_some_and(|p| ended_at - p.ended_at > Span::from_days(28))
         {
@@ -349,7 +357,7 @@ impl Book {
 }
 
 /// The incident that a finding would be.
-fn incident_of(candidate: &Candidate, now: Timestamp) -> Incident {
+pub(super) fn incident_of(candidate: &Candidate, now: Timestamp) -> Incident {
     let subject = Subject::new(candidate.about.kind, candidate.name.clone());
     let finding = &candidate.finding;
     Incident {
@@ -378,12 +386,12 @@ fn incident_of(candidate: &Candidate, now: Timestamp) -> Incident {
 /// Told whatever else is going on: what is critical, leaked keys, and the limits that people set themselves.
 fn is_always_told(entry: &Entry) -> bool {
     entry.incident.severity == Severity::Critical
-        || matches!(entry.incident.detector.as_str(), leaked_key::NAME | "budget")
+        || matches!(entry.incident.detector.as_str(), leaked_key::NAME | budget::NAME)
 }
 
 /// 26 characters in Crockford's base 32, sortable by start: 48 bits of milliseconds and 80 bits made from when and how
 /// the incident was found, so that the same lines give the same id.
-fn incident_id(started_at: Timestamp, now: Timestamp, detector: &str, subject: &Subject) -> String {
+pub(super) fn incident_id(started_at: Timestamp, now: Timestamp, detector: &str, subject: &Subject) -> String {
     const DIGITS: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
     let hasher = crate::event::Hasher::new(0x1a9f_7a55_0d5e_ed01);
     let text = format!("{detector}\n{subject}\n{}\n{}", started_at.millis(), now.millis());

@@ -34,7 +34,8 @@ pub fn place(book: &Book, candidate: &Candidate, now: Timestamp) -> Verdict {
     }
     let mut total = 0.0;
     let mut most: Option<(f64, usize)> = None;
-    for (index, entry) in book.entries().iter().enumerate() {
+    let others = || book.entries().iter().enumerate().filter(|(_, entry)| !entry.is_apart());
+    for (index, entry) in others() {
         let share = explains(entry, &Rise::of(candidate));
         total += share;
         if share > 0.05 && most.is_none_or(|(best, _)| share > best) {
@@ -44,7 +45,7 @@ pub fn place(book: &Book, candidate: &Candidate, now: Timestamp) -> Verdict {
     if let Some((_, index)) = most.filter(|_| total >= ENOUGH) {
         return Verdict::Join(index);
     }
-    for (index, entry) in book.entries().iter().enumerate() {
+    for (index, entry) in others() {
         if book.is_held(index) && sharpens(candidate, entry) {
             return Verdict::Sharpen(index);
         }
@@ -78,7 +79,7 @@ fn explained_by(book: &Book, index: usize) -> Option<usize> {
         // Two that explain each other: the one that comes first in the order of causes stays. The site explains what is a
         // small part of its own rise.
         let earlier = specificity(&Rise::of_entry(cause)) < specificity(&rise);
-        if other == index || !(earlier || cause.about.kind == SubjectKind::Site) {
+        if other == index || cause.is_apart() || !(earlier || cause.about.kind == SubjectKind::Site) {
             continue;
         }
         let share = explains(cause, &rise);

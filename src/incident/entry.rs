@@ -6,6 +6,7 @@ use crate::detect::grounds::Grounds;
 use crate::detect::{Finding, Impact, Trend};
 use crate::event::{Id, Severity, Subject, SubjectKind};
 use crate::incident::allowance::Weight;
+use crate::incident::apart::GRACE;
 use crate::incident::book::Settings;
 use crate::incident::kept::weight_of;
 use crate::incident::{Again, Incident, Where};
@@ -163,7 +164,8 @@ impl Entry {
 
     /// Money at risk raises the severity.
     pub(super) fn weigh_cost(&mut self, settings: &Settings) {
-        if self.incident.impact.cost.is_some_and(|cost| cost >= settings.critical_cost) {
+        // A budget's steps say how much they matter.
+        if !self.is_apart() && self.incident.impact.cost.is_some_and(|cost| cost >= settings.critical_cost) {
             self.incident.severity = Severity::Critical;
         }
     }
@@ -236,6 +238,9 @@ impl Entry {
     pub(super) fn again(&self, now: Timestamp, settings: &Settings) -> Option<Again> {
         let told = self.told?;
         let since = now - told.at;
+        if self.is_apart() {
+            return self.new_harm.then_some(Again::Worse);
+        }
         // Nothing is told of what has gone quiet and waits to be resolved.
         if now - self.last_active() > Span::MINUTE || since < Span::MINUTE {
             return None;
@@ -259,6 +264,9 @@ impl Entry {
     /// `active_at` moving until then.
     pub(super) fn is_over(&self, now: Timestamp) -> bool {
         let active = self.last_active();
+        if self.is_apart() {
+            return now - active >= GRACE;
+        }
         let length = (active - self.incident.started_at).max(Span::ZERO);
         let patience = length.scale(0.2).max(Span::from_mins(5)).min(Span::from_mins(30));
         now - active >= patience

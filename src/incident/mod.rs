@@ -1,6 +1,7 @@
 //! What is going on: incidents, each with one cause, one opening, updates and one end.
 
 pub mod allowance;
+pub mod apart;
 pub mod book;
 pub mod cause;
 pub mod entry;

@@ -21,3 +21,7 @@ pub mod novelty;
 pub mod peers;
 
 pub mod rows;
+
+pub mod period;
+
+pub mod budgets;

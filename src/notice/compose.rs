@@ -41,6 +41,8 @@ const FACTS: &[&str] = &[
     // retry-loop
     "calls", "per_hour", "gap", "failing", "failing_share", "last_status", "method", "cost", "cost_per_day", "weak",
     "slow", "latency", "share_of_caller",
+    // budget
+    "measure", "spent", "limit", "used", "step", "period", "period_start", "period_end", "runs_out", "counted_since",
     // traffic-drop
     "last_seen", "silent_for", "missing", "expected_window",
 ];

@@ -106,6 +106,12 @@ fn since(notice: &Notice, zone: Zone) -> String {
 fn size(notice: &Notice, currency: &str) -> String {
     let unit = safe::value(&notice.unit, safe::VALUE_CHARS);
     let (requests, errors) = (notice.impact.requests, notice.impact.errors);
+    if is_budget(notice) {
+        // Of a budget, what is expected is its limit.
+        let amount = |n: f64| if unit == "cost" { words::money(n, currency) } else { words::measured(n, &unit) };
+        let used = notice.observed / notice.expected.max(1e-9);
+        return format!("{} of {} ({})", amount(notice.observed), amount(notice.expected), words::percent(used));
+    }
     let usually = |size: String| {
         if notice.expected > 0.0 { format!("{size}, usually {}", words::usual(notice.expected, &unit)) } else { size }
     };
@@ -134,12 +140,16 @@ fn is_drop(notice: &Notice) -> bool {
     notice.detector == "traffic-drop"
 }
 
+fn is_budget(notice: &Notice) -> bool {
+    notice.detector == "budget"
+}
+
 fn rows(notice: &Notice, settings: &Settings) -> Vec<Row> {
     let row = |name, text: String| Row { name, slack: safe::slack(&text), text };
     let mut rows = vec![row("Since", since(notice, settings.zone)), row("How big", size(notice, &settings.currency))];
     rows.extend(places(notice));
     match notice.trend {
-        _ if notice.kind == NoticeType::Resolved => {}
+        _ if notice.kind == NoticeType::Resolved || is_budget(notice) => {}
         Trend::Rising => rows.push(row("Trend", "getting worse".to_owned())),
         Trend::Steady => rows.push(row("Trend", "holding steady".to_owned())),
         Trend::Falling => rows.push(row("Trend", "easing".to_owned())),

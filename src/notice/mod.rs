@@ -78,7 +78,7 @@ pub struct Notice {
     pub ended_at: Option<Timestamp>,
     /// What is seen, in `unit`.
     pub observed: f64,
-    /// What is usual, in `unit`.
+    /// What is usual, in `unit`; of a budget, its limit.
     pub expected: f64,
     /// What the numbers count.
     pub unit: String,

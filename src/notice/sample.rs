@@ -51,6 +51,17 @@ pub(crate) fn bare_changes() -> Vec<Change> {
     changes().into_iter().map(bare).collect()
 }
 
+/// A budget goes on to its end, whatever it is.
+fn used_up(incident: &mut Incident) {
+    let limit = incident.expected;
+    incident.observed = limit;
+    incident.peak = limit;
+    for (name, fact) in [("spent", Fact::Number(limit)), ("used", Fact::Share(1.0)), ("step", Fact::Count(100))] {
+        incident.facts.insert(name.to_owned(), fact);
+    }
+    incident.facts.remove("runs_out");
+}
+
 /// Opening, the three reasons to tell it again, and the two ends.
 fn life(incident: &Incident) -> Vec<Change> {
     let told = |kind, after: Span, edit: &dyn Fn(&mut Incident)| {
@@ -60,6 +71,9 @@ fn life(incident: &Incident) -> Vec<Change> {
     };
     let opened = incident.detected_at - incident.started_at;
     let grow = |incident: &mut Incident| {
+        if incident.detector == crate::detect::budget::NAME {
+            return used_up(incident);
+        }
         let share = incident.unit.starts_with("share");
         incident.observed = if share { 0.99f64.min(incident.observed * 1.5) } else { incident.observed * 3.0 };
         incident.peak = incident.observed;

@@ -123,7 +123,8 @@ pub fn every(gap: Span) -> String {
     }
 }
 
-/// An instant as people near `at` say it, with its zone: `14:02 UTC`, on another day `9 March 14:02 UTC`.
+/// An instant as people near `at` say it, with its zone: `14:02 UTC`, on another day `9 March 14:02 UTC`, in the week to
+/// come `Monday 14:02 UTC`.
 pub fn clock(t: Timestamp, at: Timestamp, zone: Zone) -> String {
     format!("{} {}", wall(t, at, zone), zone.abbreviation(t))
 }
@@ -139,8 +140,10 @@ pub fn from_to(start: Timestamp, end: Timestamp, at: Timestamp, zone: Zone) -> S
 
 fn wall(t: Timestamp, at: Timestamp, zone: Zone) -> String {
     let (t, at): (NaiveDateTime, NaiveDateTime) = (zone.wall(t), zone.wall(at));
+    let ahead = (t.date() - at.date()).num_days();
     let form = match (t.date() == at.date(), t.year() == at.year()) {
         (true, _) => "%H:%M",
+        _ if (1..7).contains(&ahead) => "%A %H:%M",
         (false, true) => "%-d %B %H:%M",
         (false, false) => "%-d %B %Y %H:%M",
     };
@@ -253,6 +256,7 @@ pub fn harm(detector: &str) -> String {
         "leaked-key" => "use from new addresses",
         "retry-loop" => "a repeated call",
         "traffic-drop" => "missing traffic",
+        "budget" => "use of a budget",
         "harvesting" => "collecting of data",
         "enumeration" => "probing",
         "credential-stuffing" => "password guessing",
@@ -418,6 +422,8 @@ mod tests {
         let at = t("2026-03-10T14:10:00Z");
         assert_eq!(clock(t("2026-03-10T14:02:00Z"), at, Zone::UTC), "14:02 UTC");
         assert_eq!(clock(t("2026-03-09T23:10:00Z"), at, Zone::UTC), "9 March 23:10 UTC");
+        assert_eq!(clock(t("2026-03-16T09:00:00Z"), at, Zone::UTC), "Monday 09:00 UTC");
+        assert_eq!(clock(t("2026-03-17T09:00:00Z"), at, Zone::UTC), "17 March 09:00 UTC");
         assert_eq!(clock(t("2025-12-31T23:10:00Z"), at, Zone::UTC), "31 December 2025 23:10 UTC");
         let zurich = Zone::parse("Europe/Zurich").unwrap();
         assert_eq!(clock(t("2026-03-09T23:10:00Z"), at, zurich), "00:10 CET");

@@ -210,6 +210,16 @@ impl Site {
         }
     }
 
+    /// One line of a stream; what came of it.
+    pub fn line(&mut self, time: Timestamp, index: usize) -> Vec<Change> {
+        self.batch.clear();
+        self.push(time, index);
+        let before = self.changes.len();
+        self.engine.absorb(&self.batch, &mut self.changes);
+        self.now = self.now.max(time);
+        self.changes[before..].to_vec()
+    }
+
     fn push(&mut self, time: Timestamp, index: usize) {
         let stream = &self.streams[index];
         let random = &mut self.random;

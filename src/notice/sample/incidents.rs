@@ -26,6 +26,8 @@ pub(super) fn incidents() -> Vec<Incident> {
         moved_key(),
         loop_with_cost(),
         loop_succeeding(),
+        budget_of_key(),
+        budget_of_site(),
         silent_source(),
         silent_key(),
         thinner_endpoint(),
@@ -309,6 +311,49 @@ fn loop_succeeding() -> Incident {
     incident.detected_at = incident.started_at + Span::from_mins(10);
     incident.impact = Impact { requests: 1_600, errors: 0, cost: None };
     incident.parts.endpoints = parts(&[("/v1/users/{id}", 1.0)]);
+    incident
+}
+
+fn budget_of_key() -> Incident {
+    let told = facts([
+        ("measure", text("requests")),
+        ("spent", Fact::Number(800.0)),
+        ("limit", Fact::Number(1000.0)),
+        ("used", Fact::Share(0.8)),
+        ("step", Fact::Count(80)),
+        ("period", text("day")),
+        ("period_start", Fact::Time(START.floor(Span::DAY))),
+        ("period_end", Fact::Time(START.floor(Span::DAY) + Span::DAY)),
+        ("runs_out", Fact::Time(START + Span::from_mins(190))),
+    ]);
+    let mut incident = incident("budget", key("acme"), 800.0, 1000.0, "requests", told);
+    incident.rule = "partner-quota".to_owned();
+    incident.detected_at = incident.started_at;
+    incident.trend = Trend::Steady;
+    incident.impact = Impact { requests: 800, errors: 0, cost: Some(1264.0) };
+    incident.parts.endpoints = parts(&[("/v1/documents/process", 0.82), ("/v1/orders", 0.11)]);
+    incident
+}
+
+fn budget_of_site() -> Incident {
+    let told = facts([
+        ("measure", text("cost")),
+        ("spent", Fact::Number(5000.4)),
+        ("limit", Fact::Number(5000.0)),
+        ("used", Fact::Share(1.000_08)),
+        ("step", Fact::Count(100)),
+        ("period", text("month")),
+        ("period_start", Fact::Time(START.floor(Span::DAY) - Span::from_days(9))),
+        ("period_end", Fact::Time(START.floor(Span::DAY) + Span::from_days(22))),
+        ("counted_since", Fact::Time(START - Span::from_days(3))),
+    ]);
+    let mut incident = incident("budget", Subject::site(), 5000.4, 5000.0, "cost", told);
+    incident.rule = "spend".to_owned();
+    incident.severity = Severity::Critical;
+    incident.detected_at = incident.started_at;
+    incident.trend = Trend::Steady;
+    incident.impact = Impact { requests: 3_165, errors: 0, cost: Some(5000.4) };
+    incident.parts.keys = parts(&[("acme", 0.61), ("bolt", 0.2)]);
     incident
 }
 
