@@ -92,6 +92,7 @@ impl Config {
         settings.burst.extra_bits = extra;
         settings.error_spike.extra_bits = extra;
         settings.traffic_drop.extra_bits = extra;
+        settings.harvesting.extra_bits = extra;
         settings.leaked_key.need += extra;
         settings.budgets.clone_from(&self.budgets);
         if let Some(rule) = self.rule("burst") {
@@ -141,6 +142,14 @@ impl Config {
             loops.safe_calls = calls("safe_calls", loops.safe_calls);
             loops.spent = rule.number("spent", loops.spent);
             loops.slow = rule.span("slow", loops.slow);
+        }
+        if let Some(rule) = self.rule("harvesting") {
+            let harvesting = &mut settings.harvesting;
+            harvesting.enabled = rule.enabled;
+            harvesting.sensitivity = rule.sensitivity;
+            harvesting.least = rule.number("least", harvesting.least);
+            harvesting.beyond = rule.number("beyond", harvesting.beyond);
+            harvesting.tolerance = rule.number("tolerance", harvesting.tolerance).max(1.0);
         }
         if let Some(rule) = self.rule("traffic-drop") {
             let drop = &mut settings.traffic_drop;

@@ -125,7 +125,7 @@ owner = "payments team"
         (own.leaked_key, own.retry_loop),
         "rules/ says what the code does"
     );
-    assert_eq!(config.rules.len(), 6);
+    assert_eq!(config.rules.len(), 7);
     assert_eq!(config.consumers[0].owner.as_deref(), Some("payments team"));
     assert_eq!(config.costs[0].per_request, Some(1.58));
     assert!(!format!("{config:?}").contains("MARKED") && !format!("{config:?}").contains("s3cret"));
@@ -555,5 +555,90 @@ tier = "gold"
 keys = []
 sensitivity = "high"
 "#
-    ), @"");
+    ), @r#"
+error: "keys" is not a "per" of the rule "a"
+ --> lapwing.toml:3:7
+  |
+3 | per = "keys"
+  |       ^^^^^^
+  |
+  = help: did you mean "key"?
+error: "period" cannot be read: expected "1h", "1d", "1w" or "1mo", found "24h"; did you mean "1d"?
+ --> lapwing.toml:4:10
+  |
+4 | period = "24h"
+  |          ^^^^^
+error: "limit" limits nothing
+ --> lapwing.toml:5:9
+  |
+5 | limit = { request = 5 }
+  |         ^^^^^^^^^^^^^^^
+  |
+  = help: for example limit = { requests = 1000 }
+error: unknown key "request"
+ --> lapwing.toml:5:11
+  |
+5 | limit = { request = 5 }
+  |           ^^^^^^^ not a key of a limit
+  |
+  = help: did you mean "requests"?
+error: the rule "b" needs "limit"
+ --> lapwing.toml:7:1
+  |
+7 | detector = "budget"
+  | ^^^^^^^^ missing here
+  |
+  = help: for example limit = { requests = 1000 }
+error: "at" should be whole numbers of percent such as [50, 80, 100], ascending
+ --> lapwing.toml:8:11
+  |
+8 | at = [80, 50, "x", 0]
+  |           ^^ not more than the one before
+error: "at" should be whole numbers of percent such as [50, 80, 100], ascending
+ --> lapwing.toml:8:15
+  |
+8 | at = [80, 50, "x", 0]
+  |               ^^^ a text
+error: "at" should be whole numbers of percent such as [50, 80, 100], ascending
+ --> lapwing.toml:8:20
+  |
+8 | at = [80, 50, "x", 0]
+  |                    ^ out of range
+error: "fatal" is not a "severity"
+ --> lapwing.toml:9:12
+  |
+9 | severity = "fatal"
+  |            ^^^^^^^
+  |
+  = help: known are "info", "warning", "critical"
+error: "requests" should be a whole number from 1 to 4503599627370496
+  --> lapwing.toml:12:22
+   |
+12 | limit = { requests = -1, cost = 0 }
+   |                      ^^ out of range
+error: "cost" should be a number from 0.000001 to 1000000000
+  --> lapwing.toml:12:33
+   |
+12 | limit = { requests = -1, cost = 0 }
+   |                                 ^ out of range
+error: no consumer has the tier "gold"
+  --> lapwing.toml:13:8
+   |
+13 | tier = "gold"
+   |        ^^^^^^
+   |
+   = help: tiers are given under [consumers.NAME]
+error: "keys" is empty, so nothing would be counted
+  --> lapwing.toml:14:8
+   |
+14 | keys = []
+   |        ^^ leave it out for all
+error: unknown key "sensitivity"
+  --> lapwing.toml:15:1
+   |
+15 | sensitivity = "high"
+   | ^^^^^^^^^^^ not a key of the rule "c"
+   |
+   = help: known are "detector", "enabled", "per", "period", "most", "at", "severity", "keys", "endpoints", "tier", "limit"
+"#);
 }

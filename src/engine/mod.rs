@@ -6,6 +6,7 @@
 mod attribute;
 mod budgets;
 mod clocks;
+mod harvests;
 mod hindsight;
 mod judge;
 mod names;
@@ -17,7 +18,7 @@ use std::collections::{BTreeMap, VecDeque};
 use hashbrown::HashMap;
 use serde::{Deserialize, Serialize};
 
-use crate::detect::{budget, burst, error_spike, leaked_key, retry_loop, traffic_drop};
+use crate::detect::{budget, burst, error_spike, harvesting, leaked_key, retry_loop, traffic_drop};
 use crate::engine::clocks::{Clocks, Reading};
 use crate::event::{Batch, Event, Flags, Hasher, Id, Severity, SubjectKind, Text};
 use crate::incident::Change;
@@ -75,6 +76,8 @@ pub struct Settings {
     pub leaked_key: leaked_key::Settings,
     /// Tuning of `retry-loop`.
     pub retry_loop: retry_loop::Settings,
+    /// Tuning of `harvesting`.
+    pub harvesting: harvesting::Settings,
     /// Tuning of `traffic-drop`.
     pub traffic_drop: traffic_drop::Settings,
     /// What each rule of `budget` counts.
@@ -102,6 +105,7 @@ impl Default for Settings {
             error_spike: error_spike::Settings::default(),
             leaked_key: leaked_key::Settings::default(),
             retry_loop: retry_loop::Settings::default(),
+            harvesting: harvesting::Settings::default(),
             traffic_drop: traffic_drop::Settings::default(),
             budgets: Vec::new(),
             leaked_key_enabled: true,
@@ -484,11 +488,16 @@ impl Engine {
             let around = around(zone, self.means.clients, &self.calendar);
             let slot = self.clients.absorb(event.client.id, client, &event, &around);
             enter_day(&mut self.clients, slot, &event, self.settings.zone, &mut self.peers, SubjectKind::Client);
+            // Whose call it was, read it.
+            if !event.key.is_some() {
+                harvests::note_reading(&mut self.clients, slot, &event, zone, &mut self.peers, SubjectKind::Client);
+            }
         }
         let key_slot = event.key.is_some().then(|| {
             let around = around(zone, self.means.keys, &self.calendar);
             let slot = self.keys.absorb(event.key.id, key, &event, &around);
             enter_day(&mut self.keys, slot, &event, self.settings.zone, &mut self.peers, SubjectKind::Key);
+            harvests::note_reading(&mut self.keys, slot, &event, zone, &mut self.peers, SubjectKind::Key);
             slot
         });
         self.judge_at_once(&event, key_slot, out);

@@ -147,6 +147,7 @@ impl Intake {
             agent,
             request: print.request,
             resource: print.resource,
+            number: print.number.map_or(Event::UNKNOWN, |n| n as u32),
             bytes_out: record.bytes_out.map_or(0, bounded),
             duration_ms: record.duration.map_or(Event::UNKNOWN, milliseconds),
             tokens_in: record.tokens_in.map_or(Event::UNKNOWN, bounded),
