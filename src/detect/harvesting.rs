@@ -95,7 +95,7 @@ pub fn judge(
     let found = harvest
         .seen(scene.end, scene.around.zone)
         .into_iter()
-        .filter_map(|seen| look(kind, harvest, full, scene, peers, settings, seen))
+        .map(|seen| look(kind, harvest, full, scene, peers, settings, seen))
         .find(|look| look.fires)?;
     // What was read this morning says nothing of now.
     let pace = pace(full, scene, &found.seen);
@@ -110,12 +110,11 @@ pub fn current(
     scene: &Scene<'_>,
     peers: &Peers,
     settings: &Settings,
-) -> Option<Finding> {
+) -> Finding {
     let [earlier, later] = harvest.seen(scene.end, scene.around.zone);
     // The window that holds more of it.
     let seen = if earlier.resources >= later.resources { earlier } else { later };
-    let look = look(kind, harvest, full, scene, peers, settings, seen)?;
-    Some(finding(harvest, full, scene, &look))
+    finding(harvest, full, scene, &look(kind, harvest, full, scene, peers, settings, seen))
 }
 
 /// Whether what was told still goes on: at a quarter of its pace or more, and above the usual.
@@ -152,7 +151,7 @@ fn look(
     peers: &Peers,
     settings: &Settings,
     seen: Seen,
-) -> Option<Look> {
+) -> Look {
     let read = seen.at_least;
     let (mean, spread, days) = harvest.usual();
     let peer = match kind {
@@ -190,7 +189,7 @@ fn look(
         let own = enough && news && bits >= needed;
         own && (lambda <= limit || (kind == SubjectKind::Key && days >= OWN_DAYS) || bits >= 2.0 * needed)
     };
-    Some(Look { seen, usual, usual_day: mean, bits, needed, lambda, limit, peers_only, fires })
+    Look { seen, usual, usual_day: mean, bits, needed, lambda, limit, peers_only, fires }
 }
 
 /// Which share of a usual day's requests the caller has made between an hour of the day and now.

@@ -87,7 +87,7 @@ impl Engine {
         }
         self.refresh(tick, history);
         if end.millis() % Span::MINUTE.millis() == 0 {
-            self.refresh_budgets();
+            self.refresh_budgets(end);
         }
         cause::settle(&mut self.book);
         let settings = self.settings.book;

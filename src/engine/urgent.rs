@@ -164,6 +164,10 @@ impl Engine {
         let minute = end.millis() % Span::MINUTE.millis() == 0;
         let mut index = 0;
         while let Some(entry) = self.book.entries().get(index) {
+            if entry.is_apart() {
+                index += 1;
+                continue;
+            }
             let active: Vec<usize> = entry
                 .evidence
                 .iter()
@@ -300,7 +304,8 @@ impl Engine {
             }
             harvesting::NAME => {
                 let harvest = row.harvest.as_deref()?;
-                harvesting::current(about.kind, harvest, full, &scene, &self.peers, &self.settings.harvesting)
+                let settings = &self.settings.harvesting;
+                Some(harvesting::current(about.kind, harvest, full, &scene, &self.peers, settings))
             }
             traffic_drop::NAME => {
                 let silent = end - row.last_seen;

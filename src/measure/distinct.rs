@@ -41,7 +41,9 @@ impl Distinct {
             return;
         }
         let mut registers = vec![0; BYTES];
-        list.iter().for_each(|&known| raise(&mut registers, known));
+        for &known in &*list {
+            raise(&mut registers, known);
+        }
         raise(&mut registers, hash);
         self.0 = Kind::Many(registers);
     }
