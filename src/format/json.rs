@@ -7,10 +7,13 @@ use std::collections::HashMap;
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use super::draft::Draft;
+use super::fields::{Context, FieldPlace, Fields, dotted};
 use super::instant;
 use super::names::Names;
 use super::repair::repair;
 use super::role::{self, Known, ROLES, Role};
+use super::wall::Wall;
+use super::words;
 use super::{Format, Reason, Record, Reject, Value};
 use crate::time::Zone;
 
@@ -31,9 +34,15 @@ pub struct Json {
     mapping: HashMap<String, Known>,
     /// Paths that every line of this format has: at most 32.
     required: Vec<String>,
-    zone: Zone,
+    wall: Wall,
     names: Names,
+    /// What the source's configuration maps beside [`Json::mapping`]: names that do not stand at one path only.
+    loose: Vec<(FieldPlace, Known)>,
+    fields: std::sync::Arc<Fields>,
 }
+
+/// Ranks of what a source's configuration maps; those of a format file come after them.
+const SOURCE_RANKS: u8 = 16;
 
 impl Json {
     /// A format from its mapping; both may be empty. Paths are `request.remote_ip` or `/request/remote_ip`.
@@ -41,17 +50,41 @@ impl Json {
         let mapping = mapping.into_iter().map(|(path, known)| (dotted(&path), known)).collect();
         let mut required: Vec<String> = required.iter().map(|path| dotted(path)).collect();
         required.truncate(32);
-        Json { name: name.to_owned(), mapping, required, zone, names: Names::default() }
+        Json {
+            name: name.to_owned(),
+            mapping,
+            required,
+            wall: Wall::new(zone),
+            names: Names::default(),
+            loose: Vec::new(),
+            fields: std::sync::Arc::default(),
+        }
     }
 
-    /// The same format with another zone for times that state none.
-    pub(super) fn in_zone(&self, zone: Zone) -> Json {
+    /// The same format for one source: its zone, its lines, its fields.
+    pub(super) fn within(&self, context: &Context) -> Json {
+        let mut mapping = self.mapping.clone();
+        let mut loose = Vec::new();
+        for (_, role, places) in context.fields.mapped() {
+            for known in mapping.values_mut().filter(|known| known.role == role) {
+                known.rank = known.rank.saturating_add(SOURCE_RANKS);
+            }
+            for (rank, place) in (0..SOURCE_RANKS).zip(places) {
+                let known = Known::new(role, rank);
+                loose.push((place.clone(), known));
+                if place.agrees(place.name()) == Some(0) {
+                    mapping.insert(place.name().to_owned(), known);
+                }
+            }
+        }
         Json {
             name: self.name.clone(),
-            mapping: self.mapping.clone(),
+            mapping,
             required: self.required.clone(),
-            zone,
+            wall: context.wall.clone(),
             names: Names::default(),
+            loose,
+            fields: context.fields.clone(),
         }
     }
 
@@ -70,6 +103,8 @@ impl Json {
             last: 0,
             depth: 0,
             fields: 0,
+            day: None,
+            clock: None,
         };
         let mut json = serde_json::Deserializer::from_str(text);
         json.deserialize_map(AnyVisitor(&mut reader))
@@ -171,16 +206,6 @@ enum Problem {
     Meaning(Reason),
 }
 
-/// JSON pointers and dotted paths are one.
-fn dotted(path: &str) -> String {
-    match path.strip_prefix('/') {
-        Some(pointer) => {
-            pointer.split('/').map(|part| part.replace("~1", "/").replace("~0", "~")).collect::<Vec<_>>().join(".")
-        }
-        None => path.to_owned(),
-    }
-}
-
 /// One line being read.
 struct Reader<'a> {
     format: &'a Json,
@@ -195,6 +220,9 @@ struct Reader<'a> {
     last: usize,
     depth: u32,
     fields: u32,
+    /// Day and time of day of logs that write them apart.
+    day: Option<chrono::NaiveDate>,
+    clock: Option<i64>,
 }
 
 impl<'a> Reader<'a> {
@@ -202,6 +230,10 @@ impl<'a> Reader<'a> {
     fn known(&self) -> Known {
         if let Some(known) = self.format.mapping.get(&self.path) {
             return *known;
+        }
+        let loose = self.format.loose.iter().filter_map(|(place, known)| Some((place.agrees(&self.path)?, *known)));
+        if let Some((_, known)) = loose.min_by_key(|(agreement, known)| (known.rank, *agreement)) {
+            return known;
         }
         let last = &self.path.as_bytes()[self.last..];
         let parents = &self.path[..self.last];
@@ -212,8 +244,11 @@ impl<'a> Reader<'a> {
             // Clients choose the names of request headers and servers those of responses: only the usual ones count.
             let response = has_part(parents, "resp");
             let known = role::by_header(last).filter(|known| known.role.is_header() && !response);
-            return known
-                .map_or(Known::new(Role::Ignored, 0), |known| by_itself(Known { rank: known.rank + 1, ..known }));
+            let other = || {
+                let asked = self.format.fields.asks_for(&self.path);
+                Known::new(if asked { Role::Extra } else { Role::Ignored }, 0)
+            };
+            return known.map_or_else(other, |known| by_itself(Known { rank: known.rank + 1, ..known }));
         }
         let nested = || {
             let depth = parents.bytes().filter(|b| *b == b'.').count() as u8;
@@ -233,27 +268,53 @@ impl<'a> Reader<'a> {
         }
         if self.is_better(known) {
             let taken = match known.role {
-                Role::Time => match instant::by_look(&value, self.format.zone) {
+                Role::Time => match instant::by_look(&value, &self.format.wall) {
                     Some(time) => {
                         self.draft.time(time);
                         true
                     }
-                    None => false,
+                    None => self.half_a_time(&value),
                 },
                 role => self.draft.put(role, known.unit, value.clone()).is_ok(),
             };
             if taken {
                 self.ranks[known.role as usize] = known.rank;
+                self.also(&value);
                 return;
             }
         }
         self.extra(known, value);
     }
 
+    /// Keeps the day or the time of day, of which a time is made at the end. Never taken, so that a whole time may follow.
+    fn half_a_time(&mut self, value: &[u8]) -> bool {
+        self.day = self.day.or_else(|| instant::day(value));
+        self.clock = self.clock.or_else(|| words::clock_ms(value));
+        false
+    }
+
+    /// A value with a role that is asked for by its name too.
+    fn also(&mut self, value: &Value<'a>) {
+        if self.format.fields.asks()
+            && self.format.fields.asks_for(&self.path)
+            && let Some(name) = self.format.names.get(&self.path)
+        {
+            self.draft.extra(name, value.clone());
+        }
+    }
+
     fn number(&mut self, number: f64, whole: Option<u64>) {
         let known = self.known();
+        let plain = |known: Known| self.format.fields.keeps(&self.path) || known.role != Role::Extra;
+        if !plain(known) {
+            return;
+        }
         if self.is_better(known) && self.put_number(known, number, whole) {
             self.ranks[known.role as usize] = known.rank;
+            if self.format.fields.asks() {
+                let text = whole.map_or_else(|| number.to_string(), |n| n.to_string());
+                self.also(&Cow::Owned(text.into_bytes()));
+            }
             return;
         }
         let text = whole.map_or_else(|| number.to_string(), |n| n.to_string());
@@ -263,6 +324,7 @@ impl<'a> Reader<'a> {
             && self.draft.put(known.role, known.unit, Cow::Owned(text.clone().into_bytes())).is_ok()
         {
             self.ranks[known.role as usize] = known.rank;
+            self.also(&Cow::Owned(text.into_bytes()));
             return;
         }
         self.extra(known, Cow::Owned(text.into_bytes()));
@@ -296,14 +358,23 @@ impl<'a> Reader<'a> {
 
     fn extra(&mut self, known: Known, value: Value<'a>) {
         // Secrets are kept only where they will be masked.
-        if !matches!(known.role, Role::Ignored | Role::ApiKey)
+        let asked = self.format.fields.asks() && self.format.fields.asks_for(&self.path);
+        if (asked || !matches!(known.role, Role::Ignored | Role::ApiKey))
+            && (asked || self.format.fields.keeps(&self.path))
             && let Some(name) = self.format.names.get(&self.path)
         {
             self.draft.extra(name, value);
         }
     }
 
-    fn finish(self) -> Result<Record<'a>, Reason> {
+    fn finish(mut self) -> Result<Record<'a>, Reason> {
+        if !self.draft.has_time
+            && let (Some(day), Some(clock)) = (self.day, self.clock)
+            && let Some(wall) =
+                day.and_time(chrono::NaiveTime::MIN).checked_add_signed(chrono::TimeDelta::milliseconds(clock))
+        {
+            self.draft.time(self.format.wall.instant(wall));
+        }
         let has_time = self.draft.has_time;
         let mut record = self.draft.finish();
         record.format = &self.format.name;

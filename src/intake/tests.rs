@@ -115,7 +115,7 @@ fn each_source_has_its_own_places() {
     record.target = value("/a");
     let (key, source) = key_of(&mut intake, &record);
     assert!(key.starts_with("sk_live_…9f3a·") && source == "json:X-Api-Key", "{key} {source}");
-    for bad in ["", "query:", "cookie:x", "user:x"] {
+    for bad in ["", "query:", "cookie:", "user:x"] {
         assert!(KeyPlace::parse(bad).is_err(), "{bad}");
     }
 }
@@ -246,7 +246,7 @@ proptest! {
             tokens_out: numbers[3], duration: reals[0], cost: reals[1], ..Record::default()
         };
         record.extra.push(("x", held(texts[13].as_ref()).unwrap_or_default()));
-        let source = SourceSettings { key: vec![KeyPlace::Field("X".into()), KeyPlace::AnyParameter], trusted_proxies: vec!["0.0.0.0/0".parse().unwrap()] };
+        let source = SourceSettings { key: vec![KeyPlace::parse("field:X").unwrap(), KeyPlace::AnyParameter], trusted_proxies: vec!["0.0.0.0/0".parse().unwrap()] };
         let cost = BTreeMap::from([("/*".to_owned(), Price { per_mb: Some(1.0), per_request: Some(1.0), ..Price::default() })]);
         let mut intake = intake(Settings { sources: vec![source], cost, ..Settings::default() });
         let mut batch = Batch::default();
