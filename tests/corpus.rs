@@ -286,7 +286,7 @@ fn pasted_log_formats_of_another_project_read_their_lines() {
                 (reject.reason.as_str(), reject.column as usize),
                 ("not a number", line[..end].rfind(' ').unwrap() + 2)
             );
-            let record = template.parse(line[..end].as_bytes()).unwrap();
+            let record = template.parse(&line.as_bytes()[..end]).unwrap();
             assert_eq!(
                 (record.status, record.bytes_out, record.odd_request.as_deref()),
                 (Some(404), Some(419), Some(&b"\x16\x03\x01"[..]))

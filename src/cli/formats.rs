@@ -74,10 +74,10 @@ impl Formats {
                 Ok(ExitCode::SUCCESS)
             }
             Action::Explain { format } => {
-                let template = match Choice::parse(&format) {
+                let template = match Choice::parse(format) {
                     Choice::Template(text) => Template::new(PASTED, &text, Zone::UTC)
                         .map_err(|error| Failure::Usage(ChoiceError::Template { error, text }.to_string()))?,
-                    _ => match registry.get(&format).map(|entry| entry.template().cloned()) {
+                    _ => match registry.get(format).map(|entry| entry.template().cloned()) {
                         Some(Some(template)) => template,
                         Some(None) => {
                             return Err(Failure::Usage(format!(
@@ -85,12 +85,12 @@ impl Formats {
                             )));
                         }
                         None => {
-                            let error = ChoiceError::unknown(&format, &registry);
+                            let error = ChoiceError::unknown(format, &registry);
                             return Err(Failure::Usage(error.to_string()));
                         }
                     },
                 };
-                self.explain(output, &format, &template)?;
+                self.explain(output, format, &template)?;
                 Ok(ExitCode::SUCCESS)
             }
             Action::Show { name } => {

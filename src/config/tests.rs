@@ -182,7 +182,7 @@ error: "begining" is not a "start" of a source
   |         ^^^^^^^^^^
   |
   = help: did you mean "beginning"?
-error: in "key": expected "user", "query:NAME", "json:NAME", "field:NAME", "header:NAME" or "client", found "cookie"
+error: in "key": expected "user", "query:NAME", "json:NAME", "field:NAME", "header:NAME", "cookie:NAME", "tenant", "subject" or "session", found "cookie"
  --> lapwing.toml:5:8
   |
 5 | key = ["cookie"]

@@ -38,8 +38,8 @@ pub(super) fn meaning(directive: &Directive, flavour: Syntax) -> Meaning {
         ("A", _) => word("server_addr"),
         ("u", _) => role("remote_user", Role::User, 0),
         ("r", None) => role("request", Role::Request, 0),
-        // Tomcat: an attribute of the request.
-        ("r", Some(name)) | ("attr", Some(name)) => named(name, said_by_server),
+        // Tomcat's attributes of the request and of the session, Jetty's of the request.
+        ("r" | "s" | "attr", Some(name)) => named(name, said_by_server),
         ("m", _) => role("request_method", Role::Method, 0),
         ("U", _) => role("uri", Role::Path, 0),
         ("q", _) => role("query_string", Role::Query, 0),
@@ -48,8 +48,6 @@ pub(super) fn meaning(directive: &Directive, flavour: Syntax) -> Meaning {
         ("uri", Some(_)) => role("uri", Role::Target, 1),
         ("H", _) => role("protocol", Role::Protocol, 0),
         ("s", None) => role("status", Role::Status, 0),
-        // Tomcat: an attribute of the session.
-        ("s", Some(name)) => named(name, said_by_server),
         ("b" | "B", _) => role("bytes_sent", Role::BytesOut, 0),
         ("O", _) => role("bytes_out", Role::BytesOut, 1),
         ("I", None) if matches!(flavour, Syntax::Tomcat | Syntax::Tomcat9) => word("thread"),
@@ -73,7 +71,7 @@ pub(super) fn meaning(directive: &Directive, flavour: Syntax) -> Meaning {
         ("P", Some("tid" | "hextid")) => word("tid"),
         ("P", Some(format)) => word(format),
         ("k", _) => number("keepalive_requests"),
-        ("X", _) => word("connection_status"),
+        ("X", _) | ("c", None) => word("connection_status"),
         ("R", _) => word("handler"),
         ("L", _) => role("log_id", Role::RequestId, 1),
         ("^FB", _) => number("first_byte_us"),
@@ -91,7 +89,6 @@ pub(super) fn meaning(directive: &Directive, flavour: Syntax) -> Meaning {
         // Tomcat's cookie; Apache 1.3's state of the connection, mod_ssl's old form of %{...}x.
         ("c", Some(name)) if java => field(&format!("cookie_{name}"), Known::EXTRA),
         ("c", Some(name)) => field(&format!("ssl_{name}"), Known::EXTRA),
-        ("c", None) => word("connection_status"),
         // Notes, environment and expressions are how applications hand a consumer or token counts to the log.
         ("n" | "e" | "x" | "z", Some(name)) => variable(name),
         (letter, argument) => field(argument.unwrap_or(letter), Known::EXTRA),

@@ -187,7 +187,7 @@ fn unwrap(text: &str, syntax: Syntax) -> Result<Pasted, FormatError> {
         return Ok(Pasted::plain(format, 0));
     }
     let end = text.trim_end().len();
-    let Some((_, mut at)) = by_directive(text) else { return bare(text, end) };
+    let Some((_, mut at)) = by_directive(text) else { return Ok(bare(text, end)) };
     at = pasted::skip_space(text, at);
     let assigned = text[at..].starts_with(['=', ':']);
     if assigned {
@@ -233,19 +233,19 @@ fn escaped(body: &str, at: usize, syntax: Syntax) -> Pasted {
 }
 
 /// A format without directive: as it stands, or between quotes that hold all of it.
-fn bare(text: &str, end: usize) -> Result<Pasted, FormatError> {
+fn bare(text: &str, end: usize) -> Pasted {
     let start = (text.len() - text.trim_start().len()).min(end);
     let body = &text[start..end];
     if let Some(quote) = body.chars().next().filter(|c| matches!(c, '"' | '\''))
         && let Some(length) = pasted::end_of_quoted(&body[1..], quote)
         && length + 2 == body.len()
     {
-        return Ok(Pasted::new(&pasted::unescape_all(&body[1..=length], start + 1, &[' '])));
+        return Pasted::new(&pasted::unescape_all(&body[1..=length], start + 1, &[' ']));
     }
     if body.contains("&quot;") {
-        return Ok(Pasted::new(&pasted::without_entities(body, start)));
+        return Pasted::new(&pasted::without_entities(body, start));
     }
-    Ok(Pasted::new(&pasted::unescape(body, start)))
+    Pasted::new(&pasted::unescape(body, start))
 }
 
 /// `LogFormat "..." name` has the format first, `CustomLog path "..."` behind the path.
@@ -320,7 +320,7 @@ mod tests {
 
     #[test]
     fn formats_come_out_of_their_directives() {
-        let inner = |text: &str| unwrap(text, Syntax::of(text)).map(|p| p.text).unwrap_or_else(|e| e.message);
+        let inner = |text: &str| unwrap(text, Syntax::of(text)).map_or_else(|e| e.message, |p| p.text);
         assert_eq!(inner("LogFormat \"%h \\\"%r\\\"\" nick"), "%h \"%r\"");
         assert_eq!(inner("CustomLog \"/a b\" \"%h %t\" env=x"), "%h %t");
         assert_eq!(inner("CustomLog /a combined"), BY_NAME[1].1);

@@ -13,9 +13,10 @@ pub(super) fn is_envoy(text: &str) -> bool {
     text.match_indices('%').any(|(at, _)| {
         let rest = &text[at + 1..];
         let word = word(rest);
-        word.len() > 2
-            && word.starts_with(|c: char| c.is_ascii_uppercase())
-            && rest[word.len()..].starts_with(['%', '('])
+        // HAProxy has words of up to three letters, and a percent sign may follow them.
+        let long = word.len() > 5 && rest[word.len()..].starts_with('%');
+        let called = word.len() > 2 && rest[word.len()..].starts_with('(');
+        word.starts_with(|c: char| c.is_ascii_uppercase()) && (long || called)
     })
 }
 
@@ -165,8 +166,7 @@ fn header(argument: &str, span: std::ops::Range<usize>) -> Piece {
 /// Without a format Envoy writes ISO 8601; `%3f` and the like are fractions, `%s` is the epoch.
 fn time(name: &str, argument: &str, rank: u8, utc: bool, span: std::ops::Range<usize>) -> Result<Piece, FormatError> {
     let part = match argument {
-        "" => TimePart::Whole(TimeShape::Any),
-        "%s" | "%s.%3f" | "%s.%6f" | "%s.%9f" | "%s%3f" => TimePart::Whole(TimeShape::Any),
+        "" | "%s" | "%s.%3f" | "%s.%6f" | "%s.%9f" | "%s%3f" => TimePart::Whole(TimeShape::Any),
         pattern => {
             let pattern = strftime::checked(pattern).map_err(|message| FormatError::at(message, span.clone()))?;
             TimePart::Pattern { pattern, utc }

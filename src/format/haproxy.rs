@@ -168,7 +168,6 @@ fn end_of_sample(text: &str, open: usize) -> Option<usize> {
             _ if escaped => escaped = false,
             ('\\', _) => escaped = true,
             (c, Some(open)) if c == open => quote = None,
-            (_, Some(_)) => {}
             ('"' | '\'', None) => quote = Some(c),
             ('[', None) => depth += 1,
             (']', None) if depth == 1 => return Some(open + at),

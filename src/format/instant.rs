@@ -203,7 +203,7 @@ fn offset_and_name(text: &[u8]) -> Option<i64> {
     let (offset, behind) = (&text[..blank], &text[blank + 1..]);
     let name = behind.split(|b| *b == b' ').next().unwrap_or_default();
     let monotonic = behind.get(name.len()..).unwrap_or_default();
-    let is_name = (3..=5).contains(&name.len()) && name.iter().all(|b| b.is_ascii_uppercase()) || name == offset;
+    let is_name = (3..=5).contains(&name.len()) && name.iter().all(u8::is_ascii_uppercase) || name == offset;
     let is_offset = matches!(offset.first(), Some(b'+' | b'-'));
     let is_over = monotonic.is_empty() || monotonic.starts_with(b" m=");
     if is_name && is_offset && is_over { zone_offset(offset) } else { None }

@@ -50,8 +50,8 @@ pub(super) fn pattern(java: &str) -> Result<String, String> {
             ('S', 6) => "%6f",
             ('S', 9) => "%9f",
             ('Z', 1..=3) | ('x' | 'X', 2) => "%z",
-            ('X' | 'x', _) | ('Z', _) => "%:z",
-            ('z', _) | ('V', _) => "%Z",
+            ('X' | 'x' | 'Z', _) => "%:z",
+            ('z' | 'V', _) => "%Z",
             (other, _) => return Err(format!("\"{java}\": the letter {other} of this time format is not known")),
         });
         rest = &rest[run..];

@@ -358,9 +358,10 @@ impl<'a> Reader<'a> {
 
     fn extra(&mut self, known: Known, value: Value<'a>) {
         // Secrets are kept only where they will be masked.
-        let asked = self.format.fields.asks() && self.format.fields.asks_for(&self.path);
-        if (asked || !matches!(known.role, Role::Ignored | Role::ApiKey))
-            && (asked || self.format.fields.keeps(&self.path))
+        let fields = &self.format.fields;
+        let asked = fields.asks() && fields.asks_for(&self.path);
+        let plain = !matches!(known.role, Role::Ignored | Role::ApiKey) && fields.keeps(&self.path);
+        if (asked || plain)
             && let Some(name) = self.format.names.get(&self.path)
         {
             self.draft.extra(name, value);

@@ -169,6 +169,7 @@ fn known(name: &str) -> Known {
         "date_local" | "date_gmt" => Known::new(Role::Time, 3),
         "remote_addr" => Known::new(Role::Client, 0),
         "the_real_ip" => Known::new(Role::Client, 1),
+        "proxy_add_x_forwarded_for" => Known::new(Role::ForwardedFor, 0),
         "proxy_protocol_addr" => Known::new(Role::ForwardedFor, 3),
         "remote_user" => Known::new(Role::User, 0),
         "request" => Known::new(Role::Request, 0),

@@ -159,7 +159,11 @@ pub(super) fn by_name(name: &[u8]) -> Option<Known> {
 
 /// What a header of this name usually is; the `X-` before the names of private headers does not matter.
 pub(super) fn by_header(name: &[u8]) -> Option<Known> {
-    let plain = name.strip_prefix(b"X-").or_else(|| name.strip_prefix(b"x-")).or_else(|| name.strip_prefix(b"x_"));
+    let plain = name
+        .strip_prefix(b"X-")
+        .or_else(|| name.strip_prefix(b"x-"))
+        .or_else(|| name.strip_prefix(b"x_"))
+        .or_else(|| name.strip_prefix(b"X_"));
     by_name(name).or_else(|| by_name(plain?))
 }
 

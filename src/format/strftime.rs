@@ -13,12 +13,7 @@ pub(super) fn checked(pattern: &str) -> Result<String, String> {
     while let Some(c) = characters.next() {
         plain.push(c);
         if c == '%' {
-            match characters.next() {
-                Some('E' | 'O') => {}
-                // The name of the zone cannot be told apart from other words, its offset can.
-                Some(other) => plain.push(other),
-                None => {}
-            }
+            plain.extend(characters.next().filter(|c| !matches!(c, 'E' | 'O')));
         }
     }
     if StrftimeItems::new(&plain).any(|item| item == Item::Error) {

@@ -8,6 +8,10 @@ use chrono::{Datelike, NaiveDate, NaiveDateTime};
 use crate::time::{Span, Timestamp, Zone};
 
 const UNSET: i64 = i64::MIN;
+/// Lines are written when their request is over, so some come a little late.
+const LATE: Span = Span::MINUTE;
+/// No request takes so long: the clock itself ran back.
+const RAN_BACK: Span = Span::from_mins(30);
 
 /// The zone of a source, and what time it was in its lines. Clones share the latter.
 #[derive(Clone, Debug)]
@@ -42,13 +46,19 @@ impl Wall {
     }
 
     /// The instant of a reading. One that never happened (clocks went forward) counts from before the change, so it comes
-    /// out an hour later. Of one that happened twice (clocks went back) the nearer to the line before is meant; without
-    /// a line of that day the first.
+    /// out an hour later. One that happened twice (clocks went back) goes on from the line before: its second instant is
+    /// meant when the clock ran back by more than a line may be late. Without a line of that day the first is meant.
     pub(super) fn instant(&self, wall: NaiveDateTime) -> Timestamp {
         let first = self.zone.instant(wall);
-        let time = match (self.second(first, wall), read(&self.lines.last)) {
-            (Some(second), Some(last)) if distance(first, last) < Span::DAY.millis() => {
-                if distance(second, last) < distance(first, last) { second } else { first }
+        let last = read(&self.lines.last).filter(|last| distance(first, *last) < Span::DAY.millis());
+        let time = match (self.second(first, wall), last) {
+            (Some(second), Some(last)) => {
+                let changed = self.zone.offset(last) == self.zone.offset(second);
+                if changed && distance(first, last) < LATE.millis() {
+                    // A line of the first hour that was written a little late does not bring that hour back.
+                    return first;
+                }
+                if changed || first + RAN_BACK < last { second } else { first }
             }
             _ => first,
         };
@@ -122,6 +132,8 @@ mod tests {
         assert_eq!(at(&wall, 25, 10, 2, 5), "2026-10-25T00:05:00Z", "a line a little late is no second hour");
         assert_eq!(at(&wall, 25, 10, 2, 59), "2026-10-25T00:59:00Z");
         assert_eq!(at(&wall, 25, 10, 2, 0), "2026-10-25T01:00:00Z", "the hour again");
+        let late = NaiveDate::from_ymd_opt(2026, 10, 25).unwrap().and_hms_opt(2, 59, 58).unwrap();
+        assert_eq!(wall.instant(late).to_rfc3339(), "2026-10-25T00:59:58Z", "a line of the first hour, late");
         assert_eq!(at(&wall, 25, 10, 2, 58), "2026-10-25T01:58:00Z");
         assert_eq!(at(&wall, 25, 10, 3, 0), "2026-10-25T02:00:00Z");
     }
@@ -133,10 +145,11 @@ mod tests {
         let leap = |year| reading(year, 2, 29, 0);
         let wall = Wall::new(Zone::UTC);
         assert_eq!(wall.without_year(leap).unwrap().to_rfc3339(), "2000-02-29T00:00:00Z");
+        wall.near(Timestamp::parse("2026-06-01T00:00:00Z").unwrap());
+        assert!(wall.without_year(leap).is_none(), "there was none in these years");
         wall.near(Timestamp::parse("2026-01-01T00:00:30Z").unwrap());
         assert_eq!(wall.without_year(december).unwrap().to_rfc3339(), "2025-12-31T23:59:59Z");
         assert_eq!(wall.without_year(january).unwrap().to_rfc3339(), "2026-01-01T00:00:01Z");
         assert_eq!(wall.without_year(december).unwrap().to_rfc3339(), "2025-12-31T23:59:59Z");
-        assert!(wall.without_year(leap).is_none(), "there was none in these years");
     }
 }

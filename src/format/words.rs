@@ -16,6 +16,7 @@ struct Parts {
     ms_of_day: Option<i64>,
     offset: Option<i64>,
     afternoon: Option<bool>,
+    weekday: bool,
 }
 
 /// Reads such a time; `wall` is for those without zone or year.
@@ -57,7 +58,8 @@ impl Parts {
         if let Some(month) = month(*three).filter(|_| word.iter().all(u8::is_ascii_alphabetic)) {
             return put(&mut self.month, month);
         }
-        if is_weekday(word) {
+        if is_weekday(word) && !self.weekday {
+            self.weekday = true;
             return Some(());
         }
         // `date` writes the zone before the year.
@@ -116,6 +118,8 @@ impl Parts {
         let Some(offset) = self.offset else {
             return match self.year {
                 Some(year) => Some(wall.instant(reading(year, month, day, ms)?)),
+                // Syslog alone leaves the year out, and it names no day of the week.
+                None if self.weekday => None,
                 None => wall.without_year(|year| reading(year, month, day, ms)),
             };
         };

@@ -34,7 +34,7 @@ struct State<'r> {
 }
 
 /// What Apache's configuration says about its logs.
-pub(super) fn read(path: &Path, text: String, reader: &mut Reader) -> Result<Found, Problem> {
+pub(super) fn read(path: &Path, text: &str, reader: &mut Reader) -> Result<Found, Problem> {
     let root = path.parent().unwrap_or(Path::new("/")).to_path_buf();
     let mut variables = BTreeMap::from([("APACHE_LOG_DIR".to_owned(), "/var/log/apache2".to_owned())]);
     // Debian's variables.
@@ -50,7 +50,7 @@ pub(super) fn read(path: &Path, text: String, reader: &mut Reader) -> Result<Fou
     }
     let found = Found { built_in: &["common", "combined", "vhost_combined", "combinedio"], ..Found::default() };
     let mut state = State { root, variables, reader, found, unnamed: None };
-    state.walk(path, &text, 0)?;
+    state.walk(path, text, 0)?;
     Ok(state.found)
 }
 

@@ -70,9 +70,9 @@ pub(super) fn log_format(path: &Path, name: Option<&str>, globs: &[String]) -> R
     let mut reader = Reader::default();
     let text = reader.read(path)?;
     let found = if apache::is_apache(&text) {
-        apache::read(path, text, &mut reader)?
+        apache::read(path, &text, &mut reader)?
     } else {
-        let found = nginx::read(path, text.clone(), &mut reader)?;
+        let found = nginx::read(path, &text, &mut reader)?;
         if found.formats.is_empty() && found.logs.is_empty() { others(path, &text) } else { found }
     };
     found.choose(path, name, globs, &reader)

@@ -7,10 +7,10 @@ use super::{Format, Found, Log, Named, Place, Problem};
 use crate::format::Syntax;
 
 /// What nginx's configuration says about its logs.
-pub(super) fn read(path: &Path, text: String, reader: &mut Reader) -> Result<Found, Problem> {
+pub(super) fn read(path: &Path, text: &str, reader: &mut Reader) -> Result<Found, Problem> {
     let mut found = Found { built_in: &["combined"], ..Found::default() };
     let base = path.parent().unwrap_or(Path::new("/"));
-    walk(path, base, &text, reader, &mut found, 0)?;
+    walk(path, base, text, reader, &mut found, 0)?;
     Ok(found)
 }
 

@@ -32,7 +32,7 @@ fn nginx(text: &str) -> FormatChoice {
 }
 
 const NGINX: &str = "user www-data;\nhttp { # log_format no '$x';\n  log_format main '$remote_addr \"$request\"'\n   ' $status;';\n  access_log /var/log/nginx/access.log main;\n  include conf.d/*.conf;\n  include /nowhere/*.conf;\n}\n";
-const SITE: &str = "log_format j escape=json '{\"a\":\"$b\"}';\nserver { listen 80;\n  access_log \"/var/log/nginx/$host-api.log\" j buffer=64k;\n  access_log /var/log/nginx/plain.log buffer=32k;\n access_log off; access_log syslog:server=x main;\n include ../nginx.conf; }\n";
+const SITE: &str = "log_format j escape=json '{\"a\":\"$b\"}';\nserver { listen 80;\n  access_log \"/var/log/nginx/$host-api.log\" j buffer=64k;\n  access_log /var/log/nginx/plain.log buffer=32k;\n access_log off; access_log syslog:server=x main;\n include nginx.conf; }\n";
 
 #[test]
 fn the_format_is_that_of_the_log_which_the_source_reads() {
