@@ -183,7 +183,9 @@ fn by_look(text: &str) -> Syntax {
 /// The format without its directive, quotes and escapes.
 fn unwrap(text: &str, syntax: Syntax) -> Result<Pasted, FormatError> {
     let trimmed = text.trim();
-    if let Some((_, format)) = BY_NAME.iter().find(|(name, _)| *name == trimmed) {
+    let of_apache_s_family =
+        !matches!(syntax, Syntax::Haproxy | Syntax::Squid | Syntax::Envoy | Syntax::Gunicorn | Syntax::Uwsgi);
+    if let Some((_, format)) = BY_NAME.iter().find(|(name, _)| of_apache_s_family && *name == trimmed) {
         return Ok(Pasted::plain(format, 0));
     }
     let end = text.trim_end().len();

@@ -7,15 +7,16 @@ use std::collections::HashMap;
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use super::draft::Draft;
-use super::fields::{Context, FieldPlace, Fields, dotted};
+use super::fields::{FieldPlace, Fields, dotted};
 use super::instant;
 use super::names::Names;
 use super::repair::repair;
 use super::role::{self, Known, ROLES, Role};
 use super::wall::Wall;
-use super::words;
 use super::{Format, Reason, Record, Reject, Value};
 use crate::time::Zone;
+
+mod source;
 
 /// Objects and lists inside each other that are looked into; deeper ones are read over.
 const DEPTH: u32 = 12;
@@ -36,13 +37,10 @@ pub struct Json {
     required: Vec<String>,
     wall: Wall,
     names: Names,
-    /// What the source's configuration maps beside [`Json::mapping`]: names that do not stand at one path only.
-    loose: Vec<(FieldPlace, Known)>,
+    /// What the source's configuration says of fields, before everything else.
+    mapped: Vec<(FieldPlace, Known)>,
     fields: std::sync::Arc<Fields>,
 }
-
-/// Ranks of what a source's configuration maps; those of a format file come after them.
-const SOURCE_RANKS: u8 = 16;
 
 impl Json {
     /// A format from its mapping; both may be empty. Paths are `request.remote_ip` or `/request/remote_ip`.
@@ -56,35 +54,8 @@ impl Json {
             required,
             wall: Wall::new(zone),
             names: Names::default(),
-            loose: Vec::new(),
+            mapped: Vec::new(),
             fields: std::sync::Arc::default(),
-        }
-    }
-
-    /// The same format for one source: its zone, its lines, its fields.
-    pub(super) fn within(&self, context: &Context) -> Json {
-        let mut mapping = self.mapping.clone();
-        let mut loose = Vec::new();
-        for (_, role, places) in context.fields.mapped() {
-            for known in mapping.values_mut().filter(|known| known.role == role) {
-                known.rank = known.rank.saturating_add(SOURCE_RANKS);
-            }
-            for (rank, place) in (0..SOURCE_RANKS).zip(places) {
-                let known = Known::new(role, rank);
-                loose.push((place.clone(), known));
-                if place.agrees(place.name()) == Some(0) {
-                    mapping.insert(place.name().to_owned(), known);
-                }
-            }
-        }
-        Json {
-            name: self.name.clone(),
-            mapping,
-            required: self.required.clone(),
-            wall: context.wall.clone(),
-            names: Names::default(),
-            loose,
-            fields: context.fields.clone(),
         }
     }
 
@@ -231,10 +202,6 @@ impl<'a> Reader<'a> {
         if let Some(known) = self.format.mapping.get(&self.path) {
             return *known;
         }
-        let loose = self.format.loose.iter().filter_map(|(place, known)| Some((place.agrees(&self.path)?, *known)));
-        if let Some((_, known)) = loose.min_by_key(|(agreement, known)| (known.rank, *agreement)) {
-            return known;
-        }
         let last = &self.path.as_bytes()[self.last..];
         let parents = &self.path[..self.last];
         if parents.is_empty() {
@@ -258,6 +225,9 @@ impl<'a> Reader<'a> {
     }
 
     fn text(&mut self, value: Value<'a>) {
+        if !self.format.mapped.is_empty() && self.take_mapped(&value) {
+            return;
+        }
         let mut known = self.known();
         let nothing = &*value == b"-" || (value.is_empty() && !matches!(known.role, Role::Referer | Role::UserAgent));
         if nothing && known.role != Role::Request {
@@ -286,38 +256,23 @@ impl<'a> Reader<'a> {
         self.extra(known, value);
     }
 
-    /// Keeps the day or the time of day, of which a time is made at the end. Never taken, so that a whole time may follow.
-    fn half_a_time(&mut self, value: &[u8]) -> bool {
-        self.day = self.day.or_else(|| instant::day(value));
-        self.clock = self.clock.or_else(|| words::clock_ms(value));
-        false
-    }
-
-    /// A value with a role that is asked for by its name too.
-    fn also(&mut self, value: &Value<'a>) {
-        if self.format.fields.asks()
-            && self.format.fields.asks_for(&self.path)
-            && let Some(name) = self.format.names.get(&self.path)
-        {
-            self.draft.extra(name, value.clone());
-        }
-    }
-
     fn number(&mut self, number: f64, whole: Option<u64>) {
+        let written = || whole.map_or_else(|| number.to_string(), |n| n.to_string());
+        if !self.format.mapped.is_empty() && self.take_mapped(&Cow::Owned(written().into_bytes())) {
+            return;
+        }
         let known = self.known();
-        let plain = |known: Known| self.format.fields.keeps(&self.path) || known.role != Role::Extra;
-        if !plain(known) {
+        if known.role == Role::Extra && !self.format.fields.keeps(&self.path) {
             return;
         }
         if self.is_better(known) && self.put_number(known, number, whole) {
             self.ranks[known.role as usize] = known.rank;
             if self.format.fields.asks() {
-                let text = whole.map_or_else(|| number.to_string(), |n| n.to_string());
-                self.also(&Cow::Owned(text.into_bytes()));
+                self.also(&Cow::Owned(written().into_bytes()));
             }
             return;
         }
-        let text = whole.map_or_else(|| number.to_string(), |n| n.to_string());
+        let text = written();
         // A user id or key may well be a number.
         if self.is_better(known)
             && !matches!(known.role, Role::Time | Role::Request)
@@ -369,13 +324,7 @@ impl<'a> Reader<'a> {
     }
 
     fn finish(mut self) -> Result<Record<'a>, Reason> {
-        if !self.draft.has_time
-            && let (Some(day), Some(clock)) = (self.day, self.clock)
-            && let Some(wall) =
-                day.and_time(chrono::NaiveTime::MIN).checked_add_signed(chrono::TimeDelta::milliseconds(clock))
-        {
-            self.draft.time(self.format.wall.instant(wall));
-        }
+        self.join_halves();
         let has_time = self.draft.has_time;
         let mut record = self.draft.finish();
         record.format = &self.format.name;

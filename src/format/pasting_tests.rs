@@ -96,6 +96,12 @@ fn fields_of_json_go_where_the_source_says() {
     }
     let text = line(r#""headers":{"x-in":"7"}"#);
     assert_eq!(field(&parser.parse(text.as_bytes()).unwrap(), "tokens_in"), "7");
+    let mut fields = Fields::default();
+    fields.map("subject", places(&["header:authorization"]));
+    let both = self::parser(Choice::Named("json".to_owned()), fields);
+    let text_of_both = line(r#""headers":{"Authorization":"Bearer x"}"#);
+    let record = both.parse(text_of_both.as_bytes()).unwrap();
+    assert_eq!((field(&record, "subject"), field(&record, "api_key")), ("Bearer x".to_owned(), "Bearer x".to_owned()));
     let text = line(r#""a":1"#);
     assert_eq!(
         field(&parser.parse(text.as_bytes()).unwrap(), "tokens_in"),

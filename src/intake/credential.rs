@@ -46,6 +46,14 @@ pub(super) fn credential(value: &[u8]) -> Credential<'_> {
     subject(secret).map_or(Credential::Secret(Cow::Borrowed(secret)), Credential::Name)
 }
 
+/// Whether a value has the scheme of an Authorization header before it: then it is a credential wherever it stands.
+pub(super) fn has_scheme(value: &[u8]) -> bool {
+    let value = value.trim_ascii();
+    let scheme = value.split(|b| matches!(b, b' ' | b'+')).next().unwrap_or_default();
+    let known = ["bearer", "basic", "token", "apikey", "api-key", "negotiate", "digest", "aws4-hmac-sha256"];
+    scheme.len() < value.len() && known.iter().any(|known| scheme.eq_ignore_ascii_case(known.as_bytes()))
+}
+
 fn basic(encoded: &[u8]) -> Option<Credential<'static>> {
     let decoded = base64(encoded)?;
     let colon = decoded.iter().position(|b| *b == b':')?;

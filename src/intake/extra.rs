@@ -1,5 +1,6 @@
 //! Extra fields of a line as they may be shown: those of known meaning in their places, secrets masked.
 
+use super::credential::has_scheme;
 use super::key::Names;
 use super::lossy;
 use super::view::EventView;
@@ -60,9 +61,7 @@ pub(super) fn describe(record: &Record<'_>, names: &mut Names) -> EventView {
 /// A value without secrets: masked as a whole where its name or look says that it is one, else what is secret in it.
 fn shown(name: &str, value: &[u8], names: &mut Names) -> String {
     let text = lossy(value);
-    let bearer =
-        text.get(..7).is_some_and(|head| head.eq_ignore_ascii_case("bearer ") || head.eq_ignore_ascii_case("basic a"));
-    if is_secret(name) || bearer || sanitize::known_secret(&text) {
+    if is_secret(name) || has_scheme(value) || sanitize::known_secret(&text) {
         return names.masked(value);
     }
     sanitize::clip(&sanitize::redact(&text), SHOWN_CHARS)

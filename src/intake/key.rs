@@ -10,7 +10,7 @@ use crate::event::{Hasher, Id};
 use crate::format::{FieldPlace, Record, Value, alike};
 use crate::sanitize;
 
-use super::credential::{Credential, credential};
+use super::credential::{Credential, credential, has_scheme};
 use super::fingerprint::{FingerprintKey, short};
 use super::target::{Target, percent_decoded};
 use super::{clipped, lossy};
@@ -259,7 +259,7 @@ impl Names {
     /// The name of a found key.
     pub fn name(&mut self, found: &Found<'_>) -> Named<'_> {
         let looks_secret = || found.value.len() >= SECRET_FROM_BYTES && sanitize::known_secret(&lossy(&found.value));
-        if found.secret || looks_secret() {
+        if found.secret || has_scheme(&found.value) || looks_secret() {
             return self.secret(&found.value);
         }
         let id = self.hasher.id(&found.value);

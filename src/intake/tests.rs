@@ -121,6 +121,34 @@ fn each_source_has_its_own_places() {
 }
 
 #[test]
+fn tokens_in_any_field_are_their_subject_or_masked() {
+    // {"sub":"acme"}
+    let jwt = "Bearer eyJhbGciOiJub25lIn0.eyJzdWIiOiJhY21lIn0.c2lnbmF0dXJl";
+    let opaque = format!("Bearer {SECRET}");
+    let place = |text: &str| SourceSettings { key: vec![KeyPlace::parse(text).unwrap()], ..SourceSettings::default() };
+    let sources = ["subject", "field:note", "json:/auth/consumer/id", "cookie:sid", "header:authorization"].map(place);
+    let mut intake = intake(Settings { sources: sources.to_vec(), ..Settings::default() });
+    let mut batch = Batch::default();
+    let mut key = |intake: &mut Intake, source: u16, name: &'static str, value: &str| {
+        let mut record = get("/a");
+        record.extra.push((name, Cow::Owned(value.as_bytes().to_vec())));
+        let shown = serde_json::to_string(&intake.describe(&record, SourceId(source))).unwrap();
+        assert!(!shown.contains("4eC39HqLyj") && !shown.contains("eyJzdWIi"), "{shown}");
+        batch.clear();
+        intake.event(&record, SourceId(source), &mut batch);
+        batch.text(batch.events[0].key).to_owned()
+    };
+    assert_eq!(key(&mut intake, 0, "subject", jwt), "acme");
+    assert_eq!(key(&mut intake, 1, "note", jwt), "acme");
+    assert!(key(&mut intake, 1, "note", &opaque).starts_with("sk_live_…9f3a·"));
+    assert!(key(&mut intake, 1, "note", "Bearer abcdefghijkl").contains('…'), "a scheme makes it a secret");
+    assert_eq!(key(&mut intake, 2, "auth.consumer.id", "acme"), "acme");
+    assert!(key(&mut intake, 3, "cookie_sid", "0123456789abcdef").contains('·'), "cookies are secrets");
+    assert_eq!(key(&mut intake, 4, "request.headers.Authorization", jwt), "acme");
+    assert!(!format!("{intake:?}").contains("4eC39HqLyj"));
+}
+
+#[test]
 fn consumers_have_the_name_that_the_configuration_gives() {
     let fingerprint = FingerprintKey::for_replay().short(SECRET.as_bytes());
     let acme =
