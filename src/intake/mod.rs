@@ -8,6 +8,7 @@ pub mod agent;
 pub mod client;
 pub mod cost;
 mod credential;
+mod extra;
 mod fingerprint;
 pub mod key;
 pub mod request;
@@ -194,6 +195,10 @@ impl Intake {
             tokens_out: record.tokens_out,
             cost: self.prices.cost(record, endpoint.id, target.filter(|_| record.method.is_some())),
             format: String::new(),
+            model: shown(&record.model),
+            request_id: shown(&record.request_id),
+            country: shown(&record.country),
+            ..extra::describe(record, &mut self.names)
         }
     }
 }
