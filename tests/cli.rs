@@ -179,6 +179,47 @@ fn parse_gives_the_events_of_the_contract_in_order() {
 }
 
 #[test]
+fn parse_sums_up_what_it_could_not_read_for_people_and_beside_the_events_of_scripts() {
+    let late = COMBINED.replace("HTTP/1.1\"", "HTTP/1.1");
+    let secret =
+        COMBINED.replace("02/Mar/2026", "yesterday").replace("expand=items", "api_key=sk_live_51H8xJ2eZvKYlo2C9f3a");
+    let long = "x".repeat(9 << 20);
+    let input = format!("{COMBINED}\n{secret}\nrubbish\n{secret}\n\n{late}\n{COMBINED}\n{long}\n");
+    let expected = [
+        "-: 2 lines read, 5 not",
+        "  2 not a time, column 21, first in line 2:",
+        "  1 line too short, column 8, first in line 3:",
+        "    rubbish",
+        "  1 unquoted request, column 50, first in line 6:",
+        "  1 line too long, first in line 8",
+    ];
+    for (arguments, named) in [
+        (&["parse", "--format", "combined", "-"][..], true),
+        (&["parse", "--format", "%h %l %u %t \"%r\" %>s %b \"%{Referer}i\" \"%{User-Agent}i\"", "-"], false),
+        (&["parse", "--format", "combined", "--json", "-"], true),
+        (&["parse", "--format", "combined", "--json", "--quiet", "-"], true),
+    ] {
+        let (code, out, err) = run(arguments, input.as_bytes());
+        assert_eq!(code, 0, "{err}");
+        let is_json = arguments.contains(&"--json");
+        let summary = if is_json { &err } else { &out };
+        for line in expected.iter().filter(|_| !arguments.contains(&"--quiet")) {
+            assert!(summary.lines().any(|found| found == *line), "{line}: {summary}");
+        }
+        assert!(!out.contains("51H8xJ2eZvKYlo2C") && !err.contains("51H8xJ2eZvKYlo2C"), "{out}{err}");
+        if is_json {
+            let rows: Vec<serde_json::Value> = out.lines().map(|l| serde_json::from_str(l).unwrap()).collect();
+            let numbers: Vec<u64> = rows.iter().filter_map(|row| row["line"].as_u64()).collect();
+            assert_eq!(numbers, [1, 2, 3, 4, 6, 7, 8], "{out}");
+            assert!(rows.iter().all(|row| row["rejected"].is_string() || row["format"] == "combined"), "{out}");
+        } else {
+            assert!(named || !err.contains("combined"), "a literal format is none of the named ones: {err}");
+            assert!(out.lines().position(|l| l.starts_with("-: ")) > out.lines().position(|l| l.starts_with("7: ")));
+        }
+    }
+}
+
+#[test]
 fn further_fields_are_shown_under_their_names_and_tokens_never() {
     let format = "%ci [%tr] %ST %[var(txn.pool)] %{+Q}[req.hdr(Authorization)] %{+Q}r";
     // {"sub":"acme"}

@@ -9,6 +9,7 @@ mod incidents;
 mod outbox;
 mod output;
 mod parse;
+mod rejected;
 mod replay;
 mod run;
 mod silence;

@@ -1,7 +1,6 @@
 //! `lapwing parse`: how lines are read.
 
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -11,6 +10,7 @@ use serde_json::json;
 
 use super::ConfigArgument;
 use super::output::Output;
+use super::rejected::Rejected;
 use crate::app::pipeline::Secrets;
 use crate::app::{Failure, replay};
 use crate::event::SourceId;
@@ -30,7 +30,8 @@ use crate::time::Zone;
   lapwing parse --format caddy -
 
 With --json one object a line of input, in its order; a line that cannot be read gives
-{\"line\":7,\"rejected\":\"unquoted request\",\"column\":41}.")]
+{\"line\":7,\"rejected\":\"unquoted request\",\"column\":41}. What was rejected is summed up at the end, on standard error
+with --json.")]
 pub(super) struct Parse {
     /// A log; `-` is standard input
     #[arg(value_name = "FILE")]
@@ -49,15 +50,6 @@ pub(super) struct Parse {
     json: bool,
     #[command(flatten)]
     config: ConfigArgument,
-}
-
-/// What could not be read, by reason: how often, and where first.
-#[derive(Debug, Default)]
-struct Rejected {
-    count: u64,
-    first: u64,
-    column: u32,
-    sample: String,
 }
 
 impl Parse {
@@ -89,13 +81,11 @@ impl Parse {
         let mut reader = LineReader::new(archive::open(&self.file).map_err(cannot)?, config.limits.line_bytes);
         let mut block = Vec::new();
         let (mut number, mut parsed) = (0, 0u64);
-        let mut rejected: BTreeMap<String, Rejected> = BTreeMap::new();
+        let mut rejected = Rejected::default();
         loop {
             let oversize = reader.skipped().oversize_lines;
-            if !reader.next_block(&mut block).map_err(cannot)? {
-                break;
-            }
-            if parser.wants_sample() {
+            let is_over = !reader.next_block(&mut block).map_err(cannot)?;
+            if !is_over && parser.wants_sample() {
                 let sample: Vec<&[u8]> = lines(&block).take(SAMPLE_LINES).collect();
                 let guess = parser.offer(&sample);
                 if !sample.is_empty() {
@@ -105,12 +95,15 @@ impl Parse {
             // Lines that were passed over stood before this block's: their numbers are taken.
             for _ in oversize..reader.skipped().oversize_lines {
                 number += 1;
-                note(&mut rejected, "line too long", number, 1, b"");
+                rejected.note("line too long", number, None, b"");
                 if self.json {
                     output.json(
                         &json!({"line": number, "rejected": "line too long", "column": config.limits.line_bytes}),
                     )?;
                 }
+            }
+            if is_over {
+                break;
             }
             for raw in block.split_inclusive(|b| *b == b'\n') {
                 number += 1;
@@ -124,9 +117,9 @@ impl Parse {
                         if self.json { output.json(&view)? } else { output.line(&row(&view))? }
                     }
                     Err(reject) => {
-                        let reason = reject.reason.as_str();
-                        note(&mut rejected, reason, number, reject.column, line);
+                        rejected.note(&reject.reason.to_string(), number, Some(reject.column), line);
                         if self.json {
+                            let reason = reject.reason.as_str();
                             output.json(&json!({"line": number, "rejected": reason, "column": reject.column}))?;
                         } else {
                             let text = sanitize::terminal(&sanitize::redact_line(line));
@@ -139,20 +132,17 @@ impl Parse {
                 }
             }
         }
+        let summary = rejected.summary(&sanitize::terminal(&self.file.display().to_string()), parsed);
+        // Scripts read nothing but events on standard output.
+        if !self.json {
+            output.line(&summary)?;
+        }
         output.flush()?;
-        output.note(&summary(&self.file, parsed, &rejected));
+        if self.json {
+            output.note(&summary);
+        }
         Ok(ExitCode::SUCCESS)
     }
-}
-
-fn note(rejected: &mut BTreeMap<String, Rejected>, reason: &str, line: u64, column: u32, text: &[u8]) {
-    let entry = rejected.entry(reason.to_owned()).or_insert_with(|| Rejected {
-        count: 0,
-        first: line,
-        column,
-        sample: sanitize::terminal(&sanitize::clip(&sanitize::redact_line(text), 160)),
-    });
-    entry.count += 1;
 }
 
 /// One event for people.
@@ -184,19 +174,4 @@ fn row(view: &EventView) -> String {
         text.push_str(&format_args!(" {name}={value}").to_string());
     }
     sanitize::terminal(&text)
-}
-
-fn summary(file: &Path, parsed: u64, rejected: &BTreeMap<String, Rejected>) -> String {
-    let failed: u64 = rejected.values().map(|r| r.count).sum();
-    let mut text = format!("{}: {parsed} lines read, {failed} not", file.display());
-    for (reason, r) in rejected {
-        text.push_str(
-            &format_args!("\n  {} {reason}, first in line {} at column {}", r.count, r.first, r.column).to_string(),
-        );
-        if !r.sample.is_empty() {
-            text.push_str(": ");
-            text.push_str(&r.sample);
-        }
-    }
-    text
 }

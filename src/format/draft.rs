@@ -46,6 +46,8 @@ impl<'a> Draft<'a> {
             Role::UserAgent => record.user_agent = Some(value),
             Role::Client => record.client = named(),
             Role::ForwardedFor => record.forwarded_for = named(),
+            // Apache writes an empty user so.
+            Role::User if &*value == b"\"\"" => {}
             Role::User => record.user = named(),
             Role::Consumer => record.consumer = named(),
             Role::ApiKey => record.api_key = named(),

@@ -7,6 +7,8 @@ use std::collections::HashMap;
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use super::draft::Draft;
+use super::effort;
+use super::enclosed;
 use super::fields::{FieldPlace, Fields, dotted};
 use super::instant;
 use super::names::Names;
@@ -84,42 +86,29 @@ impl Json {
         reader.finish().map_err(Problem::Meaning)
     }
 
-    /// The record of a line that had to be repaired holds nothing of the repaired text.
+    /// The record of a text that had to be changed holds nothing of it.
     fn detach<'a>(&'a self, record: Record<'_>) -> Record<'a> {
-        fn own<'a>(value: Option<Value<'_>>) -> Option<Value<'a>> {
-            value.map(|v| Cow::Owned(v.into_owned()))
-        }
-        Record {
-            format: &self.name,
-            time: record.time,
-            client: own(record.client),
-            forwarded_for: own(record.forwarded_for),
-            user: own(record.user),
-            consumer: own(record.consumer),
-            api_key: own(record.api_key),
-            method: own(record.method),
-            target: own(record.target),
-            protocol: own(record.protocol),
-            odd_request: own(record.odd_request),
-            status: record.status,
-            bytes_out: record.bytes_out,
-            bytes_in: record.bytes_in,
-            duration: record.duration,
-            referer: own(record.referer),
-            user_agent: own(record.user_agent),
-            host: own(record.host),
-            request_id: own(record.request_id),
-            body_digest: own(record.body_digest),
-            tokens_in: record.tokens_in,
-            tokens_out: record.tokens_out,
-            cost: record.cost,
-            model: own(record.model),
-            country: own(record.country),
-            extra: record
-                .extra
-                .into_iter()
-                .filter_map(|(name, value)| Some((self.names.get(name)?, Cow::Owned(value.into_owned()))))
-                .collect(),
+        enclosed::detach(record, &self.name, |name| self.names.get(name))
+    }
+
+    /// Reads an object, repaired where that is needed.
+    fn object<'a>(&'a self, body: &'a [u8]) -> Result<Record<'a>, Problem> {
+        effort::spend(body.len());
+        let problem = match std::str::from_utf8(body) {
+            Ok(text) => match self.read(text) {
+                Ok(record) => return Ok(record),
+                Err(problem) => problem,
+            },
+            Err(e) => Problem::Syntax(e.valid_up_to() + 1),
+        };
+        match (problem, repair(body)) {
+            (Problem::Syntax(column), Some(repaired)) => match self.read(&repaired) {
+                Ok(record) => Ok(self.detach(record)),
+                // Columns of the repaired text mean nothing to a reader of the log.
+                Err(Problem::Syntax(_)) => Err(Problem::Syntax(column)),
+                Err(meaning @ Problem::Meaning(_)) => Err(meaning),
+            },
+            (problem, _) => Err(problem),
         }
     }
 }
@@ -142,22 +131,24 @@ impl Format for Json {
             return Err(reject(0, Reason::Json));
         };
         let body = line[start..].trim_ascii_end();
-        let problem = match std::str::from_utf8(body) {
-            Ok(text) => match self.read(text) {
-                Ok(record) => return Ok(record),
-                Err(problem) => problem,
-            },
-            Err(e) => Problem::Syntax(e.valid_up_to() + 1),
+        let problem = match self.object(body) {
+            Ok(record) => return Ok(record),
+            Err(problem) => problem,
         };
-        let problem = match (problem, repair(body)) {
-            (Problem::Syntax(column), Some(repaired)) => match self.read(&repaired) {
-                Ok(record) => return Ok(self.detach(record)),
-                // Columns of the repaired text mean nothing to a reader of the log.
-                Err(Problem::Syntax(_)) => Problem::Syntax(column),
-                Err(meaning @ Problem::Meaning(_)) => meaning,
-            },
-            (problem, _) => problem,
-        };
+        // Some exports put the whole line in quotes.
+        if matches!(problem, Problem::Syntax(_))
+            && head[..start].ends_with(b"\"")
+            && let Some(inner) = body.strip_suffix(b"\"")
+        {
+            if let Some(plain) = enclosed::undo(inner)
+                && let Ok(record) = self.object(&plain)
+            {
+                return Ok(self.detach(record));
+            }
+            if let Ok(record) = self.object(inner) {
+                return Ok(record);
+            }
+        }
         Err(match problem {
             Problem::Syntax(column) => reject(start + column.saturating_sub(1).min(body.len()), Reason::Json),
             Problem::Meaning(reason) => reject(start, reason),
@@ -199,6 +190,7 @@ struct Reader<'a> {
 impl<'a> Reader<'a> {
     /// What the field at the current path means.
     fn known(&self) -> Known {
+        effort::spend(self.path.len());
         if let Some(known) = self.format.mapping.get(&self.path) {
             return *known;
         }

@@ -50,6 +50,10 @@ mod template;
 
 mod repair;
 
+mod enclosed;
+
+mod effort;
+
 mod names;
 
 mod json;
@@ -240,3 +244,6 @@ mod tests;
 
 #[cfg(test)]
 mod pasting_tests;
+
+#[cfg(test)]
+mod effort_tests;

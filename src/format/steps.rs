@@ -10,6 +10,7 @@ use nom::{IResult, Parser};
 use smallvec::SmallVec;
 
 use super::draft::Draft;
+use super::effort;
 use super::field::{self, Escape};
 use super::instant::TimeShape;
 use super::role::{Known, Role};
@@ -149,6 +150,7 @@ impl Steps {
         let mut farthest: Option<(usize, Stop)> = None;
         let (mut position, mut search) = (start, start);
         loop {
+            effort::spend(1);
             let tried = match self.fields.get(cuts.len()) {
                 Some(step) => step.cut(&mut state, position, search, cuts.len() + 1 == self.fields.len()),
                 None if position == line.len() => break,
@@ -194,6 +196,7 @@ impl Steps {
         let mut draft = Draft::default();
         for (step, cut) in self.fields.iter().zip(cuts) {
             let value = line.get(cut.start..cut.end).unwrap_or_default();
+            effort::spend(value.len());
             match step.known.role {
                 Role::Time | Role::Ignored => {}
                 Role::Extra => draft.extra(&step.name, field::undo(value, self.escape)),
@@ -244,7 +247,9 @@ impl Step {
             return None;
         }
         if let Some(stop) = self.stop {
-            let end = memchr::memchr(stop, &line[search..])? + search;
+            let found = memchr::memchr(stop, &line[search..]);
+            effort::spend(found.unwrap_or(line.len() - search));
+            let end = found? + search;
             return Some(Cut { start, end, next: end });
         }
         let Some(&first) = self.until.first() else {
@@ -256,16 +261,20 @@ impl Step {
             });
         };
         let honoured = self.quoted && state.escape != Escape::None && state.reading == Reading::Strict;
-        memchr::memchr_iter(first, &line[search..]).find_map(|at| {
+        let found = memchr::memchr_iter(first, &line[search..]).find_map(|at| {
+            effort::spend(1);
             let end = search + at;
             let (rest, ()) = literal(&self.until, &line[end..]).ok()?;
             let escaped = honoured && is_escaped(line, start, end);
             (!escaped).then_some(Cut { start, end, next: line.len() - rest.len() })
-        })
+        });
+        effort::spend(found.map_or(line.len(), |cut| cut.end) - search);
+        found
     }
 
     fn fits(&self, state: &mut State<'_>, cut: Cut, is_last: bool) -> Result<(), Reason> {
         let (value, rest) = (&state.line[cut.start..cut.end], &state.line[cut.next..]);
+        effort::spend(value.len());
         let good = |is_good: bool, reason| if is_good { Ok(()) } else { Err(reason) };
         if self.quoted && !state.reading.allows_quotes(value, state.escape, is_last) {
             return Err(if rest.is_empty() { Reason::Trailing } else { Reason::Unquoted });
@@ -313,9 +322,15 @@ impl Step {
     /// Names the place where the literal after the field should be: where most of it stands, or the line's end.
     fn why_not_found(&self, line: &[u8], start: usize) -> Stop {
         if self.quoted {
+            let rest = &line[start..];
+            // Cut off right behind the value.
+            if self.until.len() > 1 && !rest.is_empty() && memchr::memchr(b'"', rest) == Some(rest.len() - 1) {
+                return Stop { at: line.len(), reason: Reason::TooShort };
+            }
             return Stop { at: start, reason: Reason::Unquoted };
         }
         for length in (1..self.until.len()).rev() {
+            effort::spend(line.len() - start);
             if let Some(at) = memchr::memmem::find(&line[start..], &self.until[..length]) {
                 let at = start + at + length;
                 let reason = match self.until[length] {
@@ -348,10 +363,13 @@ fn literal<'a>(expected: &[u8], text: &'a [u8]) -> IResult<&'a [u8], ()> {
 
 /// Whether an odd number of backslashes stands before `at`.
 fn is_escaped(line: &[u8], start: usize, at: usize) -> bool {
-    line[start..at].iter().rev().take_while(|&&b| b == b'\\').count() % 2 == 1
+    let backslashes = line[start..at].iter().rev().take_while(|&&b| b == b'\\').count();
+    effort::spend(backslashes + 1);
+    backslashes % 2 == 1
 }
 
 fn skip_blanks(line: &[u8], start: usize) -> usize {
     let blanks = line.get(start..).unwrap_or_default().iter().take_while(|&&b| b == b' ').count();
+    effort::spend(blanks);
     start + blanks
 }

@@ -3,8 +3,9 @@
 use std::ops::Range;
 
 use super::dialect::{self, Syntax};
+use super::enclosed;
 use super::field::{Escape, Unit};
-use super::fields::{Context, Fields};
+use super::fields::{Context, Fields, MAPPABLE};
 use super::instant::TimeShape;
 use super::joining;
 use super::role::{Known, Role};
@@ -31,6 +32,16 @@ pub struct FormatError {
 impl FormatError {
     pub(super) fn at(message: String, span: Range<usize>) -> Self {
         FormatError { message, span: Some(span) }
+    }
+
+    /// The same error, its place widened to whole characters of the text, so that it can be cut out and drawn.
+    fn on_characters(self, text: &str) -> Self {
+        let span = self.span.map(|span| {
+            let start = (0..=span.start.min(text.len())).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
+            let end = span.end.clamp(start, text.len());
+            start..(end..=text.len()).find(|at| text.is_char_boundary(*at)).unwrap_or(text.len())
+        });
+        FormatError { span, ..self }
     }
 
     /// The line and column (both from 1, the latter in characters) of the place in the format's text.
@@ -133,6 +144,8 @@ pub struct Template {
     header_end: Vec<u8>,
 }
 
+/// UTF-8's byte order mark.
+const BOM: &[u8] = b"\xef\xbb\xbf";
 /// A header before the line is looked for in so many bytes.
 const HEADER_BYTES: usize = 256;
 
@@ -155,6 +168,16 @@ impl Template {
 
     /// Compiles a format text of a known syntax.
     pub(super) fn compile(
+        name: &str,
+        syntax: Syntax,
+        text: &str,
+        overrides: &[Override],
+        zone: Zone,
+    ) -> Result<Template, FormatError> {
+        Template::compile_pieces(name, syntax, text, overrides, zone).map_err(|error| error.on_characters(text))
+    }
+
+    fn compile_pieces(
         name: &str,
         syntax: Syntax,
         text: &str,
@@ -258,10 +281,11 @@ impl Template {
     }
 
     fn read<'a>(&'a self, line: &'a [u8], reading: Reading) -> Result<Record<'a>, Reject> {
-        let (mut from, mut to) = (0, line.len());
+        // A byte order mark stands at the start of a file, and where files were put one behind another.
+        let (mut from, mut to) = (if line.starts_with(BOM) { BOM.len() } else { 0 }, line.len());
         if self.trim {
             let blank = |b: &&u8| matches!(b, b' ' | b'\t' | b'\r' | b'\n');
-            from = line.iter().take_while(blank).count();
+            from += line[from..].iter().take_while(blank).count();
             to = line.len() - line[from..].iter().rev().take_while(blank).count();
         }
         if !self.header_end.is_empty() {
@@ -273,9 +297,21 @@ impl Template {
         let quoted =
             to - from > 1 && line[from] == b'"' && line[to - 1] == b'"' && !self.steps.first.starts_with(b"\"");
         if as_it_stands.is_err() && quoted {
+            // With its quotes doubled, a request would pass for an odd one: what was changed is undone first.
+            if let Some(record) = self.read_enclosed(&line[from + 1..to - 1], reading) {
+                return Ok(record);
+            }
             return self.run(line, (from + 1, to - 1), reading).or(as_it_stands);
         }
         as_it_stands
+    }
+
+    /// Reads a line whose own quotes were changed when quotes were put around it.
+    fn read_enclosed(&self, inner: &[u8], reading: Reading) -> Option<Record<'_>> {
+        let plain = enclosed::undo(inner)?;
+        let record = self.run(&plain, (0, plain.len()), reading).ok()?;
+        let names = || self.steps.fields.iter().map(|step| step.name.as_str()).chain(MAPPABLE);
+        Some(enclosed::detach(record, &self.name, |name| names().find(|known| *known == name)))
     }
 }
 

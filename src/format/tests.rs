@@ -150,6 +150,22 @@ fn formats_that_cannot_work_say_where_and_what_instead() {
     }
 }
 
+/// Found by the fuzz target `format_compiler`: the place ended inside a character.
+#[test]
+fn places_of_errors_are_whole_characters() {
+    for format in ["%ts.%03tu %>a %é %rm", "logformat squid %ts %[un %\u{fffd}\u{7f}Sh", "%h %t %é", "%ci %ñ", "$é"]
+    {
+        for syntax in Syntax::names().filter_map(Syntax::parse) {
+            if let Err(error) = Template::with_syntax("x", Some(syntax), format, Zone::UTC)
+                && let Some(span) = &error.span
+            {
+                assert!(format.get(span.clone()).is_some(), "{format}: {span:?}");
+                assert!(error.position(format).is_some(), "{format}: {span:?}");
+            }
+        }
+    }
+}
+
 #[test]
 fn fields_with_nothing_between_and_formats_without_escaping_are_warned_about() {
     let warnings = |format: &str| Template::new("x", format, Zone::UTC).unwrap().warnings().join("\n");
