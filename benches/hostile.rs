@@ -52,7 +52,7 @@ fn run<const LENGTH: usize>(filler: Filler) -> String {
     filler.1.repeat(LENGTH / filler.1.len())
 }
 
-fn bench_lines<const LENGTH: usize>(bencher: Bencher<'_, '_>, format: &str, line: &str) {
+fn bench_lines(bencher: Bencher<'_, '_>, format: &str, line: &str) {
     let registry = Arc::new(Registry::built_in().expect("the shipped formats compile"));
     let choice = Choice::Named(format.to_owned());
     let parser = SourceParser::new(choice, registry, Zone::UTC).expect("a shipped format");
@@ -71,7 +71,7 @@ fn bench_lines<const LENGTH: usize>(bencher: Bencher<'_, '_>, format: &str, line
 #[divan::bench(args = fillers(), consts = LENGTHS, max_time = 1)]
 fn unfinished_request<const LENGTH: usize>(bencher: Bencher<'_, '_>, filler: Filler) {
     let line = format!("203.0.113.9 - - [02/Mar/2026:14:31:07 +0000] \"GET /{}", run::<LENGTH>(filler));
-    bench_lines::<LENGTH>(bencher, "nginx-main", &line);
+    bench_lines(bencher, "nginx-main", &line);
 }
 
 /// In a request of a line that is whole: what is read goes on to the event and its route template.
@@ -80,7 +80,7 @@ fn whole_request<const LENGTH: usize>(bencher: Bencher<'_, '_>, filler: Filler) 
     let run = run::<LENGTH>(filler);
     let line =
         format!("203.0.113.9 - - [02/Mar/2026:14:31:07 +0000] \"GET /{run} HTTP/1.1\" 200 5 \"-\" \"curl\" \"-\"");
-    bench_lines::<LENGTH>(bencher, "nginx-main", &line);
+    bench_lines(bencher, "nginx-main", &line);
 }
 
 /// In a value of a JSON line.
@@ -88,7 +88,7 @@ fn whole_request<const LENGTH: usize>(bencher: Bencher<'_, '_>, filler: Filler) 
 fn json_value<const LENGTH: usize>(bencher: Bencher<'_, '_>, filler: Filler) {
     let run = run::<LENGTH>(filler);
     let line = format!("{{\"time\":\"2026-03-02T14:31:07Z\",\"method\":\"GET\",\"a\":{run},\"path\":\"/{run}\"}}");
-    bench_lines::<LENGTH>(bencher, "json", &line);
+    bench_lines(bencher, "json", &line);
 }
 
 /// The compiler of formats, at the longest text it takes and beyond.
