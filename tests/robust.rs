@@ -2,7 +2,7 @@
 //! between two good lines. The shape gives its fields or a reject with reason and column; its neighbours are always read.
 
 use std::io::Cursor;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use lapwing::format::{Choice, Record, Registry, Reject, SourceParser};
 use lapwing::source::archive::LineReader;
@@ -53,8 +53,9 @@ impl Writer {
     }
 
     fn parser(self) -> SourceParser {
-        let registry = Arc::new(Registry::built_in().unwrap());
-        SourceParser::new(self.choice(), registry, Zone::UTC).unwrap()
+        static REGISTRY: OnceLock<Arc<Registry>> = OnceLock::new();
+        let registry = REGISTRY.get_or_init(|| Arc::new(Registry::built_in().unwrap()));
+        SourceParser::new(self.choice(), Arc::clone(registry), Zone::UTC).unwrap()
     }
 
     fn line(self, parts: Parts<'_>) -> Vec<u8> {

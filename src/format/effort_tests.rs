@@ -60,7 +60,7 @@ fn a_line_costs_linear_time_whatever_it_holds() {
     let mut formats: Vec<std::sync::Arc<dyn Format>> =
         Registry::built_in().unwrap().iter().map(Entry::format).collect();
     formats.push(std::sync::Arc::new(Template::new("pasted", pasted, Zone::UTC).unwrap()));
-    let bytes = 1 << 12;
+    let bytes = 1 << 10;
     let mut worst = (0, String::new());
     for filler in FILLERS {
         for (short, long) in hostile_lines(filler, bytes).iter().zip(&hostile_lines(filler, bytes * TIMES)) {
