@@ -361,6 +361,8 @@ impl Engine {
                 let calm = judged.bits == 0.0 || !error_spike::still(full, class, &scene, settings);
                 let fires = judged.fires && !is_of_one_key(kind, full);
                 let found = if fires { error_spike::finding(kind, full, &scene, judged) } else { None };
+                let single = matches!(kind, SubjectKind::Key | SubjectKind::Client);
+                let patient = fires && single && self.others_fail(full, class, tick);
                 if let Some(failures) = self
                     .rows_mut(kind)
                     .get_mut(one.slot)
@@ -371,7 +373,8 @@ impl Engine {
                 }
                 if let Some(finding) = found.filter(|finding| self.concerns_somebody(kind, class, finding)) {
                     let tag = class.index() as u64;
-                    candidates.extend(self.candidate(one.about, tag, finding, judged.window));
+                    let candidate = self.candidate(one.about, tag, finding, judged.window);
+                    candidates.extend(candidate.map(|candidate| Candidate { patient, ..candidate }));
                 }
             }
         }
@@ -420,6 +423,7 @@ impl Engine {
         let end = Timestamp::of_bucket(tick + 1, TICK);
         // One source is the whole site: it is told by its name.
         let site_is_more = self.sources.len() > 1;
+        let quiet = self.site_share(tick, history);
         for kind in [SubjectKind::Site, SubjectKind::Source, SubjectKind::Endpoint, SubjectKind::Key] {
             if kind == SubjectKind::Site && !site_is_more {
                 continue;
@@ -440,7 +444,7 @@ impl Engine {
                 rows.keep_busy(slot);
                 rows.learn(slot, end - LAST, &scene.around);
                 let judged = rows.get(slot).and_then(|row| {
-                    let finding = traffic_drop::judge(kind, row.full.as_deref()?, row.last_seen, &scene, &settings)?;
+                    let finding = traffic_drop::judge(kind, row.full.as_deref()?, row.last_seen, &scene, quiet, &settings)?;
                     Some((About { kind, id: row.id }, finding))
                 });
                 found.extend(judged);
@@ -449,6 +453,27 @@ impl Engine {
                 candidates.extend(self.candidate(about, 0, finding, Span::HOUR));
             }
         }
+    }
+
+    /// The share of its usual that the whole site did in the last hour, at most 1.
+    pub(super) fn site_share(&self, tick: i64, history: Span) -> f64 {
+        let scene = self.scene(SubjectKind::Site, tick, history);
+        let Some(full) = self.site_row().and_then(|site| site.full.as_deref()) else { return 1.0 };
+        let now = burst::look_back(full, &scene, 60);
+        ((now.seen + 1.0) / (now.expected + 1.0)).min(1.0)
+    }
+
+    /// Whether others fail as well: then a caller's errors may be a part of theirs, and wait for them.
+    fn others_fail(&self, one: &Full, class: Class, tick: i64) -> bool {
+        let Some(site) = self.site_row().and_then(|site| site.full.as_deref()) else { return false };
+        let failed = |full: &Full| {
+            full.failures[class.index()].as_deref().map_or(0.0, |f| f.tens.sum(tick - 5, tick) as f64)
+        };
+        let requests = |full: &Full| full.counts.ticks(tick, 6) as f64;
+        let usual = site.failures[class.index()].as_deref().map_or(0.0, crate::measure::failures::Failures::share);
+        let others = (failed(site) - failed(one)).max(0.0);
+        let among = (requests(site) - requests(one)).max(0.0);
+        others > (3.0 * usual).max(0.02) * among + 3.0
     }
 
     /// A finding with names and shares.

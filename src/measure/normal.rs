@@ -196,6 +196,14 @@ impl Normal {
         window.mins_f64() * f64::from(rate) * self.short_factor().min(1.0)
     }
 
+    /// The same for a stream that may well pause: the least of this hour and of those beside it. A job that ends within
+    /// its hour is no silence.
+    pub fn expected_steadily(&self, end: Timestamp, window: Span, around: &Surroundings<'_>) -> f64 {
+        let here = self.expected_at_least(end, window, around);
+        let beside = |by: Span| self.expected_at_least(end + by, window, around);
+        here.min(beside(Span::HOUR)).min(beside(Span::ZERO - Span::HOUR))
+    }
+
     /// Variance beyond Poisson over squared mean for windows of index `w` of [`WINDOWS_MIN`] that end at `now`.
     pub fn spread(&self, w: usize, now: Timestamp, hour: usize) -> f64 {
         let of = |s: &Sums| (PRIOR_SPREAD.1 * PRIOR_SPREAD.0 + s.over) / (PRIOR_SPREAD.1 + s.weight);
