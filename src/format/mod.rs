@@ -8,15 +8,43 @@ mod role;
 
 mod field;
 
+mod wall;
+
 mod instant;
+
+mod words;
+
+mod strftime;
+
+mod java_time;
 
 mod draft;
 
+mod fields;
+
 mod steps;
+
+mod pasted;
 
 mod nginx;
 
+mod nginx_variables;
+
 mod apache;
+
+mod apache_directives;
+
+mod haproxy;
+
+mod squid;
+
+mod envoy;
+
+mod python;
+
+mod dialect;
+
+mod joining;
 
 mod template;
 
@@ -40,11 +68,13 @@ use smallvec::SmallVec;
 
 use crate::time::Timestamp;
 
+pub use dialect::Syntax;
+pub use fields::{Context, FieldPlace, Fields, MAPPABLE, alike};
 pub use guess::{Guess, SAMPLE_LINES, Vote, guess};
 pub use json::Json;
 pub use parser::{Choice, ChoiceError, Decision, PASTED, SourceParser};
 pub use registry::{Entry, FileError, Registry, Sample};
-pub use template::{FormatError, Syntax, Template};
+pub use template::{FormatError, Template};
 
 /// A value of a line: borrowed where the line holds it as it is, owned where escapes were undone. Bytes, since logs
 /// hold whatever a client sent.
@@ -207,3 +237,6 @@ pub trait Format: Send + Sync + fmt::Debug {
 
 #[cfg(test)]
 mod tests;
+
+#[cfg(test)]
+mod pasting_tests;

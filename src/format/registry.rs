@@ -8,10 +8,12 @@ use std::sync::Arc;
 use serde::Deserialize;
 use toml::Spanned;
 
+use super::dialect::Syntax;
 use super::field::Unit;
+use super::fields::Context;
 use super::json::Json;
 use super::role::{Known, Role};
-use super::template::{Override, Syntax, Template};
+use super::template::{Override, Template};
 use super::{Format, Record};
 use crate::assets::{self, Asset, Folder};
 use crate::time::{Timestamp, Zone};
@@ -40,7 +42,7 @@ pub struct Entry {
     pub samples: Vec<Sample>,
     compiled: Compiled,
     /// The format states its own zone, which the source's does not replace.
-    own_zone: bool,
+    own_zone: Option<Zone>,
 }
 
 /// A line with the fields that must come out.
@@ -184,12 +186,12 @@ impl Entry {
             None => Zone::Local,
         };
         let fields = file.mapping().map_err(|(message, span)| failed(message, Some(span)))?;
-        let syntax = match file.kind.get_ref().as_str() {
-            "nginx" => Some(Syntax::Nginx),
-            "apache" => Some(Syntax::Apache),
-            "json" => None,
-            other => {
-                let message = format!("expected kind = \"nginx\", \"apache\" or \"json\", found \"{other}\"");
+        let syntax = match (file.kind.get_ref().as_str(), Syntax::parse(file.kind.get_ref())) {
+            ("json", _) => None,
+            (_, Some(syntax)) => Some(syntax),
+            (other, None) => {
+                let known = Syntax::names().collect::<Vec<_>>().join("\", \"");
+                let message = format!("expected kind = \"json\" or one of \"{known}\", found \"{other}\"");
                 return Err(failed(message, Some(file.kind.span())));
             }
         };
@@ -217,7 +219,7 @@ impl Entry {
             text: asset.text.clone(),
             samples: file.samples,
             compiled,
-            own_zone: file.zone.is_some(),
+            own_zone: file.zone.is_some().then_some(zone),
         })
     }
 
@@ -229,12 +231,19 @@ impl Entry {
         }
     }
 
-    /// The format for a source whose zone-less times are in `zone`; the format's own zone wins.
-    pub fn format_in(&self, zone: Zone) -> Arc<dyn Format> {
+    /// The format for one source; a zone that the format states goes before the source's.
+    pub fn format_within(&self, context: &Context) -> Arc<dyn Format> {
+        let own;
+        let context = match self.own_zone {
+            Some(zone) => {
+                own = context.in_zone(zone);
+                &own
+            }
+            None => context,
+        };
         match &self.compiled {
-            _ if self.own_zone => self.format(),
-            Compiled::Template(template) => Arc::new(template.in_zone(zone)),
-            Compiled::Json(json) => Arc::new(json.in_zone(zone)),
+            Compiled::Template(template) => Arc::new(template.within(context)),
+            Compiled::Json(json) => Arc::new(json.within(context)),
         }
     }
 
@@ -248,9 +257,14 @@ impl Entry {
 
     /// What is not wrong but will make lines ambiguous or forgeable.
     pub fn warnings(&self) -> &[String] {
+        self.template().map_or(&[], Template::warnings)
+    }
+
+    /// The compiled template; `None` of a JSON format.
+    pub fn template(&self) -> Option<&Template> {
         match &self.compiled {
-            Compiled::Template(template) => template.warnings(),
-            Compiled::Json(_) => &[],
+            Compiled::Template(template) => Some(template),
+            Compiled::Json(_) => None,
         }
     }
 
