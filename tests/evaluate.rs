@@ -31,6 +31,9 @@ fn main() {
     let wanted = value("--scenario");
     let (stories, mixes) = (!has("--mixes"), !has("--stories") && wanted.is_none());
     let mut jobs: Vec<Job> = Vec::new();
+    if stories {
+        jobs.extend(seeds.iter().map(|seed| Job::Stories(*seed, wanted.clone())));
+    }
     if mixes {
         for seed in &seeds {
             for (wild, incidents) in [(0, false), (30, false), (30, true)] {
@@ -38,16 +41,14 @@ fn main() {
             }
         }
     }
-    if stories {
-        jobs.extend(seeds.iter().map(|seed| Job::Stories(*seed, wanted.clone())));
-    }
     if let Some(folder) = value("--write") {
         let name = wanted.expect("--write DIR --scenario NAME");
         write_logs(seeds[0], &name, has("--combined"), std::path::Path::new(&folder));
         return;
     }
     let whole = mixes && stories && value("--seeds").is_none_or(|s| s == "held-out");
-    let runs = work(jobs);
+    let threads = value("--threads").map_or(2, |n| n.parse().expect("--threads: a number"));
+    let runs = work(jobs, threads);
     let (mixes, stories): (Vec<Run>, Vec<Run>) = runs.into_iter().partition(|r| r.scenario.contains(" keys, "));
     let text = evaluation(&stories, &mixes, &seeds);
     println!("{text}");
@@ -77,7 +78,7 @@ fn evaluation(stories: &[Run], mixes: &[Run], seeds: &[u64]) -> String {
         .replace("{{not_yet}}", &not_yet)
         .replace("{{found}}", &report::found(&both))
         .replace("{{curves}}", &report::curves(&both))
-        .replace("{{falses}}", &report::falses(mixes))
+        .replace("{{falses}}", &report::falses(mixes, stories))
         .replace("{{comparison}}", &report::comparison(&both))
         .replace("{{complaints}}", &complaints.concat())
 }
@@ -86,7 +87,7 @@ fn evaluation(stories: &[Run], mixes: &[Run], seeds: &[u64]) -> String {
 fn write_logs(seed: u64, name: &str, combined: bool, folder: &std::path::Path) {
     let story = story::all().into_iter().find(|s| s.name.contains(name)).expect("a story with this in its name");
     let form = if combined { Form::Combined } else { Form::Json };
-    let (lines, labels) = story::write(story, seed, form, folder).expect("logs can be written");
+    let (lines, labels) = story::write(story, seed, Size::Full, form, folder).expect("logs can be written");
     std::fs::write(folder.join("lapwing.toml"), write::configuration()).expect("the configuration can be written");
     std::fs::write(folder.join("truth.tsv"), write::truth(&labels)).expect("the truth can be written");
     println!("{lines} lines of \"{}\" in {}", story.name, folder.display());
@@ -97,13 +98,13 @@ enum Job {
     Stories(u64, Option<String>),
 }
 
-/// Does all jobs on two threads; the results in the order of the jobs.
-fn work(jobs: Vec<Job>) -> Vec<Run> {
+/// Does all jobs on so many threads; the results in the order of the jobs.
+fn work(jobs: Vec<Job>, threads: usize) -> Vec<Run> {
     let count = jobs.len();
     let queue = Mutex::new(jobs.into_iter().enumerate());
     let done: Mutex<Vec<(usize, Vec<Run>)>> = Mutex::new(Vec::new());
     std::thread::scope(|scope| {
-        for _ in 0..2.min(count) {
+        for _ in 0..threads.min(count) {
             scope.spawn(|| {
                 loop {
                     let next = queue.lock().expect("no thread panics").next();

@@ -12,6 +12,7 @@ use suite::people::Size;
 use suite::report;
 use suite::score::Run;
 use suite::story::{self, Town};
+use suite::write::{self, Form};
 
 /// A seed of its own: neither for tuning nor reported.
 const SEED: u64 = 7;
@@ -91,4 +92,43 @@ fn the_same_seed_makes_the_same_traffic() {
     assert!(one.len() > 1000, "{} lines in three hours", one.len());
     assert!(one == again);
     assert!(one != other);
+}
+
+#[test]
+fn logs_on_disk_tell_the_same_as_the_engine() {
+    let story = story::all().into_iter().find(|s| s.name == "first hour: a loop that fails every 20 s").expect("it");
+    let town = Town::raise_to(SEED, Size::Small, story.history);
+    let told: Vec<String> = town.tell(story).verdicts[0]
+        .opened
+        .iter()
+        .map(|told| format!("{} {} {}", told.detector, told.subject, report::time(told.at)))
+        .collect();
+    assert!(!told.is_empty());
+    for form in [Form::Json, Form::Combined] {
+        let folder = tempfile::tempdir().unwrap();
+        let (lines, labels) = story::write(story, SEED, Size::Small, form, folder.path()).unwrap();
+        assert!(lines > 1000 && labels.len() == 1, "{lines} lines, {} labels", labels.len());
+        let config = folder.path().join("lapwing.toml");
+        std::fs::write(&config, write::configuration()).unwrap();
+        let done = std::process::Command::new(env!("CARGO_BIN_EXE_lapwing"))
+            .current_dir(folder.path())
+            .args(["replay", "--json", "--config", "lapwing.toml", "api.log", "web.log"])
+            .output()
+            .expect("lapwing starts");
+        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+        let opened: Vec<String> = String::from_utf8_lossy(&done.stdout)
+            .lines()
+            .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok())
+            .filter(|notice| notice["type"] == "opened" && notice["detector"] == "retry-loop")
+            .map(|notice| {
+                let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
+                let (kind, name) = (text(&notice["subject"]["kind"]), text(&notice["subject"]["name"]));
+                format!("{} {kind} {name} {}", text(&notice["detector"]), text(&notice["detected_at"]))
+            })
+            .collect();
+        if form == Form::Json {
+            assert_eq!(opened, told, "nothing is lost in this form");
+        }
+        assert_eq!(opened.len(), 1, "{form:?}: {opened:?}");
+    }
 }

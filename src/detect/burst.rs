@@ -29,6 +29,12 @@ pub const KIND: DetectorKind = DetectorKind {
     rank: 70,
 };
 
+/// Below this no other evidence counts.
+const LEAST_SURPRISE: f64 = 7.0;
+/// Days of history from which on a stream's own peaks say what it may do.
+const PEAK_DAYS: f64 = 7.0;
+/// Index of the tail of daily maxima of a stream whose hours vary by a half, and the least that is believed of any.
+const PEAK_TAIL: (f64, f64) = (10.0, 2.0);
 /// Bits that may be lacking for a line in the daily summary.
 const NEAR: f64 = 4.0;
 /// Requests a minute from which on a site at five times its usual may not keep up.
@@ -246,10 +252,35 @@ pub fn judge(
             best.window = window;
         }
     }
+    if best.bits < need && best.bits >= LEAST_SURPRISE {
+        best.bits = best.bits.max(beyond_own_peaks(full, now, scene));
+    }
     if best.bits >= need - NEAR {
         best.sustained = is_sustained(full, scene, now, best.window);
     }
     best
+}
+
+/// Bits of surprise against the largest five minutes of each earlier day, for streams whose usual hours vary so much that
+/// the count alone says little.
+///
+/// The second largest of `n` daily maxima is exceeded on about 2 days in n; beyond it, maxima of sums of many requests
+/// thin out like a power whose index falls with the spread of the stream's hours (peaks over threshold; the index of
+/// daily maxima is taken from the spread, since two weeks of maxima are too few to fit it). A day has 1,440 minutes in
+/// which counts are judged, so a day's surprise is worth log2(1440) bits more against the same need.
+fn beyond_own_peaks(full: &Full, now: Now, scene: &Scene<'_>) -> f64 {
+    let normal = &full.normal;
+    let days = normal.age(scene.end).days_f64().min(28.0);
+    let peak = normal.peak_overall(0);
+    let lasting = full.counts.minutes(scene.minute(), 10) as f64 / 2.0;
+    let ratio = now.seen.min(lasting) / peak.max(20.0);
+    if days < PEAK_DAYS || peak <= 0.0 || ratio <= 1.0 {
+        return 0.0;
+    }
+    let spread = normal.spread(3, scene.end, scene.hour % 24);
+    let index = (PEAK_TAIL.0 * (0.25 / spread.max(0.05)).min(1.2)).max(PEAK_TAIL.1);
+    let index = if normal.is_irregular() { index.min(3.0) } else { index };
+    (days / 2.0).log2() + index * (ratio / scene.site_factor.max(1.0)).max(1.0).log2() + 1440f64.log2()
 }
 
 /// What is to be told of a stream that fired.

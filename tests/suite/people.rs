@@ -183,7 +183,7 @@ pub fn city(seed: u64, keys: usize, wild: usize, now: i64) -> World {
             93..96 => Kind::Hourly,
             _ => Kind::Dynamic,
         };
-        let scale = 75.0 / ((n + 1) as f64).powf(0.9);
+        let scale = 45.0 / ((n + 1) as f64).powf(0.9);
         let scale = if matches!(kind, Kind::Nightly | Kind::Weekly | Kind::Hourly) { 4.0 * scale } else { scale };
         world.actors.push(caller(seed, &format!("key-{n:03}"), kind, scale));
     }

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use super::baseline::METHODS;
 use super::score::{Run, Told, Verdict};
 use super::shape::{DAY, MINUTE};
+use super::story::MONDAY;
 
 /// Kinds of incidents, in the order of the tables.
 pub const KINDS: [&str; 6] = ["burst", "error-spike", "leaked-key", "retry-loop", "harvesting", "traffic-drop"];
@@ -131,38 +132,57 @@ pub fn curves(runs: &[Run]) -> String {
     out
 }
 
+/// The name of the run in which a town is raised.
+pub const RAISED: &str = "a town is raised";
+
 /// False notices a week.
 pub fn a_week(n: usize, length: i64) -> f64 {
     n as f64 * 7.0 * DAY as f64 / (length as f64).max(1.0)
 }
 
 /// False notices of the long mixes, by detector, beside those of the simple methods.
-pub fn falses(runs: &[Run]) -> String {
-    let mut out = String::from("| mix | requests | weeks | false notices a week | of these by | ");
+pub fn falses(mixes: &[Run], stories: &[Run]) -> String {
+    let mut out = String::from(
+        "| mix | requests | weeks | false notices a week | first week / later | of these by | lines of the daily summary a week | ",
+    );
     let _ = writeln!(out, "{} |", METHODS.join(" | "));
-    let _ = writeln!(out, "|---|---|---|---|---|{}", "---|".repeat(METHODS.len()));
-    let mut names: Vec<&str> = runs.iter().map(|r| r.scenario.as_str()).collect();
+    let _ = writeln!(out, "|---|---|---|---|---|---|---|{}", "---|".repeat(METHODS.len()));
+    let mut names: Vec<&str> = mixes.iter().map(|r| r.scenario.as_str()).collect();
+    names.sort_unstable();
     names.dedup();
-    for name in names {
-        let of: Vec<&Run> = runs.iter().filter(|r| r.scenario == name).collect();
+    let mut groups: Vec<(&str, Vec<&Run>)> =
+        names.into_iter().map(|name| (name, mixes.iter().filter(|r| r.scenario == name).collect())).collect();
+    let (raised, told): (Vec<&Run>, Vec<&Run>) = stories.iter().partition(|r| r.scenario == RAISED);
+    groups.push(("towns before their stories", raised));
+    groups.push(("all stories", told));
+    for (name, of) in groups.into_iter().filter(|(_, of)| !of.is_empty()) {
         let length = of.iter().map(|r| r.length).sum();
         let told: Vec<&Told> = of.iter().flat_map(|r| &r.falses).collect();
-        let by: Vec<String> = KINDS
-            .iter()
-            .map(|kind| (kind, told.iter().filter(|t| t.detector == **kind).count()))
-            .filter(|(_, n)| *n > 0)
-            .map(|(kind, n)| format!("{kind} {:.2}", a_week(n, length)))
-            .collect();
+        let mut detectors: Vec<&str> = told.iter().map(|t| t.detector.as_str()).collect();
+        detectors.sort_unstable();
+        detectors.dedup();
+        let count = |name: &str| told.iter().filter(|t| t.detector == name).count();
+        let by: Vec<String> = detectors.iter().map(|d| format!("{d} {:.2}", a_week(count(d), length))).collect();
+        // The first week, in which most is unknown, apart from the others.
+        let week = 7 * DAY;
+        let first = told.iter().filter(|t| t.at < MONDAY + week).count();
+        let split = if of.iter().all(|r| r.length > 2 * week) {
+            let (early, late) = (a_week(first, week * of.len() as i64), length - week * of.len() as i64);
+            format!("{early:.2} / {:.2}", a_week(told.len() - first, late))
+        } else {
+            "–".to_owned()
+        };
         let simple: Vec<String> = (0..METHODS.len())
             .map(|m| format!("{:.0}", a_week(of.iter().map(|r| r.false_alarms[m] as usize).sum(), length)))
             .collect();
         let _ = writeln!(
             out,
-            "| {name} | {:.1} M | {:.0} | **{:.2}** | {} | {} |",
+            "| {name} | {:.1} M | {:.0} | **{:.2}** | {split} | {} | {:.1} | {} |",
             of.iter().map(|r| r.events).sum::<u64>() as f64 / 1e6,
             length as f64 / (7 * DAY) as f64,
             a_week(told.len(), length),
             by.join(", "),
+            a_week(of.iter().map(|r| r.false_lines as usize).sum(), length),
             simple.join(" | "),
         );
     }
@@ -203,7 +223,8 @@ pub fn complaints(runs: &[Run], known: &[&str]) -> Vec<String> {
             let first = v.opened.first();
             if !v.is_found() {
                 if !label.probe {
-                    out.push(format!("{about}: not told: {what}"));
+                    let only = if v.lines > 0 { " (but a line of the daily summary)" } else { "" };
+                    out.push(format!("{about}: not told: {what}{only}"));
                 }
                 continue;
             }
@@ -221,13 +242,11 @@ pub fn complaints(runs: &[Run], known: &[&str]) -> Vec<String> {
             if label.loud && off > 2 * MINUTE {
                 out.push(format!("{about}: start off by {}: {what}", seconds(off as f64 / 1000.0)));
             }
-            for more in &v.opened[1..] {
-                out.push(format!(
-                    "{about}: told again: {what} also as {} {} at {}",
-                    more.detector,
-                    more.subject,
-                    time(more.at)
-                ));
+            let again: Vec<String> =
+                v.opened[1..].iter().map(|m| format!("{} {} at {}", m.detector, m.subject, time(m.at))).collect();
+            if let [first, rest @ ..] = &again[..] {
+                let more = if rest.is_empty() { String::new() } else { format!(" and {} more", rest.len()) };
+                out.push(format!("{about}: told again: {what} also as {first}{more}"));
             }
         }
         for told in &run.falses {

@@ -17,6 +17,8 @@ pub struct Run {
     pub events: u64,
     pub verdicts: Vec<Verdict>,
     pub falses: Vec<Told>,
+    /// Lines of the daily summary that belong to no incident.
+    pub false_lines: u32,
     /// False alarms of each simple method.
     pub false_alarms: [u32; METHODS.len()],
 }
@@ -42,6 +44,8 @@ pub struct Verdict {
     pub opened: Vec<Told>,
     /// Notices of any kind that belong to it.
     pub notices: u32,
+    /// Lines of the daily summary that belong to it.
+    pub lines: u32,
     /// Simple methods that raised something for it.
     pub alarms: [bool; METHODS.len()],
 }
@@ -84,15 +88,17 @@ pub fn score(scenario: &str, seed: u64, labels: &[Label], changes: &[Change]) ->
         events: 0,
         verdicts: labels
             .iter()
-            .map(|l| Verdict { label: l.clone(), opened: Vec::new(), notices: 0, alarms: [false; 3] })
+            .map(|l| Verdict { label: l.clone(), opened: Vec::new(), notices: 0, lines: 0, alarms: [false; 3] })
             .collect(),
         falses: Vec::new(),
+        false_lines: 0,
         false_alarms: [0; 3],
     };
     let mut owners: Vec<(String, Option<usize>)> = Vec::new();
     for change in changes {
         let incident = &change.incident;
-        if change.kind != ChangeKind::Opened {
+        let line = matches!(change.kind, ChangeKind::Kept(_));
+        if change.kind != ChangeKind::Opened && !line {
             if let Some(owner) = owners.iter().find(|(id, _)| *id == incident.id).and_then(|(_, owner)| *owner) {
                 run.verdicts[owner].notices += 1;
             }
@@ -107,6 +113,15 @@ pub fn score(scenario: &str, seed: u64, labels: &[Label], changes: &[Change]) ->
             factor: (incident.observed, incident.expected),
             also: incident.also.clone(),
         };
+        if line {
+            // Summaries come once a day: what they speak of was then, not now.
+            let told = Told { at: incident.detected_at.millis(), ..told };
+            match owner(&run, &told) {
+                Some(owner) => run.verdicts[owner].lines += 1,
+                None => run.false_lines += 1,
+            }
+            continue;
+        }
         let owner = owner(&run, &told);
         owners.push((incident.id.clone(), owner));
         match owner {

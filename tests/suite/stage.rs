@@ -120,6 +120,7 @@ impl Feed {
             agent,
             request,
             resource,
+            number: if call.id == 0 { Event::UNKNOWN } else { call.id },
             bytes_out: call.bytes,
             duration_ms: call.ms,
             tokens_in: Event::UNKNOWN,

@@ -52,14 +52,19 @@ pub struct Town {
 impl Town {
     /// Lets a town live for as long as the longest history.
     pub fn raise(seed: u64, size: Size) -> Self {
+        Town::raise_to(seed, size, History::Long)
+    }
+
+    /// The same for no longer than it takes.
+    pub fn raise_to(seed: u64, size: Size, last: History) -> Self {
         let begin = MONDAY + 8 * HOUR;
         let mut stage = Stage::new(town(seed, size, begin));
         let mut kept = Vec::new();
-        for (history, age) in ages(size) {
+        for (history, age) in ages(size).into_iter().filter(|(history, _)| *history <= last) {
             stage.run_until(begin + age);
             kept.push((history, age as f64 / DAY as f64, stage.keep()));
         }
-        let mut raised = score("a town is raised", seed, &[], &stage.changes);
+        let mut raised = score(super::report::RAISED, seed, &[], &stage.changes);
         let alarms: Vec<Alarm> = std::mem::take(&mut stage.alarms);
         score_alarms(&mut raised, &alarms, &stage.key_names());
         raised.length = stage.world.now - begin;
@@ -94,18 +99,18 @@ impl Town {
 ///
 /// # Errors
 /// What the file system says.
-pub fn write(story: &Story, seed: u64, form: Form, folder: &Path) -> std::io::Result<(u64, Vec<Label>)> {
+pub fn write(story: &Story, seed: u64, size: Size, form: Form, folder: &Path) -> std::io::Result<(u64, Vec<Label>)> {
     let begin = MONDAY + 8 * HOUR;
-    let age = ages(Size::Full).into_iter().find(|a| a.0 == story.history).map_or(0, |a| a.1);
+    let age = ages(size).into_iter().find(|a| a.0 == story.history).map_or(0, |a| a.1);
     // What a story adds depends on how the town is when it begins: once to get there, once to write.
-    let mut ahead = town(seed, Size::Full, begin);
+    let mut ahead = town(seed, size, begin);
     let mut calls = Vec::new();
     while ahead.now < begin + age {
         ahead.minute(&mut calls);
     }
     let mut play = Play::new(ahead, age as f64 / DAY as f64, story.name);
     (story.tell)(&mut play);
-    let mut world = town(seed, Size::Full, begin);
+    let mut world = town(seed, size, begin);
     let before = write::write(&mut world, begin + age, form, folder, false)?;
     let after = write::write(&mut play.world, play.until, form, folder, true)?;
     Ok((before + after, play.labels))
