@@ -1,8 +1,8 @@
 //! One cause, one incident: which open incident explains a finding, and in which order findings are looked at.
 
-use crate::detect::{burst, error_spike, traffic_drop};
+use crate::detect::{burst, error_spike, harvesting, traffic_drop};
 use crate::event::{Id, SubjectKind};
-use crate::incident::book::Book;
+use crate::incident::book::{Book, Past};
 use crate::incident::entry::{About, Candidate, Entry, Spread};
 use crate::time::Timestamp;
 
@@ -208,6 +208,11 @@ fn sharpens(candidate: &Candidate, entry: &Entry) -> bool {
 /// Whether a finding only sees, through a long window, what has been told and is over.
 fn is_echo(book: &Book, candidate: &Candidate, now: Timestamp) -> bool {
     let from = (now - candidate.window).min(candidate.finding.started_at);
+    if candidate.finding.detector == harvesting::NAME {
+        // Whoever still collects is no echo of a rise that is over, only of having been told as a collector.
+        let told = |past: &Past| past.detector == harvesting::NAME && past.about == candidate.about;
+        return book.past().any(|past| told(past) && past.ended_at >= from);
+    }
     let excess = candidate.finding.excess.max(1.0);
     let part = |spread: &Spread| {
         let of =
