@@ -1,13 +1,16 @@
 //! One cause, one incident: which open incident explains a finding, and in which order findings are looked at.
 
-use crate::detect::{Fact, burst, error_spike, retry_loop, traffic_drop};
+use crate::detect::{Fact, burst, error_spike, harvesting, retry_loop, traffic_drop};
 use crate::event::{Id, SubjectKind};
-use crate::incident::book::Book;
+use crate::incident::book::{Book, Past};
 use crate::incident::entry::{About, Candidate, Entry, Spread};
-use crate::time::Timestamp;
+use crate::time::{Span, Timestamp};
 
 /// Share of a finding's excess that must be explained for it to be no incident of its own.
 const ENOUGH: f64 = 0.7;
+
+/// What begins within this time began together.
+const TOGETHER: Span = Span::from_mins(2);
 
 /// What the book says to a finding.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -171,6 +174,10 @@ fn explains(entry: &Entry, rise: &Rise<'_>) -> f64 {
             let news = if kind == Endpoint || wide { 0.6 } else { 0.2 };
             holds(excess < news * entry.excess() || entry.is_group())
         }
+        // Who calls more while everything fails is trying again.
+        (Site, Key | Client) if entry.incident.detector == error_spike::NAME && rise.detector == burst::NAME => {
+            holds(excess < 0.6 * entry.excess())
+        }
         (Site, _) => 0.0,
         // One endpoint may make a site's rise; several together mean that the site is in trouble.
         (Endpoint, Site | Source)
@@ -224,6 +231,11 @@ fn sharpens(candidate: &Candidate, entry: &Entry) -> bool {
 /// Whether a finding only sees, through a long window, what has been told and is over.
 fn is_echo(book: &Book, candidate: &Candidate, now: Timestamp) -> bool {
     let from = (now - candidate.window).min(candidate.finding.started_at);
+    if candidate.finding.detector == harvesting::NAME {
+        // Whoever still collects is no echo of a rise that is over, only of having been told as a collector.
+        let told = |past: &Past| past.detector == harvesting::NAME && past.about == candidate.about;
+        return book.past().any(|past| told(past) && past.ended_at >= from);
+    }
     let excess = candidate.finding.excess.max(1.0);
     let part = |spread: &Spread| {
         let of =
@@ -240,6 +252,11 @@ fn is_echo(book: &Book, candidate: &Candidate, now: Timestamp) -> bool {
         // What the whole site did, each of its parts did.
         let within = past.about.kind == SubjectKind::Site && candidate.finding.started_at <= past.ended_at;
         if within || past.about == candidate.about || past.touched.contains(&candidate.about) {
+            return true;
+        }
+        // What began with it, was smaller and is seen through a long window only was a part of it.
+        let apart = (candidate.finding.started_at - past.started_at).millis().abs();
+        if apart <= TOGETHER.millis() && past.excess >= candidate.finding.excess && past.about.kind == SubjectKind::Endpoint {
             return true;
         }
         // What everybody did to an endpoint, each of them did.
