@@ -119,8 +119,8 @@ impl Engine {
     pub(super) fn beyond_peers(&self, kind: SubjectKind, full: &Full, five: f64) -> bool {
         let days = full.today.active_days;
         let limit = match kind {
-            // Who bursts now and then has no usual of its own to go by, however long it is known.
-            SubjectKind::Key if days >= 14 && !full.normal.is_irregular() => return true,
+            // Who is wild from hour to hour has no usual of its own to go by, however long it is known.
+            SubjectKind::Key if days >= 14 && !full.normal.is_wild() => return true,
             SubjectKind::Key | SubjectKind::Client if days < 7 => 1.0 / 60.0,
             SubjectKind::Key | SubjectKind::Client => 0.2,
             _ => return true,

@@ -236,9 +236,14 @@ impl Normal {
 
     /// Whether the stream makes bursts of its own often enough for them not to be news.
     pub fn is_irregular(&self) -> bool {
+        self.bursts >= 1.5 || self.is_wild()
+    }
+
+    /// Whether its hours vary by more than they are on average.
+    pub fn is_wild(&self) -> bool {
         let hourly = self.spread[3];
         let alpha = (PRIOR_SPREAD.1 * PRIOR_SPREAD.0 + hourly.over) / (PRIOR_SPREAD.1 + hourly.weight);
-        self.bursts >= 1.5 || alpha > 1.0
+        alpha > 1.0
     }
 
     /// Notes a judgement: surprise in bits against what is needed, and whether the stream is calm at `now`.
