@@ -447,7 +447,8 @@ impl Engine {
                 rows.keep_busy(slot);
                 rows.learn(slot, end - LAST, &scene.around);
                 let judged = rows.get(slot).and_then(|row| {
-                    let finding = traffic_drop::judge(kind, row.full.as_deref()?, row.last_seen, &scene, quiet, &settings)?;
+                    let finding =
+                        traffic_drop::judge(kind, row.full.as_deref()?, row.last_seen, &scene, quiet, &settings)?;
                     Some((About { kind, id: row.id }, finding))
                 });
                 found.extend(judged);
@@ -469,9 +470,8 @@ impl Engine {
     /// Whether others fail as well: then a caller's errors may be a part of theirs, and wait for them.
     fn others_fail(&self, one: &Full, class: Class, tick: i64) -> bool {
         let Some(site) = self.site_row().and_then(|site| site.full.as_deref()) else { return false };
-        let failed = |full: &Full| {
-            full.failures[class.index()].as_deref().map_or(0.0, |f| f.tens.sum(tick - 5, tick) as f64)
-        };
+        let failed =
+            |full: &Full| full.failures[class.index()].as_deref().map_or(0.0, |f| f.tens.sum(tick - 5, tick) as f64);
         let requests = |full: &Full| full.counts.ticks(tick, 6) as f64;
         let usual = site.failures[class.index()].as_deref().map_or(0.0, crate::measure::failures::Failures::share);
         let others = (failed(site) - failed(one)).max(0.0);

@@ -181,7 +181,9 @@ fn explains(entry: &Entry, rise: &Rise<'_>) -> f64 {
         (Site, _) => 0.0,
         // One endpoint may make a site's rise; several together mean that the site is in trouble.
         (Endpoint, Site | Source)
-            if same_detector && rise.detector == error_spike::NAME && part(&rise.spread.endpoints, entry.about.id) >= 0.6 =>
+            if same_detector
+                && rise.detector == error_spike::NAME
+                && part(&rise.spread.endpoints, entry.about.id) >= 0.6 =>
         {
             1.0
         }
@@ -256,13 +258,21 @@ fn is_echo(book: &Book, candidate: &Candidate, now: Timestamp) -> bool {
         }
         // What began with it, was smaller and is seen through a long window only was a part of it.
         let apart = (candidate.finding.started_at - past.started_at).millis().abs();
-        if apart <= TOGETHER.millis() && past.excess >= candidate.finding.excess && past.about.kind == SubjectKind::Endpoint {
+        if apart <= TOGETHER.millis()
+            && past.excess >= candidate.finding.excess
+            && past.about.kind == SubjectKind::Endpoint
+        {
             return true;
         }
         // What everybody did to an endpoint, each of them did.
-        let there = candidate.spread.endpoints.iter().find(|(id, _)| *id == past.about.id).map_or(0.0, |(_, share)| *share);
+        let there =
+            candidate.spread.endpoints.iter().find(|(id, _)| *id == past.about.id).map_or(0.0, |(_, share)| *share);
         let single = matches!(candidate.about.kind, SubjectKind::Key | SubjectKind::Client);
-        if single && past.about.kind == SubjectKind::Endpoint && there >= 0.5 && candidate.finding.started_at <= past.ended_at {
+        if single
+            && past.about.kind == SubjectKind::Endpoint
+            && there >= 0.5
+            && candidate.finding.started_at <= past.ended_at
+        {
             return true;
         }
         explained += past.excess * part(&past.spread) / excess;
