@@ -3,17 +3,13 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::anyhow;
 use clap::{Args, Subcommand};
 use serde_json::json;
 
 use super::ConfigArgument;
+use super::detect;
 use super::output::Output;
 use crate::app::{Failure, replay};
-use crate::format::{SAMPLE_LINES, guess};
-use crate::sanitize;
-use crate::source::archive::{self, LineReader};
-use crate::source::lines;
 
 /// List the known formats, show one, or say which one fits a log
 #[derive(Debug, Args)]
@@ -35,7 +31,7 @@ pub(super) struct Formats {
 enum Action {
     /// List them (also without a word)
     List,
-    /// Say which format fits a log, and why
+    /// Say which formats a log is in, from its first line to its last, and why
     Detect {
         /// A log; `-` is standard input
         #[arg(value_name = "FILE")]
@@ -57,10 +53,19 @@ impl Formats {
                 let width = registry.iter().map(|e| e.name.len()).max().unwrap_or(0);
                 for entry in registry.iter() {
                     if self.json {
-                        let row = json!({"name": entry.name, "description": entry.description, "origin": entry.origin});
+                        let row = json!({
+                            "name": entry.name,
+                            "aliases": entry.aliases,
+                            "description": entry.description,
+                            "origin": entry.origin,
+                        });
                         output.json(&row)?;
                     } else {
-                        output.line(&format!("{:width$}  {}", entry.name, entry.description))?;
+                        let also = match &*entry.aliases {
+                            [] => String::new(),
+                            aliases => format!(" (also: {})", aliases.join(", ")),
+                        };
+                        output.line(&format!("{:width$}  {}{also}", entry.name, entry.description))?;
                     }
                 }
                 Ok(ExitCode::SUCCESS)
@@ -78,35 +83,7 @@ impl Formats {
                 Ok(ExitCode::SUCCESS)
             }
             Action::Detect { file } => {
-                let cannot = |e: std::io::Error| {
-                    Failure::Running(anyhow!("cannot read {}: {}", file.display(), replay::plain(&e)))
-                };
-                let mut reader = LineReader::new(archive::open(&file).map_err(cannot)?, config.limits.line_bytes);
-                let (mut block, mut sample) = (Vec::new(), Vec::new());
-                while sample.len() < SAMPLE_LINES && reader.next_block(&mut block).map_err(cannot)? {
-                    sample.extend(lines(&block).take(SAMPLE_LINES - sample.len()).map(<[u8]>::to_vec));
-                }
-                let sample: Vec<&[u8]> = sample.iter().map(Vec::as_slice).collect();
-                let guess = guess(&sample, &registry);
-                if self.json {
-                    let votes: Vec<_> =
-                        guess.votes.iter().map(|v| json!({"format": v.format, "fits": v.fits})).collect();
-                    output.json(&json!({
-                        "file": file.display().to_string(),
-                        "format": guess.format,
-                        "also": guess.also,
-                        "reason": guess.reason,
-                        "lines": guess.lines,
-                        "votes": votes,
-                    }))?;
-                } else {
-                    output.line(guess.format.as_deref().unwrap_or("no known format fits"))?;
-                    output.line(&sanitize::terminal(&guess.reason))?;
-                    for vote in &guess.votes {
-                        output.line(&format!("  {} of {} lines: {}", vote.fits, guess.lines, vote.format))?;
-                    }
-                }
-                Ok(if guess.format.is_some() { ExitCode::SUCCESS } else { ExitCode::from(1) })
+                detect::run(&file, self.json, &registry, config.limits.line_bytes, config.zone, output)
             }
         }
     }

@@ -19,7 +19,7 @@ use crate::intake::{EventView, Intake};
 use crate::sanitize;
 use crate::source::archive::{self, LineReader};
 use crate::source::lines;
-use crate::time::Zone;
+use crate::time::{Timestamp, Zone};
 
 /// Show how lines are read
 #[derive(Debug, Args)]
@@ -77,6 +77,8 @@ impl Parse {
         let zone = self.timezone.or(plan.map(|p| p.zone)).unwrap_or(config.zone);
         let mut parser =
             SourceParser::new(choice, Arc::clone(&registry), zone).map_err(|e| Failure::Usage(e.to_string()))?;
+        // What does not say when is shown all the same, as of the epoch.
+        parser.set_arrival(Some(Timestamp::from_secs(0)));
         for warning in parser.warnings() {
             output.note(&format!("warning: {warning}"));
         }

@@ -2,13 +2,15 @@
 //! are not. Strings are borrowed from the line; nothing is built that the record does not need.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use super::draft::Draft;
+use super::field::Unit;
 use super::instant;
 use super::names::Names;
+use super::own::own;
 use super::repair::repair;
 use super::role::{self, Known, ROLES, Role};
 use super::{Format, Reason, Record, Reject, Value};
@@ -31,6 +33,8 @@ pub struct Json {
     mapping: HashMap<String, Known>,
     /// Paths that every line of this format has: at most 32.
     required: Vec<String>,
+    /// Statuses that are written as words.
+    statuses: HashMap<String, u16>,
     zone: Zone,
     names: Names,
 }
@@ -41,7 +45,12 @@ impl Json {
         let mapping = mapping.into_iter().map(|(path, known)| (dotted(&path), known)).collect();
         let mut required: Vec<String> = required.iter().map(|path| dotted(path)).collect();
         required.truncate(32);
-        Json { name: name.to_owned(), mapping, required, zone, names: Names::default() }
+        Json { name: name.to_owned(), mapping, required, statuses: HashMap::new(), zone, names: Names::default() }
+    }
+
+    /// The same format with words for statuses.
+    pub(super) fn with_statuses(self, words: &BTreeMap<String, u16>) -> Json {
+        Json { statuses: words.iter().map(|(word, status)| (word.clone(), *status)).collect(), ..self }
     }
 
     /// The same format with another zone for times that state none.
@@ -50,6 +59,7 @@ impl Json {
             name: self.name.clone(),
             mapping: self.mapping.clone(),
             required: self.required.clone(),
+            statuses: self.statuses.clone(),
             zone,
             names: Names::default(),
         }
@@ -76,45 +86,6 @@ impl Json {
             .and_then(|()| json.end())
             .map_err(|e| Problem::Syntax(e.column()))?;
         reader.finish().map_err(Problem::Meaning)
-    }
-
-    /// The record of a line that had to be repaired holds nothing of the repaired text.
-    fn detach<'a>(&'a self, record: Record<'_>) -> Record<'a> {
-        fn own<'a>(value: Option<Value<'_>>) -> Option<Value<'a>> {
-            value.map(|v| Cow::Owned(v.into_owned()))
-        }
-        Record {
-            format: &self.name,
-            time: record.time,
-            client: own(record.client),
-            forwarded_for: own(record.forwarded_for),
-            user: own(record.user),
-            consumer: own(record.consumer),
-            api_key: own(record.api_key),
-            method: own(record.method),
-            target: own(record.target),
-            protocol: own(record.protocol),
-            odd_request: own(record.odd_request),
-            status: record.status,
-            bytes_out: record.bytes_out,
-            bytes_in: record.bytes_in,
-            duration: record.duration,
-            referer: own(record.referer),
-            user_agent: own(record.user_agent),
-            host: own(record.host),
-            request_id: own(record.request_id),
-            body_digest: own(record.body_digest),
-            tokens_in: record.tokens_in,
-            tokens_out: record.tokens_out,
-            cost: record.cost,
-            model: own(record.model),
-            country: own(record.country),
-            extra: record
-                .extra
-                .into_iter()
-                .filter_map(|(name, value)| Some((self.names.get(name)?, Cow::Owned(value.into_owned()))))
-                .collect(),
-        }
     }
 }
 
@@ -145,7 +116,7 @@ impl Format for Json {
         };
         let problem = match (problem, repair(body)) {
             (Problem::Syntax(column), Some(repaired)) => match self.read(&repaired) {
-                Ok(record) => return Ok(self.detach(record)),
+                Ok(record) => return Ok(own(record, &self.name, &self.names)),
                 // Columns of the repaired text mean nothing to a reader of the log.
                 Err(Problem::Syntax(_)) => Problem::Syntax(column),
                 Err(meaning @ Problem::Meaning(_)) => meaning,
@@ -161,7 +132,7 @@ impl Format for Json {
 
 /// What a format file maps goes before what names tell by themselves.
 fn by_itself(known: Known) -> Known {
-    Known { rank: known.rank.saturating_add(super::registry::MAPPED_RANKS), ..known }
+    Known { rank: known.rank.saturating_add(super::file::MAPPED_RANKS), ..known }
 }
 
 enum Problem {
@@ -240,6 +211,7 @@ impl<'a> Reader<'a> {
                     }
                     None => false,
                 },
+                Role::Status if !self.format.statuses.is_empty() => self.status(&value),
                 role => self.draft.put(role, known.unit, value.clone()).is_ok(),
             };
             if taken {
@@ -248,6 +220,16 @@ impl<'a> Reader<'a> {
             }
         }
         self.extra(known, value);
+    }
+
+    /// A status in digits, or as a word that the format knows.
+    fn status(&mut self, value: &[u8]) -> bool {
+        let word = std::str::from_utf8(value).ok().and_then(|word| self.format.statuses.get(word));
+        match word {
+            Some(status) => self.draft.record.status = Some(*status),
+            None => return self.draft.put(Role::Status, Unit::Guess, Cow::Owned(value.to_vec())).is_ok(),
+        }
+        true
     }
 
     fn number(&mut self, number: f64, whole: Option<u64>) {

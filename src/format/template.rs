@@ -118,6 +118,24 @@ impl Template {
         overrides: &[Override],
         zone: Zone,
     ) -> Result<Template, FormatError> {
+        let (template, missing) = Template::compile_any(name, syntax, text, overrides, zone)?;
+        if let Some(name) = missing.first() {
+            let message = format!("the format has no variable \"{name}\"");
+            return Err(FormatError { message, span: None });
+        }
+        check(&template.steps, text)?;
+        Ok(template)
+    }
+
+    /// Compiles a format text that need not say when and what: of lines beside those about requests, or of lines whose
+    /// envelope says when. Also names the overrides that it has no variable for.
+    pub(super) fn compile_any(
+        name: &str,
+        syntax: Syntax,
+        text: &str,
+        overrides: &[Override],
+        zone: Zone,
+    ) -> Result<(Template, Vec<String>), FormatError> {
         if text.len() > TEXT_BYTES {
             let message = format!("the log format is {} bytes long; at most {TEXT_BYTES} are taken", text.len());
             return Err(FormatError { message, span: None });
@@ -126,7 +144,7 @@ impl Template {
             Syntax::Nginx => nginx::pieces(text)?,
             Syntax::Apache => apache::pieces(text)?,
         };
-        override_roles(&mut pieces, overrides)?;
+        let missing = override_roles(&mut pieces, overrides);
         let mut pieces = join_times(join_literals(join_targets(pieces)));
         keep_best_of_each_role(&mut pieces);
         let mut warnings = Vec::new();
@@ -134,9 +152,8 @@ impl Template {
             warnings.push("escape=none lets a client write line ends and quotes into the log, and so forge lines; use escape=default or escape=json".to_owned());
         }
         let steps = build(pieces, escape, &mut warnings);
-        check(&steps, text)?;
         let trim = !steps.first.starts_with(b" ");
-        Ok(Template { name: name.to_owned(), steps, zone, warnings, trim, header_end: Vec::new() })
+        Ok((Template { name: name.to_owned(), steps, zone, warnings, trim, header_end: Vec::new() }, missing))
     }
 
     /// The same format, also behind a header that ends so: `]: ` of syslog.
@@ -152,6 +169,18 @@ impl Template {
     /// The same format with another zone for times that state none.
     pub(super) fn in_zone(&self, zone: Zone) -> Template {
         Template { zone, ..self.clone() }
+    }
+
+    /// A variant must say when and what, as any format; the time may come from elsewhere.
+    pub(super) fn check_variant(&self, text: &str, timeless: bool) -> Result<(), FormatError> {
+        let timed = self.steps.fields.iter().any(|step| step.known.role == Role::Time);
+        if timeless && !timed { Ok(()) } else { check(&self.steps, text) }
+    }
+
+    /// Whether the last field takes whatever is left of a line.
+    pub(super) fn is_open(&self) -> bool {
+        let last = self.steps.fields.last();
+        last.is_some_and(|step| step.shape == Shape::Any && step.known.role == Role::Extra && step.until.is_empty())
     }
 
     /// How much a line must look like this format to fit: of two that fit, the one that asks for more says more.
@@ -213,8 +242,9 @@ impl Format for Template {
     }
 }
 
-/// Roles that a format file gives to variables by name.
-fn override_roles(pieces: &mut [Piece], overrides: &[Override]) -> Result<(), FormatError> {
+/// Roles that a format file gives to variables by name; the names that no variable has.
+fn override_roles(pieces: &mut [Piece], overrides: &[Override]) -> Vec<String> {
+    let mut missing = Vec::new();
     for wanted in overrides {
         let mut found = false;
         for piece in pieces.iter_mut() {
@@ -227,11 +257,10 @@ fn override_roles(pieces: &mut [Piece], overrides: &[Override]) -> Result<(), Fo
             }
         }
         if !found {
-            let message = format!("the format has no variable \"{}\"", wanted.name);
-            return Err(FormatError { message, span: None });
+            missing.push(wanted.name.clone());
         }
     }
-    Ok(())
+    missing
 }
 
 /// `$uri$is_args$args` and `%U%q` are one target.
@@ -375,6 +404,8 @@ fn shape(name: &str, known: Known, time: Option<TimePart>, ident: bool) -> Shape
         _ if ident => Shape::Ident,
         (_, Some(TimePart::Whole(shape))) => Shape::Time(shape),
         (_, Some(TimePart::Pattern(pattern))) => Shape::Time(TimeShape::Pattern(pattern)),
+        // Apache's counts, which are whole: a time with a fraction in their place belongs to another format.
+        _ if matches!(name, "I" | "O" | "B") => Shape::Whole,
         (Role::Client, _) => Shape::Address,
         (Role::User, _) => Shape::User,
         (Role::Host | Role::Method | Role::Protocol | Role::RequestId | Role::Country, _) => Shape::Word,
@@ -384,7 +415,8 @@ fn shape(name: &str, known: Known, time: Option<TimePart>, ident: bool) -> Shape
         (Role::BytesOut | Role::BytesIn | Role::Duration | Role::TokensIn | Role::TokensOut, _) => Shape::Number,
         (Role::ForwardedFor, _) => Shape::List,
         _ if name.starts_with("upstream_") => Shape::List,
-        _ if name.ends_with("_port") || name == "pid" => Shape::Number,
+        _ if name.ends_with("_port") || name.ends_with("_queue") => Shape::Number,
+        _ if matches!(name, "pid" | "p" | "bytes_sent" | "request_length") => Shape::Number,
         _ => Shape::Any,
     }
 }
