@@ -188,6 +188,8 @@ pub struct Event {
     pub request: Id,
     /// The same thing again: the path with its ids.
     pub resource: Id,
+    /// The last number in the path (its lower 32 bits), [`Event::UNKNOWN`] if there is none: an id, as long as ids count up.
+    pub number: u32,
     /// Bytes of the response body.
     pub bytes_out: u32,
     /// Milliseconds the request took, [`Event::UNKNOWN`] if not logged.

@@ -142,7 +142,7 @@ fn check_shows_file_line_column_and_a_suggestion() {
             .as_bytes(),
     );
     let (code, out, err) = run(&["check", "--config", &config], b"");
-    assert!(code == 0 || (code == 2 && out.contains("api")), "{code} {out}{err}");
+    assert!(code == 2 && out.contains("lapwing.toml:3:15") && out.contains("no time"), "{code} {out}{err}");
 
     let config = file(
         dir.path(),
@@ -176,6 +176,52 @@ fn parse_gives_the_events_of_the_contract_in_order() {
     assert!(rows[1].as_object().unwrap().len() == 3);
     assert_eq!(rows[2]["line"], 3);
     assert!(err.contains("2 lines read, 1 not"), "{err}");
+}
+
+#[test]
+fn further_fields_are_shown_under_their_names_and_tokens_never() {
+    let format = "%ci [%tr] %ST %[var(txn.pool)] %{+Q}[req.hdr(Authorization)] %{+Q}r";
+    // {"sub":"acme"}
+    let token = "eyJhbGciOiJub25lIn0.eyJzdWIiOiJhY21lIn0.c2lnbmF0dXJl";
+    let input = format!("203.0.113.9 [02/Mar/2026:14:31:07.000] 200 blue \"Bearer {token}\" \"GET /v1/a HTTP/1.1\"\n");
+    let (code, out, err) = run(&["parse", "--format", format, "--timezone", "UTC", "--json", "-"], input.as_bytes());
+    assert_eq!(code, 0, "{err}");
+    let row: serde_json::Value = serde_json::from_str(&out).unwrap();
+    assert_eq!(row["extra"], serde_json::json!({"pool": "blue"}));
+    assert_eq!((&row["key"], &row["key_source"]), (&"acme".into(), &"json:api_key".into()));
+    assert!(!out.contains("eyJzdWIi"), "{out}");
+    let (_, out, _) = run(&["parse", "--format", format, "-"], input.as_bytes());
+    assert!(out.contains(" pool=blue") && !out.contains("eyJzdWIi"), "{out}");
+
+    let (code, out, err) = run(&["formats", "explain", "%h%u %t \"%r\" %>s %{X-Pool}i"], b"");
+    assert_eq!(code, 0, "{err}");
+    assert!(out.starts_with("written as apache writes it\n  remote_host"), "{out}");
+    assert!(out.contains("X-Pool       kept under its name"), "{out}");
+    assert!(err.contains("nothing stands between remote_host and remote_user") && err.contains("as in %h %u"), "{err}");
+    let (code, _, err) = run(&["formats", "explain", "%h %t %{X"], b"");
+    assert!(code == 2 && err.contains("not closed") && err.contains("column 7"), "{err}");
+}
+
+#[test]
+fn check_names_fields_that_nothing_separates_and_columns_of_what_is_wrong() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = dir.path().join("a.log");
+    std::fs::write(&log, "").unwrap();
+    let config = dir.path().join("lapwing.toml");
+    let check = |format: &str| {
+        let text = format!(
+            "state_dir = \"{0}\"\n[source.a]\npath = [\"{1}\"]\nlog_format = '{format}'\n[channel.t]\nkind = \"terminal\"\n",
+            dir.path().display(),
+            log.display()
+        );
+        std::fs::write(&config, text).unwrap();
+        run(&["check", "--config", config.to_str().unwrap()], b"")
+    };
+    let (code, out, err) = check("[$time_local] $remote_addr$remote_user \"$request\"");
+    assert_eq!(code, 0, "{out} {err}");
+    assert!(out.contains("between remote_addr and remote_user") && out.contains("$remote_addr $remote_user"), "{out}");
+    let (code, out, _) = check("[$time_local] $ \"$request\"");
+    assert!(code == 2 && out.contains("lapwing.toml:4:29"), "{out}");
 }
 
 #[test]

@@ -445,7 +445,20 @@ fn pasted_log_formats_of_another_project_read_their_lines() {
         let (format, line) = (case["log_format"].as_str().unwrap(), case["line"].as_str().unwrap());
         let expected = &case["expected"];
         if format == "common" {
-            // The peer reads any line that begins as the format does; here that is another format.
+            // The peer reads any line that begins as the format does. Here a line that goes on is of another format, which
+            // is said with the place where the named one ends.
+            let template = Template::new("log_format", format, Zone::UTC).unwrap_or_else(|e| panic!("{number}: {e}"));
+            let end = line.find(" \"-\"").unwrap();
+            let reject = template.parse(line.as_bytes()).map(|_| ()).unwrap_err();
+            assert_eq!(
+                (reject.reason.as_str(), reject.column as usize),
+                ("not a number", line[..end].rfind(' ').unwrap() + 2)
+            );
+            let record = template.parse(&line.as_bytes()[..end]).unwrap();
+            assert_eq!(
+                (record.status, record.bytes_out, record.odd_request.as_deref()),
+                (Some(404), Some(419), Some(&b"\x16\x03\x01"[..]))
+            );
             continue;
         }
         let template = Template::new("log_format", format, Zone::UTC).unwrap_or_else(|e| panic!("{number}: {e}"));

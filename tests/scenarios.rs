@@ -11,7 +11,7 @@ use lapwing::event::{Severity, SubjectKind};
 use lapwing::incident::{Again, Change, ChangeKind};
 use lapwing::measure::period::Period;
 use lapwing::time::{Span, Timestamp};
-use scenario::{Site, Stream, at, office};
+use scenario::{Site, Stream, Things, at, office};
 
 /// Ten ordinary days of forty consumers, lived through once, then what the story adds.
 fn ordinary(seed: u64) -> Site {
@@ -348,8 +348,11 @@ fn a_budget_of_1000_is_told_by_the_500th_800th_and_1000th_request_and_at_the_end
     assert_eq!((opened.at, opened.incident.observed), (start + Span::from_secs(30_000), 500.0));
     assert_eq!(opened.incident.rule, "partner-quota");
     let before = site.changes.len();
-    site.run_until(start + Span::from_hours(26));
-    site.line(start + Span::from_hours(26), 0);
+    // Somebody else goes on until the day is over.
+    site.streams.push(Stream::new("bolt", 1.0));
+    for minute in (1205..24 * 60 + 30).step_by(4) {
+        site.line(start + Span::from_mins(minute), 1);
+    }
     let over: Vec<&Change> = site.changes[before..].iter().filter(|c| c.incident.detector == "budget").collect();
     assert_eq!(over.len(), 1, "{over:?}");
     assert!(matches!(over[0].kind, ChangeKind::Resolved(_)));
@@ -488,4 +491,134 @@ fn a_budget_that_runs_out_says_when() {
     let Some(lapwing::detect::Fact::Time(forecast)) = half.incident.facts.get("runs_out") else { panic!("{half:?}") };
     assert!((*forecast - ran_out).millis().abs() <= Span::from_mins(20).millis(), "{forecast}, in truth {ran_out}");
     assert!(half.incident.facts.contains_key("counted_since"), "the day had begun before");
+}
+
+/// Two weeks of an API with large and small readers, a nightly batch, a search engine, and visitors without keys; Monday morning.
+const MONDAY: &str = "2026-03-16T08:00:00Z";
+
+fn library(seed: u64) -> Site {
+    static LIVED: OnceLock<Vec<u8>> = OnceLock::new();
+    let saved = LIVED.get_or_init(|| {
+        let mut site = Site::new(3, "2026-03-02T00:00:00Z");
+        readers(&mut site);
+        site.run_until(at(MONDAY));
+        assert_eq!(site.opened(), Vec::<String>::new(), "two ordinary weeks");
+        site.engine.save()
+    });
+    let mut site = Site::new(seed, MONDAY);
+    readers(&mut site);
+    site.engine = Engine::load(Site::settings(), saved).expect("what was saved");
+    site
+}
+
+fn readers(site: &mut Site) {
+    site.consumers(12, 6.0);
+    for i in 0..6 {
+        let mut reader = Stream::new(&format!("reader-{i}"), 0.3);
+        reader.clients = vec![format!("192.0.{i}.9")];
+        site.streams.push(reader);
+        let mut visitor = Stream::new("", 0.2);
+        visitor.clients = (0..8).map(|n| format!("203.0.{i}.{n}")).collect();
+        visitor.agents = vec!["Chrome".into()];
+        site.streams.push(visitor);
+    }
+    let mut batch = Stream::new("nightly", 25.0);
+    batch.rate = |stream, t| if t.millis().div_euclid(3_600_000).rem_euclid(24) == 2 { stream.scale } else { 0.0 };
+    batch.things = Things::New;
+    site.streams.push(batch);
+    let mut engine = Stream::new("", 2.0).steady();
+    engine.clients = vec!["66.249.66.1".into()];
+    engine.agents = vec!["Googlebot".into()];
+    (engine.things, engine.crawler) = (Things::New, true);
+    site.streams.push(engine);
+}
+
+/// Five requests a minute for a day, on top of what else a key or address does.
+fn collector(key: &str, client: &str, agent: &str, things: Things) -> Stream {
+    let start = at(MONDAY) + Span::from_hours(2);
+    let mut stream = Stream::new(key, 5.0).steady().endpoint("/v1/users/{id}").between(start, start + Span::DAY);
+    stream.clients = vec![client.to_owned()];
+    stream.agents = vec![agent.to_owned()];
+    stream.things = things;
+    stream
+}
+
+fn is_harvest(change: &&Change) -> bool {
+    change.incident.detector == "harvesting"
+}
+
+#[test]
+fn five_requests_a_minute_are_found_within_three_hours() {
+    let start = at(MONDAY) + Span::from_hours(2);
+    for (things, key, client) in [
+        (Things::InSequence, "reader-3", "192.0.3.9"),
+        (Things::New, "reader-3", "192.0.3.9"),
+        (Things::New, "", "198.18.7.7"),
+    ] {
+        let mut site = library(31);
+        site.streams.push(collector(key, client, "okhttp", things));
+        site.run_until(start + Span::from_hours(30));
+        site.finish();
+        let first = site.changes.iter().find(is_harvest).unwrap_or_else(|| panic!("{things:?}: {:?}", site.opened()));
+        assert!(first.at - start <= Span::from_hours(3), "{things:?} {key}: noticed after {}", first.at - start);
+        assert!(
+            (first.incident.started_at - start).millis().abs() <= Span::HOUR.millis(),
+            "{}",
+            first.incident.started_at
+        );
+        let subject = if key.is_empty() { "client 198.18.7.7" } else { "key reader-3" };
+        assert_eq!(first.incident.subject.to_string(), subject);
+        assert_eq!(site.opened().len(), 1, "{:?}", site.opened());
+        let last = site.changes.iter().rfind(is_harvest).unwrap();
+        assert!(matches!(last.kind, ChangeKind::Resolved(_)), "{last:?}");
+        let read = last.incident.observed;
+        // Two thirds of the twelve-second steps bring a request.
+        assert!((3500.0..9000.0).contains(&read), "{read} of 7,200");
+        let in_sequence = first.incident.facts.get("in_sequence") == Some(&lapwing::detect::Fact::Flag(true));
+        assert_eq!(in_sequence, things == Things::InSequence);
+        assert!(first.incident.parts.endpoints.iter().any(|part| part.name == "/v1/users/{id}" && part.share > 0.5));
+    }
+}
+
+#[test]
+fn a_restart_changes_nothing_about_who_collects() {
+    let story = |restart: bool| {
+        let mut site = library(32);
+        site.streams.push(collector("reader-3", "192.0.3.9", "okhttp", Things::New));
+        for hour in 0..8 {
+            site.run_until(at(MONDAY) + Span::from_hours(hour));
+            if restart {
+                let bytes = site.engine.save();
+                site.engine = Engine::load(Site::settings(), &bytes).unwrap();
+            }
+        }
+        site.changes
+    };
+    let changes = story(true);
+    assert!(changes.iter().any(|change| is_harvest(&change)));
+    assert_eq!(story(false), changes);
+}
+
+#[test]
+fn search_engines_batches_big_and_new_readers_and_caches_do_not_harvest() {
+    let start = at(MONDAY) + Span::from_hours(2);
+    let mut site = library(33);
+    // A new search engine, four times as busy as a collector.
+    let mut engine = collector("", "40.77.167.1", "bingbot", Things::New);
+    (engine.crawler, engine.scale) = (true, 20.0);
+    site.streams.push(engine);
+    // The largest reader is half as busy again.
+    let mut large = Stream::new("consumer-000", 3.0).between(start, start + Span::DAY);
+    (large.clients, large.agents) = (site.streams[0].clients.clone(), site.streams[0].agents.clone());
+    site.streams.push(large);
+    // A new customer who does what others do.
+    let mut customer = Stream::new("customer", 2.0).between(start, start + Span::from_days(3));
+    customer.clients = vec!["198.18.9.9".into()];
+    site.streams.push(customer);
+    // A cache that asks for the same few things again and again.
+    site.streams.push(collector("reader-4", "192.0.4.9", "okhttp", Things::Of(30)));
+    site.run_until(start + Span::from_days(3));
+    site.finish();
+    let harvests: Vec<_> = site.changes.iter().filter(is_harvest).filter(|c| c.kind == ChangeKind::Opened).collect();
+    assert!(harvests.is_empty(), "{harvests:#?}");
 }

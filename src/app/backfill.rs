@@ -54,7 +54,9 @@ pub(super) fn backfill(
                 continue;
             }
         };
-        feeds.push((path, pipeline.open(&source)?, until));
+        let stream = pipeline.open(&source)?;
+        pipeline.near(stream, super::replay::written(&path));
+        feeds.push((path, stream, until));
     }
     pipeline.quiet(true);
     let mut merge = Merge::new(feeds, &config.limits, pipeline);

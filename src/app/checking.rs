@@ -51,7 +51,7 @@ pub fn check(config: &Config) -> Vec<Diagnostic> {
     for source in &config.sources {
         let name = &source.files.name;
         let plan = config.plan(source);
-        match SourceParser::new(plan.choice, registry.clone(), plan.zone) {
+        match SourceParser::with_fields(plan.choice, registry.clone(), plan.zone, plan.fields) {
             Ok(parser) => {
                 found.extend(parser.warnings().iter().map(|w| Diagnostic::warning(format!("source \"{name}\": {w}"))));
             }

@@ -271,6 +271,7 @@ impl Daemon {
             channels.push(built.map_err(|e| Failure::Usage(format!("[channel.{}] {e}", channel.name)))?);
         }
         let (mut pipeline, restored) = Pipeline::new(&config, registry, &self.secrets(), snapshot).map_err(refused)?;
+        pipeline.near_now(self.clock.now());
         let mut notes = restored.lost;
         for sentence in &notes {
             tracing::error!("{sentence}");
@@ -357,6 +358,7 @@ pub fn watch(config: Config, hear: Hear, started: impl FnOnce(&str)) -> Result<(
     let wishes = signals(&runtime, &stop)?;
     let (mut pipeline, _) =
         Pipeline::new(&config, registry(&config)?, &Secrets::for_replay(), None).map_err(refused)?;
+    pipeline.near_now(clock.now());
     let past = backfill(&config, &mut pipeline, &*clock, &stop, false).map_err(refused)?;
     if past.stopped {
         return Ok(());

@@ -14,7 +14,7 @@ use super::status::SourceStatus;
 use crate::config::{Config, SourcePlan};
 use crate::engine::{self, Engine, EngineStatus};
 use crate::event::{Batch, Hasher, SourceId};
-use crate::format::{Choice, ChoiceError, Decision, Registry, Reject, SAMPLE_LINES, SourceParser, Turn};
+use crate::format::{Choice, ChoiceError, Decision, Fields, Registry, Reject, SAMPLE_LINES, SourceParser, Turn};
 use crate::incident::Change;
 use crate::incident::kept::Weighed;
 use crate::intake::{self, FingerprintKey, Intake};
@@ -249,15 +249,28 @@ impl Pipeline {
     /// A format that cannot be used.
     pub fn open(&mut self, source: &str) -> Result<usize, PipelineError> {
         let plan = self.plans.iter().find(|p| p.name == source);
-        let (choice, zone) = plan
-            .map_or((Choice::Auto, self.plans.first().map_or(crate::time::Zone::Local, |p| p.zone)), |p| {
-                (p.choice.clone(), p.zone)
-            });
-        let parser = SourceParser::new(choice, self.registry.clone(), zone)
+        let (choice, zone, fields) = plan.map_or(
+            (Choice::Auto, self.plans.first().map_or(crate::time::Zone::Local, |p| p.zone), Fields::default()),
+            |p| (p.choice.clone(), p.zone, p.fields.clone()),
+        );
+        // Nobody looks at other fields here, so lines need not carry them.
+        let parser = SourceParser::with_fields(choice, self.registry.clone(), zone, fields.only_asked())
             .map_err(|error| PipelineError::Format { name: source.to_owned(), error })?;
         let id = self.names.iter().position(|n| n == source).unwrap_or(0);
         self.streams.push(Stream { source: SourceId(id as u16), parser });
         Ok(self.streams.len() - 1)
+    }
+
+    /// Says about when the lines of a stream were written: the time of its file, or now. Times without year need it.
+    pub fn near(&self, stream: usize, time: Timestamp) {
+        if let Some(stream) = self.streams.get(stream) {
+            stream.parser.near(time);
+        }
+    }
+
+    /// The same for the streams of all configured sources.
+    pub fn near_now(&self, now: Timestamp) {
+        (0..self.plans.len()).for_each(|stream| self.near(stream, now));
     }
 
     /// The ids of the configured sources, in the order of the configuration: stream `n` is source `n`.
@@ -427,7 +440,7 @@ impl Pipeline {
             let reading = self.streams.get(stream)?;
             match &self.plans.get(stream)?.choice {
                 Choice::Named(name) => Some(name.clone()),
-                Choice::Template(_) => Some("log_format".to_owned()),
+                Choice::Template(_) | Choice::TemplateOf(..) => Some("log_format".to_owned()),
                 Choice::Auto => reading.parser.decision().map(|d| d.format),
             }
         };

@@ -20,7 +20,7 @@ use crate::incident::allowance::Allowance;
 use crate::incident::kept::would_tell;
 use crate::notice::{Notice, NoticeType};
 use crate::source::history;
-use crate::time::{Span, Timestamp};
+use crate::time::{Clock, Span, SystemClock, Timestamp};
 
 /// What is to be replayed.
 #[derive(Clone, Debug, Default)]
@@ -132,6 +132,7 @@ impl Pass<'_> {
             let named = what.files.contains(path);
             if named || path.exists() {
                 let stream = pipeline.open(&source_of(self.config, path)).map_err(|e| refused(&e))?;
+                pipeline.near(stream, written(path));
                 feeds.push((path.clone(), stream, None));
             }
         }
@@ -241,6 +242,13 @@ fn before(pipeline: &mut Pipeline, stream: usize, bytes: &[u8], until: Timestamp
 /// A format file that cannot be used.
 pub fn registry(config: &Config) -> Result<Arc<Registry>, Failure> {
     Registry::with_dir(&config.parsers_dir).map(Arc::new).map_err(|e| Failure::Usage(e.to_string()))
+}
+
+/// About when the lines of a file were written: when it was last changed, or now for what is no file.
+pub fn written(path: &std::path::Path) -> Timestamp {
+    use std::os::unix::fs::MetadataExt;
+    let file = std::fs::metadata(path).ok().filter(std::fs::Metadata::is_file);
+    file.map_or_else(|| SystemClock::new().now(), |file| Timestamp::from_secs(file.mtime()))
 }
 
 fn refused(error: &PipelineError) -> Failure {

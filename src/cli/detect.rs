@@ -63,6 +63,7 @@ fn read(file: &Path, registry: &Arc<Registry>, line_bytes: usize, zone: Zone) ->
     let cannot = |e: std::io::Error| Failure::Running(anyhow!("cannot read {}: {}", file.display(), replay::plain(&e)));
     let mut parser =
         SourceParser::new(Choice::Auto, registry.clone(), zone).map_err(|e| Failure::Usage(e.to_string()))?;
+    parser.near(replay::written(file));
     // Whether lines of a format without times say when does not matter here.
     parser.set_arrival(Some(Timestamp::from_secs(0)));
     let mut reader = LineReader::new(archive::open(file).map_err(cannot)?, line_bytes);

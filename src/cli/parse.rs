@@ -35,10 +35,10 @@ pub(super) struct Parse {
     /// A log; `-` is standard input
     #[arg(value_name = "FILE")]
     file: PathBuf,
-    /// The format by name, instead of looking at the first lines
-    #[arg(long, value_name = "NAME", conflicts_with = "log_format")]
+    /// The format by name, or a log format as it stands in the server's configuration, instead of looking at the lines
+    #[arg(long, value_name = "NAME|TEXT", conflicts_with = "log_format")]
     format: Option<String>,
-    /// nginx's log_format or Apache's LogFormat, as it stands in the server's configuration
+    /// The server's log format, as it stands in its configuration
     #[arg(long, value_name = "TEXT")]
     log_format: Option<String>,
     /// The zone of times that are written without one
@@ -68,15 +68,16 @@ impl Parse {
         let source = config.sources.iter().find(|s| s.files.name == name);
         let plan = source.map(|s| config.plan(s));
         let choice = match (&self.format, &self.log_format, &plan) {
-            (Some(name), _, _) if name == "auto" => Choice::Auto,
-            (Some(name), _, _) => Choice::Named(name.clone()),
+            (Some(given), _, _) => Choice::parse(given),
             (_, Some(text), _) => Choice::Template(text.clone()),
             (_, _, Some(plan)) => plan.choice.clone(),
             _ => Choice::Auto,
         };
-        let zone = self.timezone.or(plan.map(|p| p.zone)).unwrap_or(config.zone);
-        let mut parser =
-            SourceParser::new(choice, Arc::clone(&registry), zone).map_err(|e| Failure::Usage(e.to_string()))?;
+        let zone = self.timezone.or(plan.as_ref().map(|p| p.zone)).unwrap_or(config.zone);
+        let fields = plan.map(|p| p.fields).unwrap_or_default();
+        let mut parser = SourceParser::with_fields(choice, Arc::clone(&registry), zone, fields)
+            .map_err(|e| Failure::Usage(e.to_string()))?;
+        parser.near(replay::written(&self.file));
         // What does not say when is shown all the same, as of the epoch.
         parser.set_arrival(Some(Timestamp::from_secs(0)));
         for warning in parser.warnings() {
@@ -176,6 +177,13 @@ fn row(view: &EventView) -> String {
         text.push_str(" in ");
         text.push_str(&duration.to_string());
         text.push_str(" s");
+    }
+    let tokens = [("tokens in", view.tokens_in), ("tokens out", view.tokens_out)];
+    for (name, count) in tokens.into_iter().filter_map(|(name, count)| Some((name, count?))) {
+        text.push_str(&format_args!(" {count} {name}").to_string());
+    }
+    for (name, value) in view.further() {
+        text.push_str(&format_args!(" {name}={value}").to_string());
     }
     sanitize::terminal(&text)
 }

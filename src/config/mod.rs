@@ -8,6 +8,7 @@ mod channel;
 mod load;
 mod rules;
 mod secret;
+mod servers;
 mod settings;
 mod source;
 #[cfg(test)]

@@ -5,7 +5,7 @@ use crate::detect::rule::Rule;
 use crate::detect::scene::Sensitivity;
 use crate::engine;
 use crate::event::{Hasher, Severity};
-use crate::format::Choice;
+use crate::format::{Choice, Fields};
 use crate::intake::cost::Price;
 use crate::intake::key::{Consumer, KeyPlace};
 use crate::intake::{self, SourceSettings};
@@ -21,6 +21,8 @@ pub struct SourcePlan {
     pub choice: Choice,
     /// The zone of times without one.
     pub zone: Zone,
+    /// Which fields are what, and which are asked for by name.
+    pub fields: Fields,
 }
 
 impl Config {
@@ -32,8 +34,10 @@ impl Config {
                 FormatChoice::Auto => Choice::Auto,
                 FormatChoice::Named(name) => Choice::Named(name.clone()),
                 FormatChoice::Template(text) => Choice::Template(text.clone()),
+                FormatChoice::TemplateOf(syntax, text) => Choice::TemplateOf(*syntax, text.clone()),
             },
             zone: source.zone.unwrap_or(self.zone),
+            fields: fields(source),
         }
     }
 
@@ -92,6 +96,7 @@ impl Config {
         settings.burst.extra_bits = extra;
         settings.error_spike.extra_bits = extra;
         settings.traffic_drop.extra_bits = extra;
+        settings.harvesting.extra_bits = extra;
         settings.leaked_key.need += extra;
         settings.budgets.clone_from(&self.budgets);
         if let Some(rule) = self.rule("burst") {
@@ -142,6 +147,14 @@ impl Config {
             loops.spent = rule.number("spent", loops.spent);
             loops.slow = rule.span("slow", loops.slow);
         }
+        if let Some(rule) = self.rule("harvesting") {
+            let harvesting = &mut settings.harvesting;
+            harvesting.enabled = rule.enabled;
+            harvesting.sensitivity = rule.sensitivity;
+            harvesting.least = rule.number("least", harvesting.least);
+            harvesting.beyond = rule.number("beyond", harvesting.beyond);
+            harvesting.tolerance = rule.number("tolerance", harvesting.tolerance).max(1.0);
+        }
         if let Some(rule) = self.rule("traffic-drop") {
             let drop = &mut settings.traffic_drop;
             drop.enabled = rule.enabled;
@@ -167,6 +180,19 @@ impl Config {
         let of = |severity: Severity| self.route.iter().find(|(s, _)| *s == severity).map(|(_, names)| names.clone());
         notify::Routes { critical: of(Severity::Critical), warning: of(Severity::Warning), info: of(Severity::Info) }
     }
+}
+
+/// What a source says about its fields: where tokens, cost and the like stand, and those in which its keys are.
+fn fields(source: &Source) -> Fields {
+    let mut fields = Fields::default();
+    for (target, places) in &source.fields {
+        fields.map(target, places.clone());
+    }
+    let keys = source.key.iter().filter_map(|text| KeyPlace::parse(text).ok());
+    for place in keys.filter_map(|place| place.field().cloned()) {
+        fields.ask(place);
+    }
+    fields
 }
 
 impl Channel {

@@ -5,9 +5,11 @@ use std::path::Path;
 use globset::GlobBuilder;
 use ipnet::IpNet;
 
-use super::load::{Environment, plain};
+use super::load::Environment;
+use super::servers;
 use crate::diag::{Diagnostic, Origin, Place, Report};
-use crate::format::Registry;
+use crate::format::{FieldPlace, FormatError, MAPPABLE, PASTED, Registry, Syntax, Template};
+use crate::intake::key::KeyPlace;
 use crate::options::{Entry, Options};
 use crate::source as reading;
 use crate::source::Start;
@@ -21,8 +23,10 @@ pub enum FormatChoice {
     Auto,
     /// A format of `parsers/`.
     Named(String),
-    /// An nginx `log_format` or Apache `LogFormat`, as pasted.
+    /// A log format as pasted, of whichever server it looks like.
     Template(String),
+    /// A log format as pasted, of a server that is known.
+    TemplateOf(Syntax, String),
 }
 
 /// One source.
@@ -36,12 +40,11 @@ pub struct Source {
     pub zone: Option<Zone>,
     /// Where the consumer's key is looked for; empty for the default order.
     pub key: Vec<String>,
+    /// Where tokens, cost, tenant and the like stand, each with its places, the best first.
+    pub fields: Vec<(&'static str, Vec<FieldPlace>)>,
     /// Proxies whose forwarded-for is believed.
     pub trusted_proxies: Vec<IpNet>,
 }
-
-/// Where a key may be looked for, for messages.
-const KEY_PLACES: &str = "\"user\", \"query:NAME\", \"json:NAME\", \"field:NAME\", \"header:NAME\" or \"client\"";
 
 pub(super) fn read(
     entry: &Entry,
@@ -64,9 +67,14 @@ pub(super) fn read(
     if let Some(start) = options.choice("start", &[("beginning", Start::Beginning), ("end", Start::End)]) {
         source.files.start = start;
     }
-    source.format = format(&options, environment, known_formats);
+    source.format = format(&options, environment, known_formats, &source.files.path);
     source.zone = options.parsed("timezone", Zone::parse);
-    source.key = options.parsed_list("key", key_place).unwrap_or_default();
+    source.key = options.parsed_list("key", |text| KeyPlace::parse(text).map(|_| text.to_owned())).unwrap_or_default();
+    for target in MAPPABLE {
+        if let Some(places) = options.parsed_list(target, FieldPlace::parse).filter(|places| !places.is_empty()) {
+            source.fields.push((target, places));
+        }
+    }
     source.trusted_proxies = options.parsed_list("trusted_proxies", network).unwrap_or_default();
     options.finish();
     source
@@ -103,25 +111,80 @@ fn globs(options: &Options<'_>, key: &str, environment: &Environment<'_>) -> Vec
     options.parsed_list(key, read).unwrap_or_default()
 }
 
-fn format(options: &Options<'_>, environment: &Environment<'_>, known_formats: &[String]) -> FormatChoice {
+fn format(
+    options: &Options<'_>,
+    environment: &Environment<'_>,
+    known_formats: &[String],
+    files: &[String],
+) -> FormatChoice {
     let given = options.only(&["format", "log_format", "log_format_from"]);
-    let choice = given.and_then(|key| match (key, options.text(key)?) {
-        ("format", name) => named_format(options, name, known_formats),
-        ("log_format", text) if text.trim().is_empty() => {
-            options.error(key, "\"log_format\" is empty", "", None);
-            None
-        }
-        ("log_format", text) => Some(FormatChoice::Template(text)),
-        (_, from) => {
-            let (path, name) = from.split_once('#').map_or((from.as_str(), None), |(p, n)| (p, Some(n)));
-            let found = log_format_from(&environment.resolve(path), name);
-            found
-                .map_err(|(message, help)| options.error(key, message, "", Some(help)))
-                .ok()
-                .map(FormatChoice::Template)
-        }
+    let kind = options.parsed("log_format_kind", |name| {
+        Syntax::parse(name).ok_or_else(|| {
+            let known = Syntax::names().collect::<Vec<_>>().join("\", \"");
+            format!("expected one of \"{known}\", found \"{name}\"")
+        })
     });
+    let name = options.text("log_format_name");
+    for (key, of, there) in
+        [("log_format_kind", "log_format", kind.is_some()), ("log_format_name", "log_format_from", name.is_some())]
+    {
+        let fits = given == Some(of) || (key == "log_format_kind" && given == Some("log_format_from"));
+        if there && !fits {
+            options.error(key, format!("\"{key}\" belongs to \"{of}\""), "which is not given", None);
+        }
+    }
+    let choice =
+        given.and_then(|key| match (key, options.text(key)?) {
+            ("format", name) => named_format(options, name, known_formats),
+            ("log_format", text) if text.trim().is_empty() => {
+                options.error(key, "\"log_format\" is empty", "", None);
+                None
+            }
+            ("log_format", text) => {
+                if let Err(error) = Template::with_syntax(PASTED, kind, &text, Zone::UTC) {
+                    report_format(options, key, &text, error);
+                    return None;
+                }
+                Some(kind.map_or_else(
+                    || FormatChoice::Template(text.clone()),
+                    |k| FormatChoice::TemplateOf(k, text.clone()),
+                ))
+            }
+            (_, from) => {
+                let (path, after) = from.split_once('#').map_or((from.as_str(), None), |(p, n)| (p, Some(n)));
+                let path = environment.resolve(path);
+                let found = servers::log_format(&path, name.as_deref().or(after), files)
+                    .map_err(|(message, help)| options.error(key, message, "", Some(help)))
+                    .ok()?;
+                let (syntax, text) = match &found {
+                    FormatChoice::TemplateOf(syntax, text) => (kind.or(Some(*syntax)), text),
+                    FormatChoice::Template(text) => (kind, text),
+                    _ => return Some(found),
+                };
+                if let Err(error) = Template::with_syntax(PASTED, syntax, text, Zone::UTC) {
+                    let help = format!("it stands in {}: {text}", path.display());
+                    options.error(key, format!("the log format cannot be used: {error}"), "", Some(help));
+                    return None;
+                }
+                Some(found)
+            }
+        });
     choice.unwrap_or(FormatChoice::Auto)
+}
+
+/// A format that cannot be compiled, with the place inside its text where that is written without escapes.
+fn report_format(options: &Options<'_>, key: &str, text: &str, error: FormatError) {
+    let Some(place) = options.place(key) else { return };
+    let raw = place.origin.text.get(place.span.clone()).and_then(|raw| raw.find(text));
+    let span = match (raw, error.span) {
+        (Some(at), Some(inner)) => {
+            let start = place.span.start + at;
+            start + inner.start..start + inner.end.max(inner.start)
+        }
+        _ => place.span.clone(),
+    };
+    let place = Place { origin: place.origin.clone(), span };
+    options.report().push(Diagnostic::error(format!("\"{key}\" cannot be read: {}", error.message)).at(&place, ""));
 }
 
 fn named_format(options: &Options<'_>, name: String, known_formats: &[String]) -> Option<FormatChoice> {
@@ -136,77 +199,6 @@ fn named_format(options: &Options<'_>, name: String, known_formats: &[String]) -
         .unwrap_or_else(|| "`lapwing formats` lists them; or paste a log_format".to_owned());
     options.error("format", format!("no format is called \"{name}\""), "", Some(help));
     None
-}
-
-/// The `log_format` directive of an nginx configuration: the only one there, or the one of that name.
-fn log_format_from(path: &Path, name: Option<&str>) -> Result<String, (String, String)> {
-    let shown = path.display();
-    let text = std::fs::read(path).map_err(|e| {
-        (format!("cannot read {shown}: {}", plain(&e)), "name the file with the log_format line".to_owned())
-    })?;
-    let text = String::from_utf8_lossy(&text);
-    let found = directives(&text);
-    let names = || found.iter().map(|(n, _)| format!("{shown}#{n}")).collect::<Vec<_>>().join(" or ");
-    match (name, found.as_slice()) {
-        (_, []) => Err((format!("{shown} has no log_format line"), "name the file that has it".to_owned())),
-        (None, [(_, one)]) => Ok(one.clone()),
-        (None, _) => Err((format!("{shown} has {} log_format lines", found.len()), format!("say which: {}", names()))),
-        (Some(wanted), _) => found
-            .iter()
-            .find(|(n, _)| n == wanted)
-            .map(|(_, text)| text.clone())
-            .ok_or_else(|| (format!("{shown} has no log_format \"{wanted}\""), format!("it has {}", names()))),
-    }
-}
-
-/// The `log_format` directives of an nginx configuration by name, each whole, comments and quotes respected.
-fn directives(text: &str) -> Vec<(String, String)> {
-    let mut found = Vec::new();
-    let mut words: Vec<String> = Vec::new();
-    let mut start = 0;
-    let mut chars = text.char_indices().peekable();
-    while let Some((at, c)) = chars.next() {
-        match c {
-            '#' => while chars.next_if(|&(_, c)| c != '\n').is_some() {},
-            ';' | '{' | '}' => {
-                if c == ';' && words.len() >= 3 && words[0] == "log_format" {
-                    found.push((words[1].clone(), text[start..=at].to_owned()));
-                }
-                words.clear();
-            }
-            c if c.is_whitespace() => {}
-            first => {
-                if words.is_empty() {
-                    start = at;
-                }
-                let mut word = String::new();
-                if first == '"' || first == '\'' {
-                    while let Some((_, c)) = chars.next() {
-                        match c {
-                            '\\' => drop(chars.next()),
-                            c if c == first => break,
-                            c => word.push(c),
-                        }
-                    }
-                } else {
-                    word.push(first);
-                    while let Some((_, c)) = chars.next_if(|&(_, c)| !c.is_whitespace() && !";{}".contains(c)) {
-                        word.push(c);
-                    }
-                }
-                words.push(word);
-            }
-        }
-    }
-    found
-}
-
-fn key_place(text: &str) -> Result<String, String> {
-    let known = match text.split_once(':') {
-        None => ["user", "consumer", "client", "api_key"].contains(&text),
-        Some((kind, name)) => ["query", "json", "field", "header"].contains(&kind) && !name.is_empty(),
-    };
-    if known { Ok(text.to_owned()) } else { Err(format!("expected {KEY_PLACES}, found \"{text}\"")) }
 }
 
 /// A CIDR block, or one address.
@@ -237,20 +229,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn log_format_lines_are_found_whole_among_quotes_and_comments() {
-        let nginx = "http { # log_format no '$x';\n  log_format main '$remote_addr \"$request\"'\n   ' $status;';\n log_format j escape=json '{\"a\":\"$b\"}';\n server { access_log x main; } }";
-        let found = directives(nginx);
-        assert_eq!(found.len(), 2);
-        assert_eq!(found[0].0, "main");
-        assert_eq!(found[0].1, "log_format main '$remote_addr \"$request\"'\n   ' $status;';");
-        assert_eq!(found[1].1, "log_format j escape=json '{\"a\":\"$b\"}';");
-        assert!(directives("log_format 'never ends").is_empty());
-    }
-
-    #[test]
-    fn key_places_and_networks_say_what_was_expected() {
-        assert!(key_place("query:api_key").is_ok() && key_place("user").is_ok());
-        assert!(key_place("cookie").is_err() && key_place("query:").is_err());
+    fn networks_say_what_was_expected() {
         assert_eq!(network("10.1.2.3").unwrap().to_string(), "10.1.2.3/32");
         assert!(network("10.0.0.0/33").unwrap_err().contains("10.0.0.0/8"));
     }

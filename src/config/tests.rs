@@ -6,6 +6,7 @@ use std::path::Path;
 
 use super::*;
 use crate::detect::scene::Sensitivity;
+use crate::format::Syntax;
 use secrecy::ExposeSecret;
 
 fn write(dir: &Path, name: &str, text: &str) {
@@ -125,7 +126,7 @@ owner = "payments team"
         (own.leaked_key, own.retry_loop),
         "rules/ says what the code does"
     );
-    assert_eq!(config.rules.len(), 6);
+    assert_eq!(config.rules.len(), 7);
     assert_eq!(config.consumers[0].owner.as_deref(), Some("payments team"));
     assert_eq!(config.costs[0].per_request, Some(1.58));
     assert!(!format!("{config:?}").contains("MARKED") && !format!("{config:?}").contains("s3cret"));
@@ -181,7 +182,7 @@ error: "begining" is not a "start" of a source
   |         ^^^^^^^^^^
   |
   = help: did you mean "beginning"?
-error: in "key": expected "user", "query:NAME", "json:NAME", "field:NAME", "header:NAME" or "client", found "cookie"
+error: in "key": expected "user", "query:NAME", "json:NAME", "field:NAME", "header:NAME", "cookie:NAME", "tenant", "subject" or "session", found "cookie"
  --> lapwing.toml:5:8
   |
 5 | key = ["cookie"]
@@ -428,15 +429,55 @@ fn secrets_come_from_the_environment_and_from_systemd() {
 #[test]
 fn log_formats_are_taken_from_nginx_itself() {
     let dir = tempfile::tempdir().unwrap();
-    write(dir.path(), "nginx.conf", "http { log_format a '$remote_addr'; log_format b '$status'; }\n");
+    write(dir.path(), "nginx.conf", "http { log_format a '$remote_addr'; log_format b '[$time_local] $status'; }\n");
     let source = |from: &str| format!("[source.api]\npath = [\"/x\"]\nlog_format_from = \"{from}\"\n");
     write(dir.path(), "lapwing.toml", &source("nginx.conf#b"));
     let config = load(dir.path()).unwrap().config;
-    assert_eq!(config.sources[0].format, FormatChoice::Template("log_format b '$status';".to_owned()));
+    let b = FormatChoice::TemplateOf(Syntax::Nginx, "log_format b '[$time_local] $status';".to_owned());
+    assert_eq!(config.sources[0].format, b);
+    let named = format!("{}log_format_name = \"b\"\n", source("nginx.conf"));
+    write(dir.path(), "lapwing.toml", &named);
+    assert_eq!(load(dir.path()).unwrap().config.sources[0].format, b);
+    write(dir.path(), "lapwing.toml", &source("nginx.conf#a"));
+    assert!(errors(dir.path()).contains("has no time"), "{}", errors(dir.path()));
     write(dir.path(), "lapwing.toml", &source("nginx.conf"));
-    assert!(errors(dir.path()).contains("say which: nginx.conf#a or nginx.conf#b"), "{}", errors(dir.path()));
+    assert!(errors(dir.path()).contains("2 log formats"), "{}", errors(dir.path()));
     write(dir.path(), "lapwing.toml", &source("other.conf"));
     assert!(errors(dir.path()).contains("there is no such file"));
+}
+
+#[test]
+fn fields_and_log_formats_are_checked_where_they_stand() {
+    let dir = tempfile::tempdir().unwrap();
+    let source = |keys: &str| format!("[source.api]\npath = [\"/x\"]\n{keys}\n");
+    write(
+        dir.path(),
+        "lapwing.toml",
+        &source(
+            "key = [\"json:/auth/consumer/id\", \"cookie:sid\", \"tenant\"]\ntokens_in = [\"json:/usage/prompt_tokens\", \"header:x-tokens-in\"]\ntenant = \"$upstream_http_x_tenant\"\nlog_format = '%ci [%tr] %ST'\nlog_format_kind = \"haproxy\"",
+        ),
+    );
+    let config = load(dir.path()).unwrap_or_else(|e| panic!("{e}")).config;
+    let source_of = &config.sources[0];
+    assert_eq!(source_of.format, FormatChoice::TemplateOf(Syntax::Haproxy, "%ci [%tr] %ST".to_owned()));
+    let places: Vec<(&str, Vec<&str>)> =
+        source_of.fields.iter().map(|(t, p)| (*t, p.iter().map(crate::format::FieldPlace::name).collect())).collect();
+    assert_eq!(
+        places,
+        [("tokens_in", vec!["usage.prompt_tokens", "x-tokens-in"]), ("tenant", vec!["upstream_http_x_tenant"])]
+    );
+    for (bad, words) in [
+        ("tokens_in = [\"query:x\"]", "expected \"json:/usage/tokens\""),
+        ("key = [\"client\"]", "found \"client\""),
+        ("log_format_kind = \"nginx\"", "belongs to \"log_format\""),
+        ("log_format_name = \"x\"", "belongs to \"log_format_from\""),
+        ("log_format = '$status'\nlog_format_kind = \"iis\"", "expected one of \"nginx\""),
+        ("log_format = '[$time_local] $ $status'", "lapwing.toml:3:29"),
+        ("log_format = '$remote_addr'", "no time"),
+    ] {
+        write(dir.path(), "lapwing.toml", &source(bad));
+        assert!(errors(dir.path()).contains(words), "{bad}: {}", errors(dir.path()));
+    }
 }
 
 #[test]
@@ -555,5 +596,90 @@ tier = "gold"
 keys = []
 sensitivity = "high"
 "#
-    ), @"");
+    ), @r#"
+error: "keys" is not a "per" of the rule "a"
+ --> lapwing.toml:3:7
+  |
+3 | per = "keys"
+  |       ^^^^^^
+  |
+  = help: did you mean "key"?
+error: "period" cannot be read: expected "1h", "1d", "1w" or "1mo", found "24h"; did you mean "1d"?
+ --> lapwing.toml:4:10
+  |
+4 | period = "24h"
+  |          ^^^^^
+error: "limit" limits nothing
+ --> lapwing.toml:5:9
+  |
+5 | limit = { request = 5 }
+  |         ^^^^^^^^^^^^^^^
+  |
+  = help: for example limit = { requests = 1000 }
+error: unknown key "request"
+ --> lapwing.toml:5:11
+  |
+5 | limit = { request = 5 }
+  |           ^^^^^^^ not a key of a limit
+  |
+  = help: did you mean "requests"?
+error: the rule "b" needs "limit"
+ --> lapwing.toml:7:1
+  |
+7 | detector = "budget"
+  | ^^^^^^^^ missing here
+  |
+  = help: for example limit = { requests = 1000 }
+error: "at" should be whole numbers of percent such as [50, 80, 100], ascending
+ --> lapwing.toml:8:11
+  |
+8 | at = [80, 50, "x", 0]
+  |           ^^ not more than the one before
+error: "at" should be whole numbers of percent such as [50, 80, 100], ascending
+ --> lapwing.toml:8:15
+  |
+8 | at = [80, 50, "x", 0]
+  |               ^^^ a text
+error: "at" should be whole numbers of percent such as [50, 80, 100], ascending
+ --> lapwing.toml:8:20
+  |
+8 | at = [80, 50, "x", 0]
+  |                    ^ out of range
+error: "fatal" is not a "severity"
+ --> lapwing.toml:9:12
+  |
+9 | severity = "fatal"
+  |            ^^^^^^^
+  |
+  = help: known are "info", "warning", "critical"
+error: "requests" should be a whole number from 1 to 4503599627370496
+  --> lapwing.toml:12:22
+   |
+12 | limit = { requests = -1, cost = 0 }
+   |                      ^^ out of range
+error: "cost" should be a number from 0.000001 to 1000000000
+  --> lapwing.toml:12:33
+   |
+12 | limit = { requests = -1, cost = 0 }
+   |                                 ^ out of range
+error: no consumer has the tier "gold"
+  --> lapwing.toml:13:8
+   |
+13 | tier = "gold"
+   |        ^^^^^^
+   |
+   = help: tiers are given under [consumers.NAME]
+error: "keys" is empty, so nothing would be counted
+  --> lapwing.toml:14:8
+   |
+14 | keys = []
+   |        ^^ leave it out for all
+error: unknown key "sensitivity"
+  --> lapwing.toml:15:1
+   |
+15 | sensitivity = "high"
+   | ^^^^^^^^^^^ not a key of the rule "c"
+   |
+   = help: known are "detector", "enabled", "per", "period", "most", "at", "severity", "keys", "endpoints", "tier", "limit"
+"#);
 }

@@ -11,6 +11,7 @@ pub mod scene;
 pub mod budget;
 pub mod burst;
 pub mod error_spike;
+pub mod harvesting;
 pub mod leaked_key;
 pub mod retry_loop;
 pub mod traffic_drop;
@@ -122,5 +123,12 @@ pub struct DetectorKind {
 }
 
 /// Every detector, in the order in which the contract names them.
-pub const DETECTORS: &[DetectorKind] =
-    &[burst::KIND, error_spike::KIND, leaked_key::KIND, retry_loop::KIND, budget::KIND, traffic_drop::KIND];
+pub const DETECTORS: &[DetectorKind] = &[
+    burst::KIND,
+    error_spike::KIND,
+    leaked_key::KIND,
+    retry_loop::KIND,
+    harvesting::KIND,
+    budget::KIND,
+    traffic_drop::KIND,
+];

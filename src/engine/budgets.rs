@@ -48,6 +48,23 @@ pub struct BudgetStatus {
     pub too_late: u64,
 }
 
+impl BudgetStatus {
+    /// What was not counted, in words.
+    pub(super) fn gaps(&self) -> String {
+        let mut gaps = Vec::new();
+        if self.uncounted > 0 {
+            gaps.push(format!(
+                "{} requests are not counted, since it counts {} subjects at most (its \"most\")",
+                self.uncounted, self.subjects
+            ));
+        }
+        if self.too_late > 0 {
+            gaps.push(format!("{} requests came after their period had been closed", self.too_late));
+        }
+        gaps.join("; ")
+    }
+}
+
 impl Accounts {
     /// For these budgets; what was counted of those that stay as they are goes on.
     pub(super) fn arrange(&mut self, rules: &[Settings]) {
@@ -193,31 +210,37 @@ impl Engine {
         self.judged_until().map_or(time, |judged| judged.max(time))
     }
 
-    /// Brings the numbers of the open incidents of budgets up to date.
-    pub(super) fn refresh_budgets(&mut self) {
-        let open: Vec<(usize, About, (Timestamp, Timestamp))> = self
-            .book
-            .entries()
-            .iter()
-            .filter(|entry| entry.is_apart())
-            .filter_map(|entry| {
-                let index = self.settings.budgets.iter().position(|rule| rule.name == entry.incident.rule)?;
-                let start = Timestamp::from_millis(entry.evidence.first()?.tag as i64);
-                Some((index, entry.about, (start, entry.last_active())))
-            })
-            .collect();
-        for (index, about, period) in open {
-            self.refresh_budget(index, about, period);
+    /// Brings the numbers of the open incidents of budgets up to date: on the hour, and when their period is over.
+    pub(super) fn refresh_budgets(&mut self, end: Timestamp) {
+        let hour = end.millis() % Span::HOUR.millis() == 0;
+        for place in 0..self.book.entries().len() {
+            let Some(entry) = self.book.entries().get(place).filter(|entry| entry.is_apart()) else { continue };
+            let until = entry.last_active();
+            if !hour && until > end {
+                continue;
+            }
+            let index = self.settings.budgets.iter().position(|rule| rule.name == entry.incident.rule);
+            let start = entry.evidence.first().map(|evidence| Timestamp::from_millis(evidence.tag as i64));
+            if let (Some(index), Some(start)) = (index, start) {
+                self.refresh_entry(place, index, (start, until));
+            }
         }
     }
 
+    /// The same for one of them, after a line that came late.
     fn refresh_budget(&mut self, index: usize, about: About, period: (Timestamp, Timestamp)) {
         let Some(rule) = self.settings.budgets.get(index) else { return };
-        let Some(ledger) = self.accounts.budgets.ledger(index) else { return };
-        let Some(account) = ledger.account(period.0, about.id) else { return };
         let tag = period.0.millis() as u64;
-        let entry = self.book.entries_mut().iter_mut().find(|entry| entry.is_of(&rule.name, about, tag));
-        let Some(entry) = entry else { return };
+        if let Some(place) = self.book.entries().iter().position(|entry| entry.is_of(&rule.name, about, tag)) {
+            self.refresh_entry(place, index, period);
+        }
+    }
+
+    fn refresh_entry(&mut self, place: usize, index: usize, period: (Timestamp, Timestamp)) {
+        let Some(rule) = self.settings.budgets.get(index) else { return };
+        let Some(entry) = self.book.entries_mut().get_mut(place) else { return };
+        let ledger = self.accounts.budgets.ledger(index);
+        let Some(account) = ledger.and_then(|ledger| ledger.account(period.0, entry.about.id)) else { return };
         let step = Step { percent: account.told, severity: entry.incident.severity };
         let outlook = Outlook { now: period.1, period, counted_since: None, usual: None };
         let finding = budget::finding(rule, account, step, &outlook);

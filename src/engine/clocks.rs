@@ -108,6 +108,7 @@ mod tests {
             agent: text,
             request: crate::event::Id::NONE,
             resource: crate::event::Id::NONE,
+            number: Event::UNKNOWN,
             bytes_out: 0,
             duration_ms: Event::UNKNOWN,
             tokens_in: Event::UNKNOWN,

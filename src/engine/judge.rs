@@ -75,6 +75,9 @@ impl Engine {
         if end.millis() % Span::MINUTE.millis() == 0 {
             self.drops(tick, history, &mut candidates);
         }
+        if end.millis() % (15 * Span::MINUTE.millis()) == 0 {
+            self.harvests(tick, history, &mut candidates);
+        }
         candidates.sort_by_cached_key(|c| cause::order(c, rank(c.finding.detector)));
         for candidate in candidates {
             self.place_finding(candidate, end);
@@ -84,7 +87,7 @@ impl Engine {
         }
         self.refresh(tick, history);
         if end.millis() % Span::MINUTE.millis() == 0 {
-            self.refresh_budgets();
+            self.refresh_budgets(end);
         }
         cause::settle(&mut self.book);
         let settings = self.settings.book;

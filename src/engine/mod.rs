@@ -6,10 +6,12 @@
 mod attribute;
 mod budgets;
 mod clocks;
+mod harvests;
 mod hindsight;
 mod judge;
 mod names;
 mod saved;
+mod status;
 mod urgent;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -17,7 +19,7 @@ use std::collections::{BTreeMap, VecDeque};
 use hashbrown::HashMap;
 use serde::{Deserialize, Serialize};
 
-use crate::detect::{budget, burst, error_spike, leaked_key, retry_loop, traffic_drop};
+use crate::detect::{budget, burst, error_spike, harvesting, leaked_key, retry_loop, traffic_drop};
 use crate::engine::clocks::{Clocks, Reading};
 use crate::event::{Batch, Event, Flags, Hasher, Id, Severity, SubjectKind, Text};
 use crate::incident::Change;
@@ -34,6 +36,7 @@ use crate::time::{Span, Timestamp, Zone};
 
 pub use budgets::BudgetStatus;
 pub use saved::LoadError;
+pub use status::EngineStatus;
 
 /// The site's only id.
 const SITE: Id = Id(1);
@@ -75,6 +78,8 @@ pub struct Settings {
     pub leaked_key: leaked_key::Settings,
     /// Tuning of `retry-loop`.
     pub retry_loop: retry_loop::Settings,
+    /// Tuning of `harvesting`.
+    pub harvesting: harvesting::Settings,
     /// Tuning of `traffic-drop`.
     pub traffic_drop: traffic_drop::Settings,
     /// What each rule of `budget` counts.
@@ -102,6 +107,7 @@ impl Default for Settings {
             error_spike: error_spike::Settings::default(),
             leaked_key: leaked_key::Settings::default(),
             retry_loop: retry_loop::Settings::default(),
+            harvesting: harvesting::Settings::default(),
             traffic_drop: traffic_drop::Settings::default(),
             budgets: Vec::new(),
             leaked_key_enabled: true,
@@ -171,31 +177,6 @@ pub struct Totals {
     pub late: u64,
     /// Events from the future, counted when they arrived.
     pub future: u64,
-}
-
-/// What the engine knows of itself, for `lapwing status`.
-#[derive(Clone, PartialEq, Debug, Serialize)]
-pub struct EngineStatus {
-    /// What went through.
-    pub totals: Totals,
-    /// Log time up to which everything is judged.
-    pub judged_until: Option<Timestamp>,
-    /// When the first event was made.
-    pub watching_since: Option<Timestamp>,
-    /// Keys remembered, and those of them with a profile.
-    pub keys: (usize, usize),
-    /// Clients remembered, and those of them with a profile.
-    pub clients: (usize, usize),
-    /// Endpoints remembered.
-    pub endpoints: usize,
-    /// Subjects that had to give way.
-    pub evicted: u64,
-    /// Open incidents.
-    pub open: Vec<crate::incident::Incident>,
-    /// Budget by budget.
-    pub budgets: Vec<BudgetStatus>,
-    /// What can be judged by now, one sentence a line.
-    pub judging: Vec<String>,
 }
 
 impl Engine {
@@ -331,69 +312,6 @@ impl Engine {
         self.book.kept.record()
     }
 
-    /// What the engine knows of itself.
-    pub fn status(&self) -> EngineStatus {
-        EngineStatus {
-            totals: self.totals,
-            judged_until: self.judged_until(),
-            watching_since: self.first_event,
-            keys: (self.keys.len(), self.keys.fulls()),
-            clients: (self.clients.len(), self.clients.fulls()),
-            endpoints: self.endpoints.len(),
-            evicted: self.keys.evicted + self.clients.evicted + self.endpoints.evicted,
-            open: self.open_incidents(),
-            budgets: self.budget_status(),
-            judging: self.judging(),
-        }
-    }
-
-    /// What can be judged with the history there is, in words: the table "First start" of the design.
-    fn judging(&self) -> Vec<String> {
-        let history = self.history();
-        let zone = self.settings.zone;
-        let mut lines = vec![
-            "loops that fail or cost money, leaked keys by count, errors: now".to_owned(),
-            format!("leaked keys against their own history: {}", self.due(Span::DAY)),
-            format!("new loops that succeed: {}", self.due(Span::DAY)),
-        ];
-        let mut bursts = |what: &str, first: Span, sharp: &[(Span, &str)]| {
-            let how = sharp.iter().find(|(until, _)| history < *until);
-            lines.push(match how {
-                Some((until, how)) if history >= first => {
-                    let until = self.first_event.unwrap_or_default() + *until - self.known_before;
-                    format!("{what}: now, but {how} until {}", zone.wall(until).format("%Y-%m-%d %H:%M"))
-                }
-                _ => format!("{what}: {}", self.due(first)),
-            });
-        };
-        let doubt = "only what is beyond doubt";
-        bursts(
-            "bursts of the site and of endpoints",
-            Span::from_hours(2),
-            &[(Span::DAY, doubt), (Span::from_days(7), "with more evidence asked for")],
-        );
-        bursts(
-            "bursts of single keys and clients",
-            Span::DAY,
-            &[(Span::from_days(3), doubt), (Span::from_days(7), "with more evidence asked for")],
-        );
-        lines.push(format!("traffic that stops: {}", self.due(Span::from_hours(36))));
-        lines.push(format!("the hour of the week: {}", self.due(Span::from_days(8))));
-        lines
-    }
-
-    /// `now`, or from when on in log time, where so much history is needed.
-    fn due(&self, need: Span) -> String {
-        match self.first_event {
-            _ if self.history() >= need => "now".to_owned(),
-            Some(first) => {
-                let at = self.settings.zone.wall(first + need - self.known_before);
-                format!("from {} on", at.format("%Y-%m-%d %H:%M"))
-            }
-            None => format!("{need} after the first line"),
-        }
-    }
-
     /// How what is due at a moment of log time is told.
     fn telling(&self, now: Timestamp) -> Telling {
         if self.quiet {
@@ -484,11 +402,16 @@ impl Engine {
             let around = around(zone, self.means.clients, &self.calendar);
             let slot = self.clients.absorb(event.client.id, client, &event, &around);
             enter_day(&mut self.clients, slot, &event, self.settings.zone, &mut self.peers, SubjectKind::Client);
+            // Whose call it was, read it.
+            if !event.key.is_some() {
+                harvests::note_reading(&mut self.clients, slot, &event, zone, &mut self.peers, SubjectKind::Client);
+            }
         }
         let key_slot = event.key.is_some().then(|| {
             let around = around(zone, self.means.keys, &self.calendar);
             let slot = self.keys.absorb(event.key.id, key, &event, &around);
             enter_day(&mut self.keys, slot, &event, self.settings.zone, &mut self.peers, SubjectKind::Key);
+            harvests::note_reading(&mut self.keys, slot, &event, zone, &mut self.peers, SubjectKind::Key);
             slot
         });
         self.judge_at_once(&event, key_slot, out);

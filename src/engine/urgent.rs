@@ -2,7 +2,7 @@
 //! are looked at again on every tick.
 
 use crate::detect::scene::Scene;
-use crate::detect::{Fact, burst, error_spike, leaked_key, retry_loop, traffic_drop};
+use crate::detect::{Fact, burst, error_spike, harvesting, leaked_key, retry_loop, traffic_drop};
 use crate::engine::Engine;
 use crate::event::{Event, Flags, Id, Severity, SubjectKind};
 use crate::incident::Change;
@@ -164,6 +164,10 @@ impl Engine {
         let minute = end.millis() % Span::MINUTE.millis() == 0;
         let mut index = 0;
         while let Some(entry) = self.book.entries().get(index) {
+            if entry.is_apart() {
+                index += 1;
+                continue;
+            }
             let active: Vec<usize> = entry
                 .evidence
                 .iter()
@@ -259,6 +263,7 @@ impl Engine {
                 .get(evidence.tag as usize)
                 .is_some_and(|&class| error_spike::still(full, class, &scene, &self.settings.error_spike)),
             traffic_drop::NAME => traffic_drop::still(full, &scene),
+            harvesting::NAME => row.harvest.as_deref().is_some_and(|h| harvesting::still(h, full, &scene)),
             _ => false,
         }
     }
@@ -296,6 +301,11 @@ impl Engine {
                 let class = *Class::ALL.get(tag as usize)?;
                 let judged = error_spike::judge(about.kind, full, class, &scene, &self.settings.error_spike)?;
                 error_spike::finding(about.kind, full, &scene, judged)
+            }
+            harvesting::NAME => {
+                let harvest = row.harvest.as_deref()?;
+                let settings = &self.settings.harvesting;
+                Some(harvesting::current(about.kind, harvest, full, &scene, &self.peers, settings))
             }
             traffic_drop::NAME => {
                 let silent = end - row.last_seen;

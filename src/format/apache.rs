@@ -1,39 +1,54 @@
-//! Apache `LogFormat` strings (also of varnishncsa, lighttpd and other servers that took them over), as pasted: the
-//! whole directive or the bare text.
+//! Apache `LogFormat` strings, and those of the servers that took them over: lighttpd, Varnish, Tomcat, Jetty.
 
-use super::field::{Escape, Unit};
+use super::apache_directives as directives;
+use super::dialect::Syntax;
+use super::field::Escape;
 use super::instant::TimeShape;
-use super::nginx::unescape;
-use super::role::{self, Known, Role};
+use super::java_time;
+use super::pasted::Pasted;
+use super::strftime;
 use super::template::{FormatError, Piece, TimePart};
 
+/// One `%` directive: its letter and what stands in braces.
+pub(super) struct Directive {
+    pub(super) letter: String,
+    pub(super) argument: Option<String>,
+}
+
 /// The pieces of a `LogFormat`.
-pub(super) fn pieces(text: &str) -> Result<(Vec<Piece>, Escape), FormatError> {
-    let (start, end) = unwrap(text)?;
-    let characters = unescape(&text[start..end], start);
-    if characters.is_empty() {
-        let message = "the log format is empty: paste what stands in the LogFormat line".to_owned();
-        return Err(FormatError::at(message, 0..text.len()));
-    }
+pub(super) fn pieces(
+    pasted: &Pasted,
+    flavour: Syntax,
+    warnings: &mut Vec<String>,
+) -> Result<(Vec<Piece>, Escape), FormatError> {
+    let text = pasted.text.as_str();
     let mut pieces = Vec::new();
     let mut literal = String::new();
     let mut at = 0;
-    while let Some(&(c, place)) = characters.get(at) {
-        at += 1;
+    while let Some(c) = text[at..].chars().next() {
         if c != '%' {
             literal.push(c);
+            at += c.len_utf8();
             continue;
         }
-        let (directive, after) = directive(&characters, at, place)?;
+        let (directive, after) = read(pasted, at)?;
+        let span = pasted.span(at..after);
         at = after;
-        let span = place..characters.get(at - 1).map_or(text.len(), |(c, p)| p + c.len_utf8());
         match directive {
             None => literal.push('%'),
             Some(directive) => {
                 if !literal.is_empty() {
                     pieces.push(Piece::Literal(std::mem::take(&mut literal).into_bytes()));
                 }
-                directive.push(&mut pieces, span)?;
+                warnings.extend(directives::doubt(&directive, flavour));
+                match directives::meaning(&directive, flavour) {
+                    directives::Meaning::Time => push_time(&mut pieces, &directive, flavour, span)?,
+                    directives::Meaning::Ident => pieces.push(Piece::ident(span)),
+                    directives::Meaning::Field(name, known) => pieces.push(Piece::field(&name, known, span)),
+                    directives::Meaning::Shaped(name, known, shape) => {
+                        pieces.push(Piece::field(&name, known, span).shaped(Some(shape)));
+                    }
+                }
             }
         }
     }
@@ -43,153 +58,65 @@ pub(super) fn pieces(text: &str) -> Result<(Vec<Piece>, Escape), FormatError> {
     Ok((pieces, Escape::Backslash))
 }
 
-/// One `%` directive: its letter and what stands in braces.
-struct Directive {
-    letter: String,
-    argument: Option<String>,
-}
-
-/// Takes `LogFormat "..." name` or `CustomLog file "..."` off: the bytes of the format itself.
-fn unwrap(text: &str) -> Result<(usize, usize), FormatError> {
-    let start = text.len() - text.trim_start().len();
-    let end = text.trim_end().len().max(start);
-    let body = &text[start..end];
-    let named = ["LogFormat", "CustomLog", "accesslog.format", "-F"].into_iter().find(|name| {
-        body.get(..name.len()).is_some_and(|head| head.eq_ignore_ascii_case(name))
-            && body[name.len()..].starts_with([' ', '\t', '='])
-    });
-    if named.is_none() {
-        return Ok((start, end));
-    }
-    let Some(open) = body.find(['"', '\'']) else {
-        let message = "expected the format in quotes, as in LogFormat \"%h %l %u %t\" common".to_owned();
-        return Err(FormatError::at(message, start..end));
-    };
-    let quote = &body[open..=open];
-    let inner = open + 1;
-    let mut escaped = false;
-    for (at, c) in body[inner..].char_indices() {
-        match c {
-            _ if escaped => escaped = false,
-            '\\' => escaped = true,
-            c if quote.starts_with(c) => return Ok((start + inner, start + inner + at)),
-            _ => {}
-        }
-    }
-    Err(FormatError::at(
-        format!("this quote is not closed: expected {quote} before the end"),
-        start + open..start + inner,
-    ))
-}
-
-/// Reads a directive behind its `%`; `None` is `%%`.
-fn directive(
-    characters: &[(char, usize)],
-    mut at: usize,
-    place: usize,
-) -> Result<(Option<Directive>, usize), FormatError> {
-    let broken = |message: &str, at: usize| {
-        let end =
-            characters.get(at.min(characters.len().saturating_sub(1))).map_or(place + 1, |(c, p)| p + c.len_utf8());
-        FormatError::at(message.to_owned(), place..end)
+/// Reads a directive at its `%`: what it is (`None` is `%%`), and where it ends.
+fn read(pasted: &Pasted, start: usize) -> Result<(Option<Directive>, usize), FormatError> {
+    let text = pasted.text.as_str();
+    let broken = |message: String, end: usize| {
+        let end = text.get(..end).map_or(start + 1, |_| end.max(start + 1));
+        FormatError::at(message, pasted.span(start..end))
     };
     let mut argument = None;
+    let mut at = start + 1;
     loop {
-        let Some(&(c, _)) = characters.get(at) else {
-            return Err(broken(
-                "expected a directive after %, as in %h or %{Referer}i (a percent sign itself is %%)",
-                at,
-            ));
+        let Some(c) = text[at..].chars().next() else {
+            let message = "expected a directive after %, as in %h or %{Referer}i (a percent sign itself is %%)";
+            return Err(broken(message.to_owned(), at));
         };
-        at += 1;
+        at += c.len_utf8();
         match c {
             '%' if argument.is_none() => return Ok((None, at)),
             // Conditions (%!200,304{Referer}i, %>s) change when a value is written, not what it is.
             '<' | '>' | '!' | ',' | '0'..='9' => {}
             '{' => {
-                let length = characters[at..].iter().position(|(c, _)| *c == '}');
-                let length = length.ok_or_else(|| broken("this brace is not closed: expected } before the end", at))?;
-                argument = Some(characters[at..at + length].iter().map(|(c, _)| *c).collect());
+                let Some(length) = text[at..].find('}') else {
+                    return Err(broken("this brace is not closed: expected } before the end".to_owned(), at));
+                };
+                argument = Some(text[at..at + length].to_owned());
                 at += length + 1;
             }
+            // Two letters: %^FB, %{trailer}^ti.
             '^' => {
-                let letters: String = characters[at..].iter().take(2).map(|(c, _)| *c).collect();
-                return Ok((
-                    Some(Directive { letter: format!("^{letters}"), argument }),
-                    (at + 2).min(characters.len()),
-                ));
+                let letters: String = text[at..].chars().take_while(char::is_ascii_alphabetic).take(2).collect();
+                if letters.len() < 2 {
+                    let message = format!("expected two letters after ^, as in %{{X-Foo}}^ti, found \"{letters}\"");
+                    return Err(broken(message, at));
+                }
+                return Ok((Some(Directive { letter: format!("^{letters}"), argument }), at + 2));
             }
-            c if c.is_ascii_alphabetic() => return Ok((Some(Directive { letter: c.to_string(), argument }), at)),
+            c if c.is_ascii_alphabetic() => {
+                // Jetty has a few words.
+                let word =
+                    directives::WORDS.iter().find(|word| argument.is_some() && text[at - 1..].starts_with(**word));
+                let letter = word.map_or_else(|| c.to_string(), |word| (*word).to_owned());
+                return Ok((Some(Directive { argument, letter: letter.clone() }), at - 1 + letter.len()));
+            }
             other => {
                 let message = format!("expected a letter after %, found \"{other}\" (a percent sign itself is %%)");
-                return Err(broken(&message, at - 1));
+                return Err(broken(message, at));
             }
         }
     }
 }
 
-impl Directive {
-    /// What the directives mean (httpd.apache.org, `mod_log_config`, "Custom Log Formats").
-    fn push(self, pieces: &mut Vec<Piece>, span: std::ops::Range<usize>) -> Result<(), FormatError> {
-        let argument = self.argument.as_deref();
-        let known = match (self.letter.as_str(), argument) {
-            ("t", argument) => return push_time(pieces, argument.unwrap_or_default(), span),
-            ("h", _) | ("a", None) => Known::new(Role::Client, 0),
-            ("a", Some("c")) => Known::new(Role::Client, 1),
-            ("l", _) => Known::new(Role::Ignored, 0),
-            ("u", _) => Known::new(Role::User, 0),
-            ("r", _) => Known::new(Role::Request, 0),
-            ("m", _) => Known::new(Role::Method, 0),
-            ("U", _) => Known::new(Role::Path, 0),
-            ("q", _) => Known::new(Role::Query, 0),
-            ("H", _) => Known::new(Role::Protocol, 0),
-            ("s", _) => Known::new(Role::Status, 0),
-            ("b" | "B", _) => Known::new(Role::BytesOut, 0),
-            ("O", _) => Known::new(Role::BytesOut, 1),
-            ("I", _) => Known::new(Role::BytesIn, 0),
-            ("D", _) | ("T", Some("us")) => Known::duration(Unit::Micros, 0),
-            ("T", None | Some("s")) => Known::duration(Unit::Seconds, 2),
-            ("T", Some("ms")) => Known::duration(Unit::Millis, 1),
-            ("V", _) => Known::new(Role::Host, 0),
-            ("v", _) => Known::new(Role::Host, 1),
-            ("L", _) => Known::new(Role::RequestId, 1),
-            ("i" | "^ti", Some(header)) => header_role(header),
-            // Notes, environment and response headers are how applications hand a consumer or token counts to the log.
-            ("n" | "e" | "x" | "o", Some(name)) => role::by_header(name.as_bytes())
-                .filter(|known| {
-                    matches!(
-                        known.role,
-                        Role::Consumer
-                            | Role::ApiKey
-                            | Role::TokensIn
-                            | Role::TokensOut
-                            | Role::Cost
-                            | Role::Model
-                            | Role::Country
-                            | Role::RequestId
-                            | Role::User
-                    )
-                })
-                .unwrap_or(Known::EXTRA),
-            _ => Known::EXTRA,
-        };
-        let name = argument.map_or_else(|| self.letter.clone(), ToOwned::to_owned);
-        pieces.push(match self.letter.as_str() {
-            "l" => Piece::ident(span),
-            _ => Piece::field(&name, known, span),
-        });
-        Ok(())
-    }
-}
-
-fn header_role(header: &str) -> Known {
-    role::by_header(header.as_bytes())
-        .filter(|known| known.role.is_header() || known.role == Role::BytesIn)
-        .unwrap_or(Known::EXTRA)
-}
-
-/// `%t` writes its own brackets; `%{...}t` takes strftime's letters, or a unit, with `begin:` or `end:` before it.
-fn push_time(pieces: &mut Vec<Piece>, argument: &str, span: std::ops::Range<usize>) -> Result<(), FormatError> {
+/// `%t` writes its own brackets; `%{...}t` takes strftime's letters, or a unit, with `begin:` or `end:` before it. In
+/// Tomcat and Jetty the letters are those of Java.
+fn push_time(
+    pieces: &mut Vec<Piece>,
+    directive: &Directive,
+    flavour: Syntax,
+    span: std::ops::Range<usize>,
+) -> Result<(), FormatError> {
+    let argument = directive.argument.as_deref().unwrap_or_default();
     let format = argument.strip_prefix("begin:").or_else(|| argument.strip_prefix("end:")).unwrap_or(argument);
     match format {
         "" => {
@@ -197,16 +124,52 @@ fn push_time(pieces: &mut Vec<Piece>, argument: &str, span: std::ops::Range<usiz
             pieces.push(Piece::time(TimePart::Whole(TimeShape::Zoned), span));
             pieces.push(Piece::Literal(b"]".to_vec()));
         }
-        "sec" | "msec" | "usec" => pieces.push(Piece::time(TimePart::Whole(TimeShape::Any), span)),
-        "msec_frac" => pieces.push(Piece::time(TimePart::Pattern("%3f".to_owned()), span)),
-        "usec_frac" => pieces.push(Piece::time(TimePart::Pattern("%6f".to_owned()), span)),
+        "sec" | "msec" | "usec" | "nsec" => pieces.push(Piece::time(TimePart::Whole(TimeShape::Any), span)),
+        "msec_frac" => pieces.push(Piece::time(TimePart::Fraction("%3f"), span)),
+        "usec_frac" => pieces.push(Piece::time(TimePart::Fraction("%6f"), span)),
+        "nsec_frac" => pieces.push(Piece::time(TimePart::Fraction("%9f"), span)),
+        java if !java.contains('%') => {
+            // Jetty: pattern, zone and locale with bars between. Its default is the common log's stamp.
+            let mut parts = java.split('|');
+            let pattern = java_time::pattern(parts.next().unwrap_or_default());
+            let pattern = pattern.map_err(|message| FormatError::at(message, span.clone()))?;
+            let zone = parts.next().filter(|_| matches!(flavour, Syntax::Jetty)).unwrap_or_default();
+            let utc = matches!(zone, "GMT" | "UTC" | "Z" | "Etc/UTC");
+            pieces.push(Piece::time(TimePart::Pattern { pattern, utc }, span));
+        }
         pattern => {
-            if chrono::format::StrftimeItems::new(pattern).any(|item| item == chrono::format::Item::Error) {
-                let message = format!("\"{pattern}\" is not a time format that strftime knows");
-                return Err(FormatError::at(message, span));
-            }
-            pieces.push(Piece::time(TimePart::Pattern(pattern.to_owned()), span));
+            let pattern = strftime::checked(pattern).map_err(|message| FormatError::at(message, span.clone()))?;
+            pieces.push(Piece::time(TimePart::pattern(pattern), span));
         }
     }
     Ok(())
+}
+
+/// Which of the servers a bare format is of, told by what only that one writes; Apache otherwise.
+pub(super) fn flavour_of(text: &str) -> Syntax {
+    if text.contains("%{Varnish:") || text.contains("%{VCL_Log:") || text.contains("%{VSL:") {
+        return Syntax::Varnish;
+    }
+    let jetty = ["%{client}a", "%{server}a", "%{local}a", "%{CLF}O", "%{CLF}I", "%{CLF}S", "}attr", "}uri", "%uri"];
+    if jetty.iter().any(|own| text.contains(own)) {
+        return Syntax::Jetty;
+    }
+    if text.contains("&quot;") {
+        return Syntax::Tomcat;
+    }
+    // Of Tomcat alone: session and request attributes, the time until the response was committed.
+    let mut rest = text;
+    while let Some(at) = rest.find('%') {
+        rest = &rest[at + 1..];
+        let after = rest.strip_prefix('{').and_then(|inner| inner.split_once('}'));
+        let (argument, letter) = after.map_or(("", rest), |(argument, behind)| (argument, behind));
+        let alone = |l: char| letter.starts_with(l) && !letter[1..].starts_with(|c: char| c.is_ascii_alphanumeric());
+        let java =
+            !argument.is_empty() && !argument.contains('%') && alone('t') && java_time::pattern(argument).is_ok();
+        if (argument.is_empty() && alone('F')) || (!argument.is_empty() && (alone('s') || alone('r'))) || java {
+            return Syntax::Tomcat;
+        }
+        rest = rest.strip_prefix('%').unwrap_or(rest);
+    }
+    Syntax::Apache
 }

@@ -67,6 +67,12 @@ impl<'a> Draft<'a> {
             Role::Cost if value.is_empty() => {}
             Role::Cost => record.cost = Some(field::decimal(&value).filter(|cost| *cost >= 0.0).ok_or(Reason::Number)?),
             Role::Duration => record.duration = field::duration(&value, unit).map_err(|()| Reason::Number)?,
+            Role::UpstreamAddr => self.named("upstream_addr", value),
+            Role::UpstreamStatus => self.named("upstream_status", value),
+            Role::UpstreamTime => self.named("upstream_time", value),
+            Role::Session => self.named("session", value),
+            Role::Tenant => self.named("tenant", value),
+            Role::Subject => self.named("subject", value),
             Role::Request | Role::Time | Role::Extra | Role::Ignored => {}
         }
         Ok(())
@@ -76,6 +82,17 @@ impl<'a> Draft<'a> {
     fn client_list(&mut self, chain: Value<'a>) {
         self.record.client = Some(last_of(&chain));
         self.record.forwarded_for.get_or_insert(chain);
+    }
+
+    /// What few logs have stands among the extra fields, under a name that is always the same.
+    fn named(&mut self, name: &'static str, value: Value<'a>) {
+        if value.is_empty() {
+            return;
+        }
+        match self.record.extra.iter_mut().find(|(known, _)| *known == name) {
+            Some((_, old)) => *old = value,
+            None => self.record.extra.push((name, value)),
+        }
     }
 
     /// Keeps a field under its name; beyond the limit it is dropped.

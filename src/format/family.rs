@@ -4,9 +4,9 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::field;
+use super::fields::Context;
 use super::template::Template;
 use super::{Format, Reason, Record, Reject};
-use crate::time::Zone;
 
 /// See the module.
 #[derive(Debug)]
@@ -14,6 +14,10 @@ pub(super) struct Family {
     name: String,
     /// The most exact first.
     variants: Vec<Template>,
+    /// Of each variant, whether its last field takes whatever is left of a line.
+    open: Vec<bool>,
+    /// Extra fields that no source asks for, but by which variants are told apart or durations counted; sorted.
+    surplus: Vec<String>,
     /// What the server also writes there and what is no HTTP request.
     others: Vec<Template>,
     /// Fields that together are the time a request took.
@@ -32,24 +36,46 @@ impl Family {
         phases: Vec<String>,
         timeless: bool,
     ) -> Family {
-        Family { name: name.to_owned(), variants, others, phases, timeless, last: AtomicUsize::new(0) }
+        Family {
+            name: name.to_owned(),
+            open: variants.iter().map(Template::is_open).collect(),
+            surplus: Vec::new(),
+            variants,
+            others,
+            phases,
+            timeless,
+            last: AtomicUsize::new(0),
+        }
     }
 
-    /// The same format with another zone for times that state none.
-    pub(super) fn in_zone(&self, zone: Zone) -> Family {
+    /// The same format for one source. The variants keep what tells them apart and what a duration is made of; what
+    /// nobody asks for is dropped when a record is done.
+    pub(super) fn within(&self, context: &Context) -> Family {
+        let fields = &context.fields;
+        let needed = |name: &str| fields.keeps(name) || self.phases.iter().any(|phase| phase == name);
+        let within = |(at, variant): (usize, &Template)| variant.within_keeping(context, |name| at > 0 || needed(name));
+        let variants: Vec<Template> = self.variants.iter().enumerate().map(within).collect();
+        let mapped: Vec<&str> = fields.mapped().map(|(target, ..)| target).collect();
+        let surplus = |name: &&str| !fields.keeps(name) && !mapped.contains(name);
+        let mut surplus: Vec<String> =
+            variants.iter().flat_map(Template::extras).filter(surplus).map(ToOwned::to_owned).collect();
+        surplus.sort_unstable();
+        surplus.dedup();
         Family {
             name: self.name.clone(),
-            variants: self.variants.iter().map(|v| v.in_zone(zone)).collect(),
-            others: self.others.clone(),
+            variants,
+            open: self.open.clone(),
+            surplus,
+            others: self.others.iter().map(|other| other.within(context)).collect(),
             phases: self.phases.clone(),
             timeless: self.timeless,
             last: AtomicUsize::new(0),
         }
     }
 
-    /// What `lapwing check` should say about the variants.
-    pub(super) fn warnings(&self) -> &[String] {
-        self.variants.first().map_or(&[], Template::warnings)
+    /// The variants, the most exact first.
+    pub(super) fn variants(&self) -> &[Template] {
+        &self.variants
     }
 
     /// How much a line has to look like the variant that takes it.
@@ -75,7 +101,8 @@ impl Family {
             match by(variant, line) {
                 Ok(record) => {
                     // One that leaves the end of a line unread must not go before those that read it.
-                    self.last.store(if variant.is_open() { 0 } else { at }, Ordering::Relaxed);
+                    let open = self.open.get(at).is_some_and(|open| *open);
+                    self.last.store(if open { 0 } else { at }, Ordering::Relaxed);
                     return self.finish(line, record);
                 }
                 Err(reject) if farthest.is_none_or(|old| reject.column > old.column) => farthest = Some(reject),
@@ -97,14 +124,20 @@ impl Family {
         if record.status.is_none() && record.method.is_none() && self.is_other(line) {
             return Err(NOT_HTTP);
         }
-        if self.phases.is_empty() || record.duration.is_some() {
-            return Ok(record);
+        if !self.phases.is_empty() && record.duration.is_none() {
+            record.duration = self.sum_of_phases(&record);
         }
+        if !self.surplus.is_empty() {
+            record.extra.retain(|(name, _)| self.surplus.binary_search_by(|s| s.as_str().cmp(name)).is_err());
+        }
+        Ok(record)
+    }
+
+    fn sum_of_phases(&self, record: &Record<'_>) -> Option<f64> {
         let known = record.extra.iter().filter(|(name, _)| self.phases.iter().any(|phase| phase == name));
         // -1 is a phase that was not reached.
         let seconds = known.filter_map(|(_, value)| field::decimal(value)).filter(|seconds| *seconds >= 0.0);
-        record.duration = seconds.fold(None, |sum, seconds| Some(sum.unwrap_or(0.0) + seconds));
-        Ok(record)
+        seconds.fold(None, |sum, seconds| Some(sum.unwrap_or(0.0) + seconds))
     }
 }
 

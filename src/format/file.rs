@@ -8,11 +8,13 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::Format;
+use super::dialect::Syntax;
 use super::family::Family;
 use super::field::Unit;
+use super::fields::Context;
 use super::json::Json;
 use super::role::{Known, Role};
-use super::template::{FormatError, Override, Syntax, Template};
+use super::template::{FormatError, Override, Template};
 use super::w3c::W3c;
 use crate::assets::Asset;
 use crate::time::Zone;
@@ -73,7 +75,7 @@ pub(super) struct File {
     pub(super) description: String,
     kind: Spanned<String>,
     log_format: Option<Spanned<Texts>>,
-    pub(super) zone: Option<Spanned<String>>,
+    zone: Option<Spanned<String>>,
     /// What ends a header before the line, where there is one.
     header_end: Option<String>,
     #[serde(default)]
@@ -119,17 +121,23 @@ impl Texts {
 }
 
 impl Compiled {
-    /// Times without zone are read in the zone it was compiled with. A W3C format comes as for a log of which nothing is
-    /// known yet.
-    pub(super) fn format(&self, zone: Option<Zone>) -> Arc<dyn Format> {
-        match (self, zone) {
-            (Compiled::Template(template), None) => template.clone(),
-            (Compiled::Template(template), Some(zone)) => Arc::new(template.in_zone(zone)),
-            (Compiled::Family(family), None) => family.clone(),
-            (Compiled::Family(family), Some(zone)) => Arc::new(family.in_zone(zone)),
-            (Compiled::Json(json), None) => json.clone(),
-            (Compiled::Json(json), Some(zone)) => Arc::new(json.in_zone(zone)),
-            (Compiled::W3c(w3c), zone) => Arc::new(w3c.in_zone(zone.unwrap_or(w3c.zone()))),
+    /// As it was compiled. A W3C format comes as for a log of which nothing is known yet.
+    pub(super) fn format(&self) -> Arc<dyn Format> {
+        match self {
+            Compiled::Template(template) => template.clone(),
+            Compiled::Family(family) => family.clone(),
+            Compiled::Json(json) => json.clone(),
+            Compiled::W3c(w3c) => Arc::new(w3c.anew()),
+        }
+    }
+
+    /// For one source.
+    pub(super) fn format_within(&self, context: &Context) -> Arc<dyn Format> {
+        match self {
+            Compiled::Template(template) => Arc::new(template.within(context)),
+            Compiled::Family(family) => Arc::new(family.within(context)),
+            Compiled::Json(json) => Arc::new(json.within(context)),
+            Compiled::W3c(w3c) => Arc::new(w3c.within(context)),
         }
     }
 }
@@ -140,36 +148,39 @@ impl File {
         toml::from_str(&asset.text).map_err(|e| (e.message().to_owned(), e.span()))
     }
 
+    /// The zone that it states.
+    pub(super) fn zone(&self) -> Result<Option<Zone>, Wrong> {
+        let read = |zone: &Spanned<String>| Zone::parse(zone.get_ref()).map_err(|message| (message, Some(zone.span())));
+        self.zone.as_ref().map(read).transpose()
+    }
+
     /// Compiles what it describes.
-    pub(super) fn compile(&self, name: &str, asset: &Asset) -> Result<Compiled, Wrong> {
+    pub(super) fn compile(&self, name: &str, zone: Zone, asset: &Asset) -> Result<Compiled, Wrong> {
         let at = |message: &str, span: Range<usize>| (message.to_owned(), Some(span));
-        let zone = match &self.zone {
-            Some(zone) => Zone::parse(zone.get_ref()).map_err(|message| (message, Some(zone.span())))?,
-            None => Zone::Local,
-        };
         let fields = self.mapping()?;
         let texts = self.log_format.as_ref().map(|texts| texts.get_ref().as_slice());
-        match (self.kind.get_ref().as_str(), texts) {
-            ("json", None) => {
+        let kind = self.kind.get_ref().as_str();
+        match (kind, texts, Syntax::parse(kind)) {
+            ("json", None, _) => {
                 let json = Json::new(name, fields, &self.require, zone).with_statuses(&self.statuses);
                 Ok(Compiled::Json(Arc::new(json)))
             }
-            ("json", Some(_)) => {
+            ("json", Some(_), _) => {
                 let span = self.log_format.as_ref().map_or(0..0, Spanned::span);
                 Err(at("a JSON format has [fields], no log_format", span))
             }
-            ("w3c", texts) => {
+            ("w3c", texts, _) => {
                 let w3c = W3c::new(name, texts.unwrap_or_default(), fields, &self.require, zone);
                 Ok(Compiled::W3c(Arc::new(w3c)))
             }
-            ("nginx" | "apache", None | Some([])) => {
+            (_, None | Some([]), Some(_)) => {
                 let message = "expected log_format = '...' as it stands in the server's configuration";
                 Err(at(message, self.kind.span()))
             }
-            ("nginx", Some(texts)) => self.templates(name, Syntax::Nginx, texts, fields, zone, asset),
-            ("apache", Some(texts)) => self.templates(name, Syntax::Apache, texts, fields, zone, asset),
-            (other, _) => {
-                let message = format!("expected kind = \"nginx\", \"apache\", \"json\" or \"w3c\", found \"{other}\"");
+            (_, Some(texts), Some(syntax)) => self.templates(name, syntax, texts, fields, zone, asset),
+            (other, _, None) => {
+                let known = Syntax::names().collect::<Vec<_>>().join("\", \"");
+                let message = format!("expected kind = \"json\", \"w3c\" or one of \"{known}\", found \"{other}\"");
                 Err((message, Some(self.kind.span())))
             }
         }

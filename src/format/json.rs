@@ -8,13 +8,17 @@ use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess,
 
 use super::draft::Draft;
 use super::field::Unit;
+use super::fields::{FieldPlace, Fields, dotted};
 use super::instant;
 use super::names::Names;
 use super::own::own;
 use super::repair::repair;
 use super::role::{self, Known, ROLES, Role};
+use super::wall::Wall;
 use super::{Format, Reason, Record, Reject, Value};
 use crate::time::Zone;
+
+mod source;
 
 /// Objects and lists inside each other that are looked into; deeper ones are read over.
 const DEPTH: u32 = 12;
@@ -35,8 +39,11 @@ pub struct Json {
     required: Vec<String>,
     /// Statuses that are written as words.
     statuses: HashMap<String, u16>,
-    zone: Zone,
+    wall: Wall,
     names: Names,
+    /// What the source's configuration says of fields, before everything else.
+    mapped: Vec<(FieldPlace, Known)>,
+    fields: std::sync::Arc<Fields>,
 }
 
 impl Json {
@@ -45,24 +52,21 @@ impl Json {
         let mapping = mapping.into_iter().map(|(path, known)| (dotted(&path), known)).collect();
         let mut required: Vec<String> = required.iter().map(|path| dotted(path)).collect();
         required.truncate(32);
-        Json { name: name.to_owned(), mapping, required, statuses: HashMap::new(), zone, names: Names::default() }
+        Json {
+            name: name.to_owned(),
+            mapping,
+            required,
+            statuses: HashMap::new(),
+            wall: Wall::new(zone),
+            names: Names::default(),
+            mapped: Vec::new(),
+            fields: std::sync::Arc::default(),
+        }
     }
 
     /// The same format with words for statuses.
     pub(super) fn with_statuses(self, words: &BTreeMap<String, u16>) -> Json {
         Json { statuses: words.iter().map(|(word, status)| (word.clone(), *status)).collect(), ..self }
-    }
-
-    /// The same format with another zone for times that state none.
-    pub(super) fn in_zone(&self, zone: Zone) -> Json {
-        Json {
-            name: self.name.clone(),
-            mapping: self.mapping.clone(),
-            required: self.required.clone(),
-            statuses: self.statuses.clone(),
-            zone,
-            names: Names::default(),
-        }
     }
 
     /// See [`super::Template`]: what is required and mapped makes a format special.
@@ -80,6 +84,8 @@ impl Json {
             last: 0,
             depth: 0,
             fields: 0,
+            day: None,
+            clock: None,
         };
         let mut json = serde_json::Deserializer::from_str(text);
         json.deserialize_map(AnyVisitor(&mut reader))
@@ -142,16 +148,6 @@ enum Problem {
     Meaning(Reason),
 }
 
-/// JSON pointers and dotted paths are one.
-fn dotted(path: &str) -> String {
-    match path.strip_prefix('/') {
-        Some(pointer) => {
-            pointer.split('/').map(|part| part.replace("~1", "/").replace("~0", "~")).collect::<Vec<_>>().join(".")
-        }
-        None => path.to_owned(),
-    }
-}
-
 /// One line being read.
 struct Reader<'a> {
     format: &'a Json,
@@ -166,6 +162,9 @@ struct Reader<'a> {
     last: usize,
     depth: u32,
     fields: u32,
+    /// Day and time of day of logs that write them apart.
+    day: Option<chrono::NaiveDate>,
+    clock: Option<i64>,
 }
 
 impl<'a> Reader<'a> {
@@ -183,8 +182,11 @@ impl<'a> Reader<'a> {
             // Clients choose the names of request headers and servers those of responses: only the usual ones count.
             let response = has_part(parents, "resp");
             let known = role::by_header(last).filter(|known| known.role.is_header() && !response);
-            return known
-                .map_or(Known::new(Role::Ignored, 0), |known| by_itself(Known { rank: known.rank + 1, ..known }));
+            let other = || {
+                let asked = self.format.fields.asks_for(&self.path);
+                Known::new(if asked { Role::Extra } else { Role::Ignored }, 0)
+            };
+            return known.map_or_else(other, |known| by_itself(Known { rank: known.rank + 1, ..known }));
         }
         let nested = || {
             let depth = parents.bytes().filter(|b| *b == b'.').count() as u8;
@@ -194,6 +196,9 @@ impl<'a> Reader<'a> {
     }
 
     fn text(&mut self, value: Value<'a>) {
+        if !self.format.mapped.is_empty() && self.take_mapped(&value) {
+            return;
+        }
         let mut known = self.known();
         let nothing = &*value == b"-" || (value.is_empty() && !matches!(known.role, Role::Referer | Role::UserAgent));
         if nothing && known.role != Role::Request {
@@ -204,18 +209,19 @@ impl<'a> Reader<'a> {
         }
         if self.is_better(known) {
             let taken = match known.role {
-                Role::Time => match instant::by_look(&value, self.format.zone) {
+                Role::Time => match instant::by_look(&value, &self.format.wall) {
                     Some(time) => {
                         self.draft.time(time);
                         true
                     }
-                    None => false,
+                    None => self.half_a_time(&value),
                 },
                 Role::Status if !self.format.statuses.is_empty() => self.status(&value),
                 role => self.draft.put(role, known.unit, value.clone()).is_ok(),
             };
             if taken {
                 self.ranks[known.role as usize] = known.rank;
+                self.also(&value);
                 return;
             }
         }
@@ -233,18 +239,29 @@ impl<'a> Reader<'a> {
     }
 
     fn number(&mut self, number: f64, whole: Option<u64>) {
-        let known = self.known();
-        if self.is_better(known) && self.put_number(known, number, whole) {
-            self.ranks[known.role as usize] = known.rank;
+        let written = || whole.map_or_else(|| number.to_string(), |n| n.to_string());
+        if !self.format.mapped.is_empty() && self.take_mapped(&Cow::Owned(written().into_bytes())) {
             return;
         }
-        let text = whole.map_or_else(|| number.to_string(), |n| n.to_string());
+        let known = self.known();
+        if known.role == Role::Extra && !self.format.fields.keeps(&self.path) {
+            return;
+        }
+        if self.is_better(known) && self.put_number(known, number, whole) {
+            self.ranks[known.role as usize] = known.rank;
+            if self.format.fields.asks() {
+                self.also(&Cow::Owned(written().into_bytes()));
+            }
+            return;
+        }
+        let text = written();
         // A user id or key may well be a number.
         if self.is_better(known)
             && !matches!(known.role, Role::Time | Role::Request)
             && self.draft.put(known.role, known.unit, Cow::Owned(text.clone().into_bytes())).is_ok()
         {
             self.ranks[known.role as usize] = known.rank;
+            self.also(&Cow::Owned(text.into_bytes()));
             return;
         }
         self.extra(known, Cow::Owned(text.into_bytes()));
@@ -278,14 +295,18 @@ impl<'a> Reader<'a> {
 
     fn extra(&mut self, known: Known, value: Value<'a>) {
         // Secrets are kept only where they will be masked.
-        if !matches!(known.role, Role::Ignored | Role::ApiKey)
+        let fields = &self.format.fields;
+        let asked = fields.asks() && fields.asks_for(&self.path);
+        let plain = !matches!(known.role, Role::Ignored | Role::ApiKey) && fields.keeps(&self.path);
+        if (asked || plain)
             && let Some(name) = self.format.names.get(&self.path)
         {
             self.draft.extra(name, value);
         }
     }
 
-    fn finish(self) -> Result<Record<'a>, Reason> {
+    fn finish(mut self) -> Result<Record<'a>, Reason> {
+        self.join_halves();
         let has_time = self.draft.has_time;
         let mut record = self.draft.finish();
         record.format = &self.format.name;

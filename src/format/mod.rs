@@ -8,15 +8,43 @@ mod role;
 
 mod field;
 
+mod wall;
+
 mod instant;
+
+mod words;
+
+mod strftime;
+
+mod java_time;
 
 mod draft;
 
+mod fields;
+
 mod steps;
+
+mod pasted;
 
 mod nginx;
 
+mod nginx_variables;
+
 mod apache;
+
+mod apache_directives;
+
+mod haproxy;
+
+mod squid;
+
+mod envoy;
+
+mod python;
+
+mod dialect;
+
+mod joining;
 
 mod template;
 
@@ -54,13 +82,15 @@ use smallvec::SmallVec;
 
 use crate::time::Timestamp;
 
+pub use dialect::Syntax;
 pub use envelope::Envelope;
+pub use fields::{Context, FieldPlace, Fields, MAPPABLE, alike};
 pub use file::{FileError, Sample};
 pub use guess::{Guess, Lack, SAMPLE_LINES, Vote, guess};
 pub use json::Json;
 pub use parser::{Choice, ChoiceError, Decision, PASTED, SourceParser};
 pub use registry::{Entry, Registry};
-pub use template::{FormatError, Syntax, Template};
+pub use template::{FormatError, Template};
 pub use turns::Turn;
 
 /// A value of a line: borrowed where the line holds it as it is, owned where escapes were undone. Bytes, since logs
@@ -257,3 +287,6 @@ pub trait Format: Send + Sync + fmt::Debug {
 
 #[cfg(test)]
 mod tests;
+
+#[cfg(test)]
+mod pasting_tests;

@@ -6,7 +6,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::{Deserialize, Serialize};
 
+use super::dialect::Syntax;
 use super::envelope::{self, DEEPEST, Opened, Piece};
+use super::fields::{Context, Fields};
 use super::guess::{Guess, guess};
 use super::names::Names;
 use super::own::own;
@@ -38,8 +40,22 @@ pub enum Choice {
     Auto,
     /// A format of the registry by name.
     Named(String),
-    /// A pasted nginx `log_format` or Apache `LogFormat`.
+    /// A pasted format of whichever server it looks like.
     Template(String),
+    /// A pasted format of a server that was said.
+    TemplateOf(Syntax, String),
+}
+
+impl Choice {
+    /// From what a person writes where either a name or a format may stand: `combined`, `$remote_addr [$time_local]`. A
+    /// name has no blanks and none of the characters with which variables begin.
+    pub fn parse(text: &str) -> Choice {
+        match text.trim() {
+            "auto" => Choice::Auto,
+            name if name.contains(['$', '%', '"', ' ', '\n', '\t']) => Choice::Template(text.to_owned()),
+            name => Choice::Named(name.to_owned()),
+        }
+    }
 }
 
 /// Why a source has no parser.
@@ -54,8 +70,46 @@ pub enum ChoiceError {
         suggestion: Option<String>,
     },
     /// The pasted format cannot be compiled.
-    #[error(transparent)]
-    Template(#[from] FormatError),
+    #[error("{error}{}", place(error, text))]
+    Template {
+        /// What is wrong with it.
+        error: FormatError,
+        /// The format as it was pasted.
+        text: String,
+    },
+}
+
+impl ChoiceError {
+    /// A name that is not known, with the nearest one that is.
+    pub fn unknown(name: &str, registry: &Registry) -> ChoiceError {
+        ChoiceError::Unknown { name: name.to_owned(), suggestion: registry.suggest(name).map(ToOwned::to_owned) }
+    }
+}
+
+/// Where it is wrong: the column, and the line if there are several.
+fn place(error: &FormatError, text: &str) -> String {
+    match error.position(text) {
+        Some((1, column)) if !text.trim_end().contains('\n') => format!(" (column {column} of the log format)"),
+        Some((line, column)) => format!(" (line {line}, column {column} of the log format)"),
+        None => String::new(),
+    }
+}
+
+/// Compiles what was pasted.
+fn pasted(
+    syntax: Option<Syntax>,
+    text: String,
+    context: &Context,
+    warnings: &mut Vec<String>,
+) -> Result<Arc<dyn Format>, ChoiceError> {
+    match Template::with_syntax(PASTED, syntax, &text, Zone::UTC) {
+        Ok(template) => {
+            let template = template.within(context);
+            warnings.extend_from_slice(template.warnings());
+            Ok(Arc::new(template))
+        }
+        Err(error) => Err(ChoiceError::Template { error, text }),
+    }
 }
 
 /// What was found out about a source with `format = "auto"`, so that a restart need not guess again.
@@ -71,7 +125,7 @@ pub struct Decision {
 #[derive(Debug)]
 pub struct SourceParser {
     registry: Arc<Registry>,
-    zone: Zone,
+    context: Context,
     auto: bool,
     /// The best first; empty as long as nothing is decided.
     formats: Vec<Arc<dyn Format>>,
@@ -98,27 +152,35 @@ impl SourceParser {
     /// # Errors
     /// [`ChoiceError`] for a name that is not known and a pasted format that cannot be compiled.
     pub fn new(choice: Choice, registry: Arc<Registry>, zone: Zone) -> Result<SourceParser, ChoiceError> {
+        SourceParser::with_fields(choice, registry, zone, Fields::default())
+    }
+
+    /// The same with what the configuration says about fields.
+    ///
+    /// # Errors
+    /// As [`SourceParser::new`].
+    pub fn with_fields(
+        choice: Choice,
+        registry: Arc<Registry>,
+        zone: Zone,
+        fields: Fields,
+    ) -> Result<SourceParser, ChoiceError> {
+        let context = Context::new(zone, fields);
         let mut warnings = Vec::new();
         let auto = choice == Choice::Auto;
         let formats: Vec<Arc<dyn Format>> = match choice {
             Choice::Auto => Vec::new(),
             Choice::Named(name) => {
-                let Some(entry) = registry.get(&name) else {
-                    let suggestion = registry.suggest(&name).map(ToOwned::to_owned);
-                    return Err(ChoiceError::Unknown { name, suggestion });
-                };
-                warnings.extend_from_slice(entry.warnings());
-                vec![entry.format_in(zone)]
+                let Some(entry) = registry.get(&name) else { return Err(ChoiceError::unknown(&name, &registry)) };
+                warnings.extend(entry.warnings_within(&context));
+                vec![entry.format_within(&context)]
             }
-            Choice::Template(text) => {
-                let template = Template::new(PASTED, &text, zone)?;
-                warnings.extend_from_slice(template.warnings());
-                vec![Arc::new(template)]
-            }
+            Choice::Template(text) => vec![pasted(None, text, &context, &mut warnings)?],
+            Choice::TemplateOf(syntax, text) => vec![pasted(Some(syntax), text, &context, &mut warnings)?],
         };
         Ok(SourceParser {
             registry,
-            zone,
+            context,
             auto,
             formats,
             warnings,
@@ -133,6 +195,11 @@ impl SourceParser {
             names: Names::default(),
             arrival: None,
         })
+    }
+
+    /// Says about when the lines were written, for times without year: the time of the file, or now.
+    pub fn near(&self, time: Timestamp) {
+        self.context.wall.near(time);
     }
 
     /// What `lapwing check` should say about the chosen format.
@@ -221,7 +288,7 @@ impl SourceParser {
                 seen.push(name);
                 // What a format knows about its log it must not forget.
                 let known = self.formats.iter().find(|format| format.name() == entry.name);
-                formats.push(known.cloned().unwrap_or_else(|| entry.format_in(self.zone)));
+                formats.push(known.cloned().unwrap_or_else(|| entry.format_within(&self.context)));
             }
         }
         if !formats.is_empty() {

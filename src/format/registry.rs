@@ -3,7 +3,9 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use super::fields::Context;
 use super::file::{Compiled, File, FileError, Sample, Wrong};
+use super::template::Template;
 use super::{Format, Record};
 use crate::assets::{self, Asset, Folder};
 use crate::time::{Timestamp, Zone};
@@ -31,7 +33,7 @@ pub struct Entry {
     pub samples: Vec<Sample>,
     compiled: Compiled,
     /// The format states its own zone, which the source's does not replace.
-    own_zone: bool,
+    own_zone: Option<Zone>,
 }
 
 impl Registry {
@@ -113,7 +115,8 @@ impl Entry {
         };
         let file = File::parse(asset).map_err(failed)?;
         let name = file.name.as_ref().map_or_else(|| asset.stem().to_owned(), |name| name.get_ref().clone());
-        let compiled = file.compile(&name, asset).map_err(failed)?;
+        let own_zone = file.zone().map_err(failed)?;
+        let compiled = file.compile(&name, own_zone.unwrap_or(Zone::Local), asset).map_err(failed)?;
         Ok(Entry {
             name,
             aliases: file.aliases,
@@ -122,18 +125,22 @@ impl Entry {
             text: asset.text.clone(),
             samples: file.samples,
             compiled,
-            own_zone: file.zone.is_some(),
+            own_zone,
         })
     }
 
     /// The format, compiled. Times without zone are read in the format's own, or in the system's.
     pub fn format(&self) -> Arc<dyn Format> {
-        self.compiled.format(None)
+        self.compiled.format()
     }
 
-    /// The format for a source whose zone-less times are in `zone`; the format's own zone wins.
-    pub fn format_in(&self, zone: Zone) -> Arc<dyn Format> {
-        self.compiled.format((!self.own_zone).then_some(zone))
+    /// The format for one source; a zone that the format states goes before the source's.
+    pub fn format_within(&self, context: &Context) -> Arc<dyn Format> {
+        self.compiled.format_within(&self.own(context))
+    }
+
+    fn own(&self, context: &Context) -> Context {
+        self.own_zone.map_or_else(|| context.clone(), |zone| context.in_zone(zone))
     }
 
     /// How much a line must look like this format to fit it: of two formats that fit, the higher one says more. Of a
@@ -149,9 +156,27 @@ impl Entry {
 
     /// What is not wrong but will make lines ambiguous or forgeable.
     pub fn warnings(&self) -> &[String] {
+        self.templates().first().map_or(&[], Template::warnings)
+    }
+
+    /// The same for one source, with fields that its configuration maps and that the format does not have.
+    pub fn warnings_within(&self, context: &Context) -> Vec<String> {
+        let unmapped: Vec<Vec<(&str, String)>> =
+            self.templates().iter().map(|template| template.unmapped(&context.fields)).collect();
+        let mut warnings = self.warnings().to_vec();
+        if let Some((first, others)) = unmapped.split_first() {
+            // What one variant has is no reason to warn.
+            let everywhere = |target: &str| others.iter().all(|other| other.iter().any(|(name, _)| *name == target));
+            warnings.extend(first.iter().filter(|(target, _)| everywhere(target)).map(|(_, text)| text.clone()));
+        }
+        warnings
+    }
+
+    /// The compiled templates, one for each variant, the most exact first; none of a JSON or W3C format.
+    pub fn templates(&self) -> &[Template] {
         match &self.compiled {
-            Compiled::Template(template) => template.warnings(),
-            Compiled::Family(family) => family.warnings(),
+            Compiled::Template(template) => std::slice::from_ref(template),
+            Compiled::Family(family) => family.variants(),
             Compiled::Json(_) | Compiled::W3c(_) => &[],
         }
     }

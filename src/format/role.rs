@@ -35,6 +35,12 @@ pub(super) enum Role {
     Cost,
     Model,
     Country,
+    UpstreamAddr,
+    UpstreamStatus,
+    UpstreamTime,
+    Session,
+    Tenant,
+    Subject,
     /// Kept under its name.
     Extra,
     /// Read over.
@@ -73,6 +79,11 @@ impl Role {
     /// The role's name in format files and expectations.
     pub(super) fn parse(name: &str) -> Option<Role> {
         NAMES.iter().find(|(known, _)| *known == name).map(|(_, role)| *role)
+    }
+
+    /// The role's name; empty for a field that is kept under its own.
+    pub(super) fn name(self) -> &'static str {
+        NAMES.iter().find(|(_, role)| *role == self).map_or("", |(name, _)| name)
     }
 
     /// Every name that a format file may give a field.
@@ -125,6 +136,12 @@ const NAMES: &[(&str, Role)] = &[
     ("cost", Role::Cost),
     ("model", Role::Model),
     ("country", Role::Country),
+    ("upstream_addr", Role::UpstreamAddr),
+    ("upstream_status", Role::UpstreamStatus),
+    ("upstream_time", Role::UpstreamTime),
+    ("session", Role::Session),
+    ("tenant", Role::Tenant),
+    ("subject", Role::Subject),
     ("ignored", Role::Ignored),
 ];
 
@@ -142,7 +159,11 @@ pub(super) fn by_name(name: &[u8]) -> Option<Known> {
 
 /// What a header of this name usually is; the `X-` before the names of private headers does not matter.
 pub(super) fn by_header(name: &[u8]) -> Option<Known> {
-    let plain = name.strip_prefix(b"X-").or_else(|| name.strip_prefix(b"x-")).or_else(|| name.strip_prefix(b"x_"));
+    let plain = name
+        .strip_prefix(b"X-")
+        .or_else(|| name.strip_prefix(b"x-"))
+        .or_else(|| name.strip_prefix(b"x_"))
+        .or_else(|| name.strip_prefix(b"X_"));
     by_name(name).or_else(|| by_name(plain?))
 }
 
@@ -164,7 +185,7 @@ fn by_plain_name(name: &[u8]) -> Option<Known> {
         b"remoteaddr" | b"clientip" | b"clientaddress" | b"clientaddr" | b"sourceip" | b"srcip" | b"cip" => (Client, 0),
         b"clienthost" | b"client" => (Client, 0),
         b"remoteip" | b"remotehost" | b"ip" | b"ipaddress" | b"peer" | b"remote" | b"peeraddr" => (Client, 1),
-        b"downstreamremoteaddress" | b"callerip" => (Client, 1),
+        b"downstreamremoteaddress" | b"callerip" | b"requesteripaddress" => (Client, 1),
         b"xforwardedfor" | b"httpxforwardedfor" | b"forwardedfor" | b"proxyaddxforwardedfor" | b"xff" => {
             (ForwardedFor, 0)
         }
@@ -175,6 +196,7 @@ fn by_plain_name(name: &[u8]) -> Option<Known> {
         b"consumer" | b"consumername" | b"consumerusername" | b"apikeyname" | b"keyname" | b"tenant" => (Consumer, 0),
         b"clientid" | b"consumerid" | b"apikeyid" | b"keyid" | b"customer" | b"account" | b"xclientid" => (Consumer, 1),
         b"customerid" | b"accountid" | b"tenantid" | b"appid" | b"app" | b"application" => (Consumer, 2),
+        b"userapikeyalias" | b"keyalias" | b"virtualkey" | b"virtualkeyname" => (Consumer, 1),
         b"xconsumerusername" | b"xconsumerid" | b"xtenant" | b"xtenantid" | b"xcustomerid" => (Consumer, 1),
         b"httpxconsumerusername" | b"httpxclientid" | b"httpxtenantid" | b"jwtclaimsub" | b"sub" => (Consumer, 1),
         b"apikey" | b"xapikey" | b"httpxapikey" | b"argapikey" | b"key" | b"httpapikey" | b"httpapikeyid" => {
@@ -218,9 +240,18 @@ fn by_plain_name(name: &[u8]) -> Option<Known> {
         b"idempotencykey" | b"httpidempotencykey" | b"contentdigest" | b"bodydigest" | b"bodyhash" => (BodyDigest, 0),
         b"bodysha256" | b"requesthash" | b"contentmd5" | b"httpcontentdigest" | b"httpcontentmd5" => (BodyDigest, 1),
         b"tokensin" | b"prompttokens" | b"inputtokens" | b"requesttokens" => (TokensIn, 0),
+        b"genaiusageinputtokens" | b"genaiusageprompttokens" | b"llmtokencountprompt" | b"prompttokencount" => {
+            (TokensIn, 1)
+        }
+        b"inputtokencount" | b"llmusageprompttokens" | b"numprompttokens" | b"ntokensin" => (TokensIn, 1),
         b"tokensout" | b"completiontokens" | b"outputtokens" | b"generatedtokens" | b"responsetokens" => (TokensOut, 0),
+        b"genaiusageoutputtokens" | b"genaiusagecompletiontokens" | b"llmtokencountcompletion" => (TokensOut, 1),
+        b"candidatestokencount" | b"outputtokencount" | b"llmusagecompletiontokens" | b"ntokensout" => (TokensOut, 1),
         b"cost" | b"costusd" | b"responsecost" | b"totalcost" | b"spend" => (Cost, 0),
+        b"totalcostusd" | b"costinusd" | b"requestcost" | b"apicost" => (Cost, 1),
         b"model" | b"modelname" | b"llmmodel" => (Model, 0),
+        b"genairequestmodel" | b"genairesponsemodel" | b"requestmodel" | b"modelid" | b"llmmodelname" => (Model, 1),
+        b"responsemodel" | b"modelgroup" => (Model, 2),
         b"country" | b"countrycode" | b"geoipcountrycode" | b"clientcountry" | b"cfipcountry" => (Country, 0),
         b"geoip2datacountrycode" | b"geoip2countrycode" | b"httpcfipcountry" | b"geocountryisocode" => (Country, 0),
         other => return duration_by_name(other),

@@ -13,8 +13,9 @@ use super::draft::Draft;
 use super::field::{self, Escape};
 use super::instant::TimeShape;
 use super::role::{Known, Role};
+use super::wall::Wall;
 use super::{Reason, Record, Reject};
-use crate::time::{Timestamp, Zone};
+use crate::time::Timestamp;
 
 /// Second thoughts about where a field ends, per line.
 const RETRIES: u32 = 96;
@@ -63,6 +64,10 @@ pub(super) struct Steps {
     pub(super) first: Vec<u8>,
     pub(super) fields: Vec<Step>,
     pub(super) escape: Escape,
+    /// Fields that the source's configuration gives a role, the one that goes before all others last; usually none.
+    pub(super) mapped: Vec<(usize, Role)>,
+    /// Fields with a role that are asked for under their own names as well; usually none.
+    pub(super) also: Vec<usize>,
 }
 
 /// How much a line must look like the format.
@@ -102,7 +107,7 @@ impl Reading {
 struct State<'l> {
     line: &'l [u8],
     escape: Escape,
-    zone: Zone,
+    wall: &'l Wall,
     reading: Reading,
     time: Option<Timestamp>,
     retries: u32,
@@ -135,13 +140,13 @@ impl Steps {
         &'a self,
         line: &'a [u8],
         (from, to): (usize, usize),
-        zone: Zone,
+        wall: &'a Wall,
         reading: Reading,
     ) -> Result<Record<'a>, Reject> {
         let line = line.get(..to).unwrap_or(line);
         let start = self.open(line, from).map_err(Stop::reject)?;
         let mut cuts: SmallVec<[Cut; 24]> = SmallVec::new();
-        let mut state = State { line, escape: self.escape, zone, reading, time: None, retries: RETRIES };
+        let mut state = State { line, escape: self.escape, wall, reading, time: None, retries: RETRIES };
         // How many fields had been read, and where it stopped: what is told is the first place of those that got farthest.
         let mut farthest: Option<(usize, Stop)> = None;
         let (mut position, mut search) = (start, start);
@@ -197,6 +202,18 @@ impl Steps {
                 role => draft
                     .put(role, step.known.unit, field::undo(value, self.escape))
                     .map_err(|reason| Stop { at: cut.start, reason }.reject())?,
+            }
+        }
+        for &at in &self.also {
+            if let (Some(step), Some(cut)) = (self.fields.get(at), cuts.get(at)) {
+                draft.extra(&step.name, field::undo(line.get(cut.start..cut.end).unwrap_or_default(), self.escape));
+            }
+        }
+        for &(at, role) in &self.mapped {
+            if let (Some(step), Some(cut)) = (self.fields.get(at), cuts.get(at)) {
+                let value = field::undo(line.get(cut.start..cut.end).unwrap_or_default(), self.escape);
+                // A value that is none of the role (a word where a number should be) costs the field, not the line.
+                let _ = draft.put(role, step.known.unit, value);
             }
         }
         draft.time(time.unwrap_or_default());
@@ -282,10 +299,13 @@ impl Step {
                 let digits = value.strip_prefix(b"+").or_else(|| value.strip_prefix(b"-")).unwrap_or(value);
                 let unit = |b: &u8| b.is_ascii_digit() || *b == b'.' || matches!(b, b'm' | b's' | b'u' | b'n' | 0x80..);
                 let first = digits.first().is_none_or(u8::is_ascii_digit);
-                good(value == b"-" || (!digits.is_empty() && first && digits.iter().all(unit)), Reason::Number)
+                // Between quotes, or where a dash is not written for what is absent, nothing may stand there.
+                let nothing = value.is_empty() && (self.quoted || state.escape != Escape::Backslash);
+                let number = !digits.is_empty() && first && digits.iter().all(unit);
+                good(number || value == b"-" || nothing, Reason::Number)
             }
             Shape::Time(shape) => {
-                state.time = Some(shape.read(value, state.zone).ok_or(Reason::Time)?);
+                state.time = Some(shape.read(value, state.wall).ok_or(Reason::Time)?);
                 Ok(())
             }
             Shape::List => {
@@ -297,7 +317,7 @@ impl Step {
 
     /// Columns are padded in some logs (squid, HAProxy); what cannot begin with a blank is read behind them.
     fn may_be_padded(&self) -> bool {
-        !self.quoted && !matches!(self.shape, Shape::Any | Shape::User | Shape::Time(TimeShape::Pattern(_)))
+        !self.quoted && !matches!(self.shape, Shape::Any | Shape::User | Shape::Time(TimeShape::Pattern { .. }))
     }
 
     /// Names the place where the literal after the field should be: where most of it stands, or the line's end.

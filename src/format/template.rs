@@ -2,26 +2,21 @@
 
 use std::ops::Range;
 
+use super::dialect::{self, Syntax};
 use super::field::{Escape, Unit};
+use super::fields::{Context, FieldPlace, Fields};
 use super::instant::TimeShape;
+use super::joining;
 use super::role::{Known, Role};
 use super::steps::{Reading, Shape, Step, Steps};
-use super::{Format, Record, Reject, apache, nginx};
+use super::wall::Wall;
+use super::{Format, Record, Reject};
 use crate::time::Zone;
 
 /// The longest format text, in bytes: what people paste is a few hundred.
 const TEXT_BYTES: usize = 16 << 10;
 /// The most fields of one format.
 const FIELDS: usize = 160;
-
-/// Whose way of writing formats it is.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Syntax {
-    /// `$remote_addr - $remote_user`
-    Nginx,
-    /// `%h %l %u`
-    Apache,
-}
 
 /// A format text that cannot be compiled.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
@@ -36,6 +31,13 @@ pub struct FormatError {
 impl FormatError {
     pub(super) fn at(message: String, span: Range<usize>) -> Self {
         FormatError { message, span: Some(span) }
+    }
+
+    /// The line and column (both from 1, the latter in characters) of the place in the format's text.
+    pub fn position(&self, text: &str) -> Option<(usize, usize)> {
+        let before = text.get(..self.span.as_ref()?.start.min(text.len()))?;
+        let line = before.rfind('\n').map_or(before, |end| &before[end + 1..]);
+        Some((before.matches('\n').count() + 1, line.chars().count() + 1))
     }
 }
 
@@ -58,38 +60,72 @@ impl Default for Known {
 #[derive(Clone, Debug)]
 pub(super) enum Piece {
     Literal(Vec<u8>),
-    Field { name: String, known: Known, time: Option<TimePart>, ident: bool, span: Range<usize> },
+    Field {
+        name: String,
+        known: Known,
+        time: Option<TimePart>,
+        /// How its values look, where the server's manual says so.
+        shape: Option<Shape>,
+        span: Range<usize>,
+    },
 }
 
-/// A time may be written in one piece or, by Apache, in several with text between.
+/// A time may be written in one piece or in several with text between.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) enum TimePart {
     Whole(TimeShape),
-    Pattern(String),
+    Pattern {
+        pattern: String,
+        utc: bool,
+    },
+    /// The fraction of the second, which belongs to the time before it.
+    Fraction(&'static str),
+}
+
+impl TimePart {
+    pub(super) fn pattern(pattern: String) -> TimePart {
+        TimePart::Pattern { pattern, utc: false }
+    }
 }
 
 impl Piece {
     pub(super) fn field(name: &str, known: Known, span: Range<usize>) -> Piece {
         let time = (known.role == Role::Time).then_some(TimePart::Whole(TimeShape::Zoned));
-        Piece::Field { name: name.to_owned(), known, time, ident: false, span }
+        Piece::Field { name: name.to_owned(), known, time, shape: None, span }
     }
 
     pub(super) fn time(part: TimePart, span: Range<usize>) -> Piece {
-        Piece::Field { name: "time".to_owned(), known: Known::new(Role::Time, 0), time: Some(part), ident: false, span }
+        Piece::ranked_time("time", part, 0, span)
+    }
+
+    pub(super) fn named_time(name: &str, part: TimePart, span: Range<usize>) -> Piece {
+        Piece::ranked_time(name, part, 0, span)
+    }
+
+    pub(super) fn ranked_time(name: &str, part: TimePart, rank: u8, span: Range<usize>) -> Piece {
+        Piece::Field { name: name.to_owned(), known: Known::new(Role::Time, rank), time: Some(part), shape: None, span }
     }
 
     pub(super) fn ident(span: Range<usize>) -> Piece {
         let known = Known::new(Role::Ignored, 0);
-        Piece::Field { name: "ident".to_owned(), known, time: None, ident: true, span }
+        Piece::Field { name: "ident".to_owned(), known, time: None, shape: Some(Shape::Ident), span }
+    }
+
+    /// With a shape of its own.
+    pub(super) fn shaped(self, shape: Option<Shape>) -> Piece {
+        match self {
+            Piece::Field { name, known, time, span, .. } => Piece::Field { name, known, time, shape, span },
+            literal @ Piece::Literal(_) => literal,
+        }
     }
 }
 
-/// A compiled nginx or Apache format.
+/// A compiled format of any [`Syntax`].
 #[derive(Clone, Debug)]
 pub struct Template {
     name: String,
     steps: Steps,
-    zone: Zone,
+    wall: Wall,
     warnings: Vec<String>,
     /// Blanks around the line are no part of the format.
     trim: bool,
@@ -101,13 +137,20 @@ pub struct Template {
 const HEADER_BYTES: usize = 256;
 
 impl Template {
-    /// Compiles a format text in whichever of the two syntaxes it is written. `zone` is for times without one.
+    /// Compiles a format text of whichever server wrote it. `zone` is for times without one.
     ///
     /// # Errors
     /// [`FormatError`] with the place in the text.
     pub fn new(name: &str, text: &str, zone: Zone) -> Result<Template, FormatError> {
-        let syntax = if nginx::is_nginx(text) { Syntax::Nginx } else { Syntax::Apache };
-        Template::compile(name, syntax, text, &[], zone)
+        Template::with_syntax(name, None, text, zone)
+    }
+
+    /// Compiles a format text of a server that is known; `None` finds it out.
+    ///
+    /// # Errors
+    /// [`FormatError`] with the place in the text.
+    pub fn with_syntax(name: &str, syntax: Option<Syntax>, text: &str, zone: Zone) -> Result<Template, FormatError> {
+        Template::compile(name, syntax.unwrap_or_else(|| Syntax::of(text)), text, &[], zone)
     }
 
     /// Compiles a format text of a known syntax.
@@ -138,22 +181,16 @@ impl Template {
     ) -> Result<(Template, Vec<String>), FormatError> {
         if text.len() > TEXT_BYTES {
             let message = format!("the log format is {} bytes long; at most {TEXT_BYTES} are taken", text.len());
-            return Err(FormatError { message, span: None });
+            return Err(FormatError::at(message, 0..0));
         }
-        let (mut pieces, escape) = match syntax {
-            Syntax::Nginx => nginx::pieces(text)?,
-            Syntax::Apache => apache::pieces(text)?,
-        };
+        let dialect::Compiled { mut pieces, escape, mut warnings } = dialect::compile(text, syntax)?;
         let missing = override_roles(&mut pieces, overrides);
-        let mut pieces = join_times(join_literals(join_targets(pieces)));
+        let mut pieces = joining::join(pieces)?;
         keep_best_of_each_role(&mut pieces);
-        let mut warnings = Vec::new();
-        if escape == Escape::None {
-            warnings.push("escape=none lets a client write line ends and quotes into the log, and so forge lines; use escape=default or escape=json".to_owned());
-        }
-        let steps = build(pieces, escape, &mut warnings);
+        let steps = build(pieces, escape, text, &mut warnings);
         let trim = !steps.first.starts_with(b" ");
-        Ok((Template { name: name.to_owned(), steps, zone, warnings, trim, header_end: Vec::new() }, missing))
+        let wall = Wall::new(zone);
+        Ok((Template { name: name.to_owned(), steps, wall, warnings, trim, header_end: Vec::new() }, missing))
     }
 
     /// The same format, also behind a header that ends so: `]: ` of syslog.
@@ -166,9 +203,63 @@ impl Template {
         &self.warnings
     }
 
-    /// The same format with another zone for times that state none.
-    pub(super) fn in_zone(&self, zone: Zone) -> Template {
-        Template { zone, ..self.clone() }
+    /// The same format for one source: its zone, its lines, its fields.
+    pub(super) fn within(&self, context: &Context) -> Template {
+        self.within_keeping(context, |name| context.fields.keeps(name))
+    }
+
+    /// The same, with a word of its own on which extra fields are kept.
+    pub(super) fn within_keeping(&self, context: &Context, keeps: impl Fn(&str) -> bool) -> Template {
+        let mut template = Template { wall: context.wall.clone(), ..self.clone() };
+        template.warnings.extend(self.unmapped(&context.fields).into_iter().map(|(_, text)| text));
+        template.take_fields(&context.fields, keeps);
+        template
+    }
+
+    /// Fields that the source's configuration maps and that the format does not have: which, and a sentence about it.
+    pub(super) fn unmapped(&self, fields: &Fields) -> Vec<(&'static str, String)> {
+        let names: Vec<&str> = self.steps.fields.iter().map(|step| step.name.as_str()).collect();
+        let absent = fields.mapped().filter(|(_, _, places)| places.iter().all(|p| p.best_of(&names).is_empty()));
+        let tell = |places: &[FieldPlace]| {
+            let wanted: Vec<String> = places.iter().map(|place| format!("\"{place}\"")).collect();
+            let has: Vec<&str> = names.iter().copied().filter(|name| *name != "ident").collect();
+            format!("{}: the log format has no such field; it has {}", wanted.join(", "), has.join(", "))
+        };
+        absent.map(|(target, _, places)| (target, format!("{target} = {}", tell(places)))).collect()
+    }
+
+    /// Gives fields the roles that the source's configuration says, and drops those that nobody asks for.
+    fn take_fields(&mut self, fields: &Fields, keeps: impl Fn(&str) -> bool) {
+        let names: Vec<&str> = self.steps.fields.iter().map(|step| step.name.as_str()).collect();
+        let mut mapped = Vec::new();
+        for (_, role, places) in fields.mapped() {
+            let found = places.iter().flat_map(|place| place.best_of(&names)).map(|at| (at, role));
+            // The worst first, so that the best that a line has stays.
+            mapped.extend(found.collect::<Vec<_>>().into_iter().rev());
+        }
+        let also = (0..self.steps.fields.len())
+            .filter(|&at| {
+                let step = &self.steps.fields[at];
+                step.known.role != Role::Extra && fields.asks_for(&step.name)
+            })
+            .collect();
+        for step in &mut self.steps.fields {
+            if step.known.role == Role::Extra && !keeps(&step.name) {
+                step.known = Known::new(Role::Ignored, 0);
+            }
+        }
+        self.steps.mapped = mapped;
+        self.steps.also = also;
+    }
+
+    /// The names of the fields that are kept under them.
+    pub(super) fn extras(&self) -> impl Iterator<Item = &str> {
+        self.steps.fields.iter().filter(|step| step.known.role == Role::Extra).map(|step| step.name.as_str())
+    }
+
+    /// The fields in their order: name, and what it is read as (empty for one that is kept under its name).
+    pub fn fields(&self) -> impl Iterator<Item = (&str, &'static str)> {
+        self.steps.fields.iter().map(|step| (step.name.as_str(), step.known.role.name()))
     }
 
     /// A variant must say when and what, as any format; the time may come from elsewhere.
@@ -201,7 +292,7 @@ impl Template {
     }
 
     fn run<'a>(&'a self, line: &'a [u8], span: (usize, usize), reading: Reading) -> Result<Record<'a>, Reject> {
-        let mut record = self.steps.run(line, span, self.zone, reading)?;
+        let mut record = self.steps.run(line, span, &self.wall, reading)?;
         record.format = &self.name;
         Ok(record)
     }
@@ -248,11 +339,13 @@ fn override_roles(pieces: &mut [Piece], overrides: &[Override]) -> Vec<String> {
     for wanted in overrides {
         let mut found = false;
         for piece in pieces.iter_mut() {
-            if let Piece::Field { name, known, time, .. } = piece
+            if let Piece::Field { name, known, time, shape, .. } = piece
                 && *name == wanted.name
             {
                 found = true;
                 *known = wanted.known;
+                // How it looks is told by what it is now, but for lists of upstreams.
+                *shape = shape.take().filter(|shape| *shape == Shape::List);
                 *time = (known.role == Role::Time).then_some(TimePart::Whole(TimeShape::Any));
             }
         }
@@ -261,67 +354,6 @@ fn override_roles(pieces: &mut [Piece], overrides: &[Override]) -> Vec<String> {
         }
     }
     missing
-}
-
-/// `$uri$is_args$args` and `%U%q` are one target.
-fn join_targets(pieces: Vec<Piece>) -> Vec<Piece> {
-    let mut out: Vec<Piece> = Vec::with_capacity(pieces.len());
-    for piece in pieces {
-        let is_path =
-            |p: &Piece| matches!(p, Piece::Field { known, .. } if matches!(known.role, Role::Path | Role::Target));
-        let joins = match &piece {
-            Piece::Field { name, known, .. } => name == "is_args" || known.role == Role::Query,
-            Piece::Literal(_) => false,
-        };
-        match out.last_mut() {
-            Some(Piece::Field { known, .. }) if joins && known.role == Role::Path => {
-                *known = Known::new(Role::Target, 0);
-            }
-            Some(last) if joins && is_path(last) => {}
-            _ => out.push(piece),
-        }
-    }
-    out
-}
-
-fn join_literals(pieces: Vec<Piece>) -> Vec<Piece> {
-    let mut out: Vec<Piece> = Vec::with_capacity(pieces.len());
-    for piece in pieces {
-        match (out.last_mut(), piece) {
-            (Some(Piece::Literal(before)), Piece::Literal(text)) => before.extend_from_slice(&text),
-            (_, piece) => out.push(piece),
-        }
-    }
-    out
-}
-
-/// `%{%d/%b/%Y %T}t.%{msec_frac}t %{%z}t` is one time: the patterns with the text between them.
-fn join_times(pieces: Vec<Piece>) -> Vec<Piece> {
-    let mut out: Vec<Piece> = Vec::with_capacity(pieces.len());
-    for piece in pieces {
-        if let Piece::Field { time: Some(TimePart::Pattern(more)), span, .. } = &piece {
-            let between = match out.as_slice() {
-                [.., Piece::Field { time: Some(TimePart::Pattern(_)), .. }] => Some(String::new()),
-                [.., Piece::Field { time: Some(TimePart::Pattern(_)), .. }, Piece::Literal(text)] => {
-                    Some(String::from_utf8_lossy(text).replace('%', "%%"))
-                }
-                _ => None,
-            };
-            if let Some(between) = between {
-                if matches!(out.last(), Some(Piece::Literal(_))) {
-                    out.pop();
-                }
-                if let Some(Piece::Field { time: Some(TimePart::Pattern(pattern)), span: whole, .. }) = out.last_mut() {
-                    pattern.push_str(&between);
-                    pattern.push_str(more);
-                    whole.end = span.end;
-                }
-                continue;
-            }
-        }
-        out.push(piece);
-    }
-    out
 }
 
 /// Of several fields with one role the best keeps it; the others are kept under their names.
@@ -347,9 +379,10 @@ fn keep_best_of_each_role(pieces: &mut [Piece]) {
 }
 
 /// Pieces to steps; fields that nothing separates are warned about.
-fn build(pieces: Vec<Piece>, escape: Escape, warnings: &mut Vec<String>) -> Steps {
-    let mut steps = Steps { first: Vec::new(), fields: Vec::new(), escape };
+fn build(pieces: Vec<Piece>, escape: Escape, text: &str, warnings: &mut Vec<String>) -> Steps {
+    let mut steps = Steps { first: Vec::new(), fields: Vec::new(), escape, mapped: Vec::new(), also: Vec::new() };
     let mut before: Vec<u8> = Vec::new();
+    let mut written: Range<usize> = 0..0;
     for piece in pieces {
         match piece {
             Piece::Literal(text) => {
@@ -359,9 +392,9 @@ fn build(pieces: Vec<Piece>, escape: Escape, warnings: &mut Vec<String>) -> Step
                 }
                 before = text;
             }
-            Piece::Field { name, known, time, ident, .. } => {
+            Piece::Field { name, known, time, shape, span } => {
                 let mut step = Step {
-                    shape: shape(&name, known, time, ident),
+                    shape: shape_of(&name, known, time, shape),
                     name,
                     known,
                     until: Vec::new(),
@@ -371,14 +404,12 @@ fn build(pieces: Vec<Piece>, escape: Escape, warnings: &mut Vec<String>) -> Step
                 if let Some(last) = steps.fields.last_mut().filter(|last| last.until.is_empty()) {
                     last.stop = first_byte(known.role);
                     if last.stop.is_none() {
-                        warnings.push(format!(
-                            "nothing stands between {} and {} in the format, so the first takes both values; put a blank between them",
-                            last.name, step.name
-                        ));
+                        warnings.push(glued(&last.name, &step.name, text.get(written.clone()), text.get(span)));
                         continue;
                     }
                 }
                 before.clear();
+                written = span;
                 if step.known.role == Role::Time && step.quoted && step.shape == Shape::Time(TimeShape::Zoned) {
                     step.shape = Shape::Time(TimeShape::Any);
                 }
@@ -399,21 +430,30 @@ fn build(pieces: Vec<Piece>, escape: Escape, warnings: &mut Vec<String>) -> Step
     steps
 }
 
-fn shape(name: &str, known: Known, time: Option<TimePart>, ident: bool) -> Shape {
-    match (known.role, time) {
-        _ if ident => Shape::Ident,
-        (_, Some(TimePart::Whole(shape))) => Shape::Time(shape),
-        (_, Some(TimePart::Pattern(pattern))) => Shape::Time(TimeShape::Pattern(pattern)),
-        // Apache's counts, which are whole: a time with a fraction in their place belongs to another format.
-        _ if matches!(name, "I" | "O" | "B") => Shape::Whole,
-        (Role::Client, _) => Shape::Address,
-        (Role::User, _) => Shape::User,
-        (Role::Host | Role::Method | Role::Protocol | Role::RequestId | Role::Country, _) => Shape::Word,
-        (Role::Status, _) => Shape::Status,
-        (Role::Duration, _) if known.unit == Unit::Seconds && name == "request_time" => Shape::Seconds,
-        (Role::Duration, _) if known.unit == Unit::Seconds && known.rank > 0 => Shape::List,
-        (Role::BytesOut | Role::BytesIn | Role::Duration | Role::TokensIn | Role::TokensOut, _) => Shape::Number,
-        (Role::ForwardedFor, _) => Shape::List,
+/// Two fields with nothing between them, as they are written and as they should be.
+fn glued(first: &str, second: &str, written: Option<&str>, next: Option<&str>) -> String {
+    let example = match (written, next) {
+        (Some(a), Some(b)) if !a.is_empty() && !b.is_empty() => format!(", as in {a} {b}"),
+        _ => String::new(),
+    };
+    format!(
+        "nothing stands between {first} and {second} in the log format, so nobody can tell where one ends: {first} takes both values; put a blank or quotes between them{example}"
+    )
+}
+
+fn shape_of(name: &str, known: Known, time: Option<TimePart>, shape: Option<Shape>) -> Shape {
+    match (known.role, time, shape) {
+        (_, _, Some(shape)) => shape,
+        (_, Some(TimePart::Whole(shape)), _) => Shape::Time(shape),
+        (_, Some(TimePart::Pattern { pattern, utc }), _) => Shape::Time(TimeShape::Pattern { pattern, utc }),
+        (_, Some(TimePart::Fraction(_)), _) => Shape::Number,
+        (Role::Client, ..) => Shape::Address,
+        (Role::User, ..) => Shape::User,
+        (Role::Host | Role::Method | Role::Protocol | Role::RequestId | Role::Country, ..) => Shape::Word,
+        (Role::Status, ..) => Shape::Status,
+        (Role::Duration, ..) if known.unit == Unit::Seconds && known.rank > 0 => Shape::List,
+        (Role::BytesOut | Role::BytesIn | Role::Duration | Role::TokensIn | Role::TokensOut, ..) => Shape::Number,
+        (Role::ForwardedFor, ..) => Shape::List,
         _ if name.starts_with("upstream_") => Shape::List,
         _ if name.ends_with("_port") || name.ends_with("_queue") => Shape::Number,
         _ if matches!(name, "pid" | "p" | "bytes_sent" | "request_length") => Shape::Number,

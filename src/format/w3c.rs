@@ -8,10 +8,12 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use super::draft::Draft;
 use super::field;
+use super::fields::{Context, Fields};
 use super::instant;
 use super::names::Names;
 use super::role::{self, Known, Role};
-use super::{Format, Reason, Record, Reject};
+use super::wall::Wall;
+use super::{Format, Reason, Record, Reject, Value};
 use crate::time::{Timestamp, Zone};
 
 /// Columns of one layout; a line with more is refused.
@@ -29,7 +31,9 @@ pub(super) struct W3c {
     mapping: HashMap<String, Known>,
     /// Columns that tell this format from its relatives.
     required: Vec<String>,
-    zone: Zone,
+    wall: Wall,
+    /// What the source's configuration says of columns.
+    fields: Arc<Fields>,
     names: Names,
     stated: RwLock<Stated>,
 }
@@ -50,6 +54,8 @@ struct Layout {
     columns: Vec<Column>,
     /// All columns are there that the format requires, and enough for a request.
     usable: bool,
+    /// Columns that the source's configuration gives a role, the one that goes before all others last; usually none.
+    mapped: Vec<(usize, Role)>,
 }
 
 #[derive(Debug)]
@@ -57,6 +63,8 @@ struct Column {
     name: String,
     known: Known,
     part: Part,
+    /// It has a role, and is asked for under its own name as well.
+    also: bool,
 }
 
 /// What is special about a column.
@@ -83,7 +91,8 @@ impl W3c {
             usual: Vec::new(),
             mapping: mapping.into_iter().collect(),
             required: required.to_vec(),
-            zone,
+            wall: Wall::new(zone),
+            fields: Arc::default(),
             names: Names::default(),
             stated: RwLock::default(),
         };
@@ -92,21 +101,24 @@ impl W3c {
     }
 
     /// The same format for another log, of which nothing is known yet.
-    pub(super) fn in_zone(&self, zone: Zone) -> W3c {
+    pub(super) fn anew(&self) -> W3c {
         W3c {
             name: self.name.clone(),
             usual: self.usual.clone(),
             mapping: self.mapping.clone(),
             required: self.required.clone(),
-            zone,
+            wall: self.wall.clone(),
+            fields: self.fields.clone(),
             names: Names::default(),
             stated: RwLock::default(),
         }
     }
 
-    /// The zone of its times.
-    pub(super) fn zone(&self) -> Zone {
-        self.zone
+    /// The same for one source: its zone, its lines, its fields.
+    pub(super) fn within(&self, context: &Context) -> W3c {
+        let mut format = W3c { wall: context.wall.clone(), fields: context.fields.clone(), ..self.anew() };
+        format.usual = self.usual.iter().map(|layout| Arc::new(format.columns(&layout.text))).collect();
+        format
     }
 
     fn stated(&self) -> Stated {
@@ -122,7 +134,14 @@ impl W3c {
             && clock
             && has(&[Role::Method, Role::Status])
             && has(&[Role::Path, Role::Target, Role::Query, Role::Request]);
-        Layout { text: text.trim().to_owned(), columns, usable }
+        let names: Vec<&str> = columns.iter().map(|column| column.name.as_str()).collect();
+        let mut mapped = Vec::new();
+        for (_, role, places) in self.fields.mapped() {
+            let found = places.iter().flat_map(|place| place.best_of(&names)).map(|at| (at, role));
+            // The worst first, so that the best that a line has stays.
+            mapped.extend(found.collect::<Vec<_>>().into_iter().rev());
+        }
+        Layout { text: text.trim().to_owned(), columns, usable, mapped }
     }
 
     fn column(&self, name: &str) -> Column {
@@ -139,7 +158,11 @@ impl W3c {
         if part != Part::Nothing && part != Part::Agent {
             known = Known::new(Role::Ignored, 0);
         }
-        Column { name: name.to_owned(), known, part }
+        if known.role == Role::Extra && !self.fields.keeps(name) {
+            known = Known::new(Role::Ignored, 0);
+        }
+        let also = known.role != Role::Extra && self.fields.asks_for(name);
+        Column { name: name.to_owned(), known, part, also }
     }
 
     /// `#Fields: ...`, `#Date: ...` and other lines about the log.
@@ -175,14 +198,22 @@ impl W3c {
         let separator = if memchr::memchr(b'\t', line).is_some() { b'\t' } else { b' ' };
         let mut values = Values { line, separator, at: Some(0) };
         let mut draft = Draft::default();
+        let mut mapped: Vec<(usize, Role, Value<'a>)> = Vec::new();
         let (mut date, mut clock) = (day, None);
-        for column in &layout.columns {
+        for (at, column) in layout.columns.iter().enumerate() {
             let Some(span) = values.next() else { return reject(line.len(), Reason::TooShort) };
             let start = span.start;
             let value = line.get(span).unwrap_or_default();
             if value == b"-" || value == b"\"-\"" {
                 continue;
             }
+            if column.also
+                && let Some(name) = self.names.get(&column.name)
+            {
+                draft.extra(name, plain(value));
+            }
+            let roles = layout.mapped.iter().enumerate().filter(|(_, (column, _))| *column == at);
+            mapped.extend(roles.map(|(rank, (_, role))| (rank, *role, plain(value))));
             match (column.part, column.known.role) {
                 (Part::Date, _) => match value.first_chunk::<10>() {
                     Some(day) if value.len() == 10 => date = Some(*day),
@@ -190,7 +221,7 @@ impl W3c {
                 },
                 (Part::Clock, _) => clock = Some((start, value)),
                 (_, Role::Ignored) => {}
-                (_, Role::Time) => match instant::by_look(value, self.zone) {
+                (_, Role::Time) => match instant::by_look(value, &self.wall) {
                     Some(time) => draft.time(time),
                     None => return reject(start, Reason::Time),
                 },
@@ -214,10 +245,15 @@ impl W3c {
             return reject(span.start, Reason::Trailing);
         }
         if let Some((start, clock)) = clock {
-            match date.and_then(|date| join(date, clock, self.zone)) {
+            match date.and_then(|date| join(date, clock, &self.wall)) {
                 Some(time) => draft.time(time),
                 None => return reject(start, Reason::Time),
             }
+        }
+        mapped.sort_by_key(|(rank, ..)| *rank);
+        for (_, role, value) in mapped {
+            // A value that is none of the role costs the field, not the line.
+            let _ = draft.put(role, field::Unit::Guess, value);
         }
         if !draft.has_time {
             return reject(0, Reason::NoTime);
@@ -389,12 +425,12 @@ fn is_method(value: &[u8]) -> bool {
     value.len() <= 32 && value.iter().all(|b| b.is_ascii_alphabetic() || matches!(b, b'-' | b'_'))
 }
 
-fn join(date: [u8; 10], clock: &[u8], zone: Zone) -> Option<Timestamp> {
+fn join(date: [u8; 10], clock: &[u8], wall: &Wall) -> Option<Timestamp> {
     let mut text = [b' '; 32];
     let length = 11 + clock.len();
     text.get_mut(..10)?.copy_from_slice(&date);
     text.get_mut(11..length)?.copy_from_slice(clock);
-    instant::iso(text.get(..length)?, zone)
+    instant::iso(text.get(..length)?, wall)
 }
 
 #[cfg(test)]

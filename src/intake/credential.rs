@@ -46,6 +46,14 @@ pub(super) fn credential(value: &[u8]) -> Credential<'_> {
     subject(secret).map_or(Credential::Secret(Cow::Borrowed(secret)), Credential::Name)
 }
 
+/// Whether a value has the scheme of an Authorization header before it: then it is a credential wherever it stands.
+pub(super) fn has_scheme(value: &[u8]) -> bool {
+    let value = value.trim_ascii();
+    let scheme = value.split(|b| matches!(b, b' ' | b'+')).next().unwrap_or_default();
+    let known = ["bearer", "basic", "token", "apikey", "api-key", "negotiate", "digest", "aws4-hmac-sha256"];
+    scheme.len() < value.len() && known.iter().any(|known| scheme.eq_ignore_ascii_case(known.as_bytes()))
+}
+
 fn basic(encoded: &[u8]) -> Option<Credential<'static>> {
     let decoded = base64(encoded)?;
     let colon = decoded.iter().position(|b| *b == b':')?;
@@ -64,11 +72,38 @@ fn basic(encoded: &[u8]) -> Option<Credential<'static>> {
     })
 }
 
-#[derive(Deserialize)]
+/// Claims that say who calls, the best first (RFC 7519, 4.1.2; RFC 8693, 4.3; OpenID Connect; the names that Azure and
+/// Okta have for `client_id`).
+#[derive(Default, Deserialize)]
+#[serde(default)]
 struct Claims {
-    sub: Option<String>,
-    client_id: Option<String>,
-    azp: Option<String>,
+    sub: Claim,
+    client_id: Claim,
+    azp: Claim,
+    appid: Claim,
+    cid: Claim,
+}
+
+/// A claim; those that are neither text nor number say no name.
+#[derive(Default, Deserialize)]
+#[serde(untagged)]
+enum Claim {
+    Text(String),
+    Number(serde_json::Number),
+    Other(serde::de::IgnoredAny),
+    #[default]
+    None,
+}
+
+impl Claim {
+    fn name(self) -> Option<String> {
+        let name = match self {
+            Claim::Text(text) => text.trim().to_owned(),
+            Claim::Number(number) => number.to_string(),
+            Claim::Other(_) | Claim::None => return None,
+        };
+        (!name.is_empty() && !crate::sanitize::known_secret(&name)).then_some(name)
+    }
 }
 
 /// The subject in the payload of a JSON Web Token.
@@ -80,8 +115,7 @@ fn subject(token: &[u8]) -> Option<String> {
     let payload = base64(parts.nth(1)?)?;
     parts.next()?;
     let claims: Claims = serde_json::from_slice(&payload).ok()?;
-    let named = [claims.sub, claims.client_id, claims.azp].into_iter().flatten();
-    named.map(|n| n.trim().to_owned()).find(|n| !n.is_empty() && !crate::sanitize::known_secret(n))
+    [claims.sub, claims.client_id, claims.azp, claims.appid, claims.cid].into_iter().find_map(Claim::name)
 }
 
 /// Base64 in either alphabet, with or without padding (RFC 4648, sections 4 and 5).
@@ -139,11 +173,32 @@ mod tests {
         assert_eq!(credential(b"Basic ???"), secret("???"));
     }
 
+    /// Base64url of up to three bytes, without padding.
+    fn encoded(bytes: &[u8]) -> String {
+        const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+        let bits = bytes.iter().fold(0u32, |bits, b| bits << 8 | u32::from(*b)) << (8 * (3 - bytes.len()));
+        (0..=bytes.len()).map(|i| LETTERS[(bits >> (18 - 6 * i)) as usize & 63] as char).collect()
+    }
+
     #[test]
     fn tokens_are_their_subject() {
         // {"alg":"none"} . {"sub":"acme","iat":1} . sig
         let token = b"Bearer eyJhbGciOiJub25lIn0.eyJzdWIiOiJhY21lIiwiaWF0IjoxfQ.c2ln";
         assert_eq!(credential(token), Credential::Name("acme".to_owned()));
+        let token = |claims: &str| {
+            let encoded: String = claims.as_bytes().chunks(3).map(encoded).collect();
+            format!("Bearer eyJhbGciOiJub25lIn0.{encoded}.c2ln")
+        };
+        for (claims, name) in [
+            (r#"{"sub":4711,"iat":1}"#, "4711"),
+            (r#"{"sub":"","client_id":"batch-job"}"#, "batch-job"),
+            (r#"{"aud":["a","b"],"azp":"web","sub":null}"#, "web"),
+            (r#"{"sub":{"no":"name"},"appid":"8f2e"}"#, "8f2e"),
+            (r#"{"sub":"sk_live_4eC39HqLyjWDarjtT1zd9f3a","cid":"okta"}"#, "okta"),
+        ] {
+            assert_eq!(credential(token(claims).as_bytes()), Credential::Name(name.to_owned()), "{claims}");
+        }
+        assert!(matches!(credential(token(r#"{"iat":1}"#).as_bytes()), Credential::Secret(_)));
         assert!(matches!(credential(b"eyJhbGciOiJub25lIn0.e30.c2ln"), Credential::Secret(_)));
         assert!(matches!(credential(b"eyJhbGciOiJub25lIn0.eyJzd"), Credential::Secret(_)));
     }

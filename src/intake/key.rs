@@ -7,10 +7,10 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 
 use crate::event::{Hasher, Id};
-use crate::format::{Record, Value};
+use crate::format::{FieldPlace, Record, Value, alike};
 use crate::sanitize;
 
-use super::credential::{Credential, credential};
+use super::credential::{Credential, credential, has_scheme};
 use super::fingerprint::{FingerprintKey, short};
 use super::target::{Target, percent_decoded};
 use super::{clipped, lossy};
@@ -47,13 +47,14 @@ pub enum KeyPlace {
     AnyParameter,
     /// This query parameter; a secret if its name says so.
     Parameter(String),
-    /// This field of the line, or header as nginx and JSON logs name it; a secret if its name says so.
-    Field(String),
+    /// This field of the line, header as nginx and JSON logs name it, or cookie; a secret if its name says so.
+    Field(FieldPlace),
 }
 
 impl KeyPlace {
-    /// From configuration: `user`, `consumer`, `api_key`, `query` (any key-like parameter), `query:NAME`, `json:NAME`,
-    /// `field:NAME` or `header:NAME`.
+    /// From configuration: `user`, `consumer`, `api_key`, `query` (any key-like parameter), `query:NAME`, `json:NAME` or
+    /// `json:/PO/INTER`, `field:NAME`, `header:NAME`, `cookie:NAME`, and `tenant`, `subject`, `session` as the source maps
+    /// them.
     ///
     /// # Errors
     /// A sentence that says what was expected.
@@ -65,10 +66,21 @@ impl KeyPlace {
             ("api_key", None) => Ok(KeyPlace::ApiKey),
             ("query", None) => Ok(KeyPlace::AnyParameter),
             ("query", Some(name)) if !name.is_empty() => Ok(KeyPlace::Parameter(name.to_owned())),
-            ("json" | "field" | "header", Some(name)) if !name.is_empty() => Ok(KeyPlace::Field(name.to_owned())),
+            ("json" | "field" | "header" | "cookie", Some(name)) if !name.is_empty() => {
+                FieldPlace::parse(text).map(KeyPlace::Field)
+            }
+            ("tenant" | "subject" | "session", None) => FieldPlace::parse(kind).map(KeyPlace::Field),
             _ => Err(format!(
-                "expected \"user\", \"query:NAME\", \"json:NAME\", \"field:NAME\" or \"header:NAME\", found \"{text}\""
+                "expected \"user\", \"query:NAME\", \"json:NAME\", \"field:NAME\", \"header:NAME\", \"cookie:NAME\", \"tenant\", \"subject\" or \"session\", found \"{text}\""
             )),
+        }
+    }
+
+    /// The field that must be read for it, if it is one.
+    pub fn field(&self) -> Option<&FieldPlace> {
+        match self {
+            KeyPlace::Field(place) => Some(place),
+            _ => None,
         }
     }
 
@@ -170,14 +182,20 @@ fn field<'r>(value: Option<&'r Value<'_>>, secret: bool, origin: Origin<'r>) -> 
 
 /// A field by the name that the configuration gives it: exactly, else without regard to case and separators, so that
 /// `X-Api-Key` finds nginx's `http_x_api_key` and JSON's `request.headers.x-api-key`.
-fn named_field<'r>(record: &'r Record<'_>, name: &'r str) -> Option<Found<'r>> {
+fn named_field<'r>(record: &'r Record<'_>, place: &'r FieldPlace) -> Option<Found<'r>> {
+    let name = place.name();
     let origin = Origin::Field(name);
-    let secret = sanitize::is_secret_name(name);
-    if let Some((_, value)) = record.extra.iter().find(|(n, _)| *n == name) {
+    let secret = sanitize::is_secret_name(name) || place.is_cookie();
+    let agreeing = record.extra.iter().filter_map(|(n, value)| Some((place.agrees(n)?, value)));
+    let best = agreeing.filter(|(_, value)| is_present(value)).min_by_key(|(rank, _)| *rank);
+    if let Some((0 | 1, value)) = best {
         return field(Some(value), secret, origin);
     }
+    if place.is_cookie() {
+        return None;
+    }
     let is = |known: &[&str]| known.iter().any(|known| alike(name, known));
-    let known = if is(&["consumer", "consumer_id", "consumer_name", "client_id"]) {
+    let known = if is(&["consumer", "consumer_id", "consumer_name", "client_id", "tenant", "tenant_id"]) {
         field(record.consumer.as_ref(), false, origin)
     } else if is(&["api_key", "x_api_key", "authorization", "http_authorization", "http_x_api_key"]) {
         field(record.api_key.as_ref(), true, origin)
@@ -192,22 +210,7 @@ fn named_field<'r>(record: &'r Record<'_>, name: &'r str) -> Option<Found<'r>> {
     } else {
         None
     };
-    let means = |n: &str| {
-        let header = n.strip_prefix("http_").or_else(|| n.strip_prefix("sent_http_")).unwrap_or(n);
-        [n, header, n.rsplit('.').next().unwrap_or(n)].iter().any(|n| alike(n, name))
-    };
-    known.or_else(|| {
-        let (_, value) = record.extra.iter().find(|(n, _)| means(n))?;
-        field(Some(value), secret, origin)
-    })
-}
-
-/// Whether two names differ only in case and separators.
-fn alike(a: &str, b: &str) -> bool {
-    let letters = |s: &str| -> smallvec::SmallVec<[u8; 48]> {
-        s.bytes().filter(u8::is_ascii_alphanumeric).map(|b| b.to_ascii_lowercase()).take(48).collect()
-    };
-    letters(a) == letters(b)
+    known.or_else(|| field(Some(best?.1), secret, origin))
 }
 
 /// Whether a value says anything: empty ones, placeholders and what a server has already crossed out do not.
@@ -256,7 +259,7 @@ impl Names {
     /// The name of a found key.
     pub fn name(&mut self, found: &Found<'_>) -> Named<'_> {
         let looks_secret = || found.value.len() >= SECRET_FROM_BYTES && sanitize::known_secret(&lossy(&found.value));
-        if found.secret || looks_secret() {
+        if found.secret || has_scheme(&found.value) || looks_secret() {
             return self.secret(&found.value);
         }
         let id = self.hasher.id(&found.value);
@@ -266,6 +269,12 @@ impl Names {
         self.scratch.clear();
         self.scratch.push_str(&clipped(&lossy(&found.value)));
         Named { id, text: &self.scratch }
+    }
+
+    /// A value from a place that holds secrets, as it may be shown: the name inside it if it has one (the subject of a
+    /// token), else masked, with its fingerprint.
+    pub fn masked(&mut self, value: &[u8]) -> String {
+        self.secret(value).text.to_owned()
     }
 
     fn secret(&mut self, value: &[u8]) -> Named<'_> {

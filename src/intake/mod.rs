@@ -8,6 +8,7 @@ pub mod agent;
 pub mod client;
 pub mod cost;
 mod credential;
+mod extra;
 mod fingerprint;
 pub mod key;
 pub mod request;
@@ -147,6 +148,7 @@ impl Intake {
             agent,
             request: print.request,
             resource: print.resource,
+            number: print.number.map_or(Event::UNKNOWN, |n| n as u32),
             bytes_out: record.bytes_out.map_or(0, bounded),
             duration_ms: record.duration.map_or(Event::UNKNOWN, milliseconds),
             tokens_in: record.tokens_in.map_or(Event::UNKNOWN, bounded),
@@ -193,6 +195,10 @@ impl Intake {
             tokens_out: record.tokens_out,
             cost: self.prices.cost(record, endpoint.id, target.filter(|_| record.method.is_some())),
             format: String::new(),
+            model: shown(&record.model),
+            request_id: shown(&record.request_id),
+            country: shown(&record.country),
+            ..extra::describe(record, &mut self.names)
         }
     }
 }

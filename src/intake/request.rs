@@ -18,6 +18,8 @@ pub struct Fingerprint {
     pub request: Id,
     /// The same thing again: the path with its ids.
     pub resource: Id,
+    /// The last number in the path.
+    pub number: Option<u64>,
     /// Whether `request` tells contents apart: a method without body, or a length or digest was logged.
     pub strong: bool,
 }
@@ -34,7 +36,9 @@ pub fn fingerprint(
 ) -> Fingerprint {
     let token = record.method.as_deref().unwrap_or_default();
     scratch.clear();
+    let mut number = None;
     for segment in target.segments() {
+        number = whole_number(segment).or(number);
         scratch.push(b'/');
         scratch.extend_from_slice(segment);
     }
@@ -72,7 +76,15 @@ pub fn fingerprint(
             strong = true;
         }
     }
-    Fingerprint { request: hasher.id(scratch), resource, strong }
+    Fingerprint { request: hasher.id(scratch), resource, number, strong }
+}
+
+/// A segment that is nothing but a number of at most 18 digits.
+fn whole_number(segment: &[u8]) -> Option<u64> {
+    if segment.is_empty() || segment.len() > 18 {
+        return None;
+    }
+    segment.iter().try_fold(0u64, |n, b| b.is_ascii_digit().then(|| n * 10 + u64::from(b - b'0')))
 }
 
 fn is_cache_buster(name: &[u8]) -> bool {
@@ -103,6 +115,20 @@ mod tests {
         let record = Record { method: Some(Cow::Borrowed(method.as_bytes())), bytes_in, ..Record::default() };
         let target = Target::split(target.as_bytes());
         fingerprint(&record, target, Id(7), Some(b"partner"), &Hasher::new(1), &mut Vec::new())
+    }
+
+    #[test]
+    fn the_last_number_of_a_path_is_known() {
+        for (target, number) in [
+            ("/v1/users/12/orders/7", Some(7)),
+            ("/v1/users/12/orders?page=3", Some(12)),
+            ("/v1/users/012", Some(12)),
+            ("/v1/users/12a", None),
+            ("/1234567890123456789", None),
+            ("/", None),
+        ] {
+            assert_eq!(print("GET", target, None).number, number, "{target}");
+        }
     }
 
     #[test]

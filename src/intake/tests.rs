@@ -115,9 +115,37 @@ fn each_source_has_its_own_places() {
     record.target = value("/a");
     let (key, source) = key_of(&mut intake, &record);
     assert!(key.starts_with("sk_live_…9f3a·") && source == "json:X-Api-Key", "{key} {source}");
-    for bad in ["", "query:", "cookie:x", "user:x"] {
+    for bad in ["", "query:", "cookie:", "user:x"] {
         assert!(KeyPlace::parse(bad).is_err(), "{bad}");
     }
+}
+
+#[test]
+fn tokens_in_any_field_are_their_subject_or_masked() {
+    // {"sub":"acme"}
+    let jwt = "Bearer eyJhbGciOiJub25lIn0.eyJzdWIiOiJhY21lIn0.c2lnbmF0dXJl";
+    let opaque = format!("Bearer {SECRET}");
+    let place = |text: &str| SourceSettings { key: vec![KeyPlace::parse(text).unwrap()], ..SourceSettings::default() };
+    let sources = ["subject", "field:note", "json:/auth/consumer/id", "cookie:sid", "header:authorization"].map(place);
+    let mut intake = intake(Settings { sources: sources.to_vec(), ..Settings::default() });
+    let mut batch = Batch::default();
+    let mut key = |intake: &mut Intake, source: u16, name: &'static str, value: &str| {
+        let mut record = get("/a");
+        record.extra.push((name, Cow::Owned(value.as_bytes().to_vec())));
+        let shown = serde_json::to_string(&intake.describe(&record, SourceId(source))).unwrap();
+        assert!(!shown.contains("4eC39HqLyj") && !shown.contains("eyJzdWIi"), "{shown}");
+        batch.clear();
+        intake.event(&record, SourceId(source), &mut batch);
+        batch.text(batch.events[0].key).to_owned()
+    };
+    assert_eq!(key(&mut intake, 0, "subject", jwt), "acme");
+    assert_eq!(key(&mut intake, 1, "note", jwt), "acme");
+    assert!(key(&mut intake, 1, "note", &opaque).starts_with("sk_live_…9f3a·"));
+    assert!(key(&mut intake, 1, "note", "Bearer abcdefghijkl").contains('…'), "a scheme makes it a secret");
+    assert_eq!(key(&mut intake, 2, "auth.consumer.id", "acme"), "acme");
+    assert!(key(&mut intake, 3, "cookie_sid", "0123456789abcdef").contains('·'), "cookies are secrets");
+    assert_eq!(key(&mut intake, 4, "request.headers.Authorization", jwt), "acme");
+    assert!(!format!("{intake:?}").contains("4eC39HqLyj"));
 }
 
 #[test]
@@ -246,7 +274,7 @@ proptest! {
             tokens_out: numbers[3], duration: reals[0], cost: reals[1], ..Record::default()
         };
         record.extra.push(("x", held(texts[13].as_ref()).unwrap_or_default()));
-        let source = SourceSettings { key: vec![KeyPlace::Field("X".into()), KeyPlace::AnyParameter], trusted_proxies: vec!["0.0.0.0/0".parse().unwrap()] };
+        let source = SourceSettings { key: vec![KeyPlace::parse("field:X").unwrap(), KeyPlace::AnyParameter], trusted_proxies: vec!["0.0.0.0/0".parse().unwrap()] };
         let cost = BTreeMap::from([("/*".to_owned(), Price { per_mb: Some(1.0), per_request: Some(1.0), ..Price::default() })]);
         let mut intake = intake(Settings { sources: vec![source], cost, ..Settings::default() });
         let mut batch = Batch::default();

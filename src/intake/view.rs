@@ -1,9 +1,12 @@
 //! An event as `lapwing parse --json` shows it.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 
 /// One event for people and scripts: the public form of `lapwing parse --json`, its fields in this order. Absent values
-/// are null; secrets are masked, in the target and the referer too.
+/// are null, but for those after `format`, which few logs have: they are left out. Secrets are masked, in the target, the
+/// referer and extra fields too.
 #[derive(Clone, PartialEq, Debug, Default, Serialize)]
 pub struct EventView {
     /// The number of the line, from 1; set by the caller.
@@ -46,4 +49,53 @@ pub struct EventView {
     pub cost: Option<f64>,
     /// The format that read the line; set by the caller.
     pub format: String,
+    /// The model that was called.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
+    /// The request id.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub request_id: Option<String>,
+    /// The client's country.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub country: Option<String>,
+    /// The servers behind, as logged: several with commas between.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub upstream_addr: Option<String>,
+    /// Their status, as logged.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub upstream_status: Option<String>,
+    /// Their times, as logged.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub upstream_time: Option<String>,
+    /// The session, masked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub session: Option<String>,
+    /// The tenant, where the source maps one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tenant: Option<String>,
+    /// Who the caller says to be, where the source maps it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub subject: Option<String>,
+    /// Every other field of the line by its name.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub extra: BTreeMap<String, String>,
+}
+
+impl EventView {
+    /// What the contract has no column for, by name: for people.
+    pub fn further(&self) -> impl Iterator<Item = (&str, &str)> {
+        let known = [
+            ("model", &self.model),
+            ("request_id", &self.request_id),
+            ("country", &self.country),
+            ("upstream_addr", &self.upstream_addr),
+            ("upstream_status", &self.upstream_status),
+            ("upstream_time", &self.upstream_time),
+            ("session", &self.session),
+            ("tenant", &self.tenant),
+            ("subject", &self.subject),
+        ];
+        let known = known.into_iter().filter_map(|(name, value)| Some((name, value.as_deref()?)));
+        known.chain(self.extra.iter().map(|(name, value)| (name.as_str(), value.as_str())))
+    }
 }

@@ -371,7 +371,7 @@ mod tests {
             ("2026-03-02T11:30:00Z", 3),
             ("2026-03-02T09:59:00Z", 1),
         ] {
-            (0..times).for_each(|_| drop(ledger.charge(&charge(1, time), day, 10)));
+            assert!((0..times).all(|_| ledger.charge(&charge(1, time), day, 10).is_some()));
         }
         let account = ledger.account(at("2026-03-02"), Id(1)).unwrap();
         let recent = |now: &str| account.recent(at(now));

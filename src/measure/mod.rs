@@ -25,3 +25,7 @@ pub mod rows;
 pub mod period;
 
 pub mod budgets;
+
+pub mod distinct;
+
+pub mod harvest;

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::event::{Event, Id, SubjectKind};
 use crate::measure::failures::{Class, Failures};
+use crate::measure::harvest::Harvest;
 use crate::measure::mix::Mix;
 use crate::measure::normal::{Normal, Surroundings};
 use crate::measure::novelty::Novelty;
@@ -93,6 +94,8 @@ pub struct Row {
     pub full: Option<Box<Full>>,
     /// What is new about it: keys only, from their first few requests on.
     pub novelty: Option<Box<Novelty>>,
+    /// What it reads: keys, and clients without a key, that are active enough to be judged.
+    pub harvest: Option<Box<Harvest>>,
 }
 
 impl Row {
@@ -107,6 +110,7 @@ impl Row {
             requests: 0,
             full: None,
             novelty: None,
+            harvest: None,
         }
     }
 
@@ -115,6 +119,9 @@ impl Row {
     pub fn hindsight(&mut self, before: Span) {
         let began = self.first_seen;
         (self.day, self.requests, self.novelty) = (0, 0, None);
+        if let Some(harvest) = self.harvest.as_deref_mut() {
+            harvest.rewind();
+        }
         if let Some(full) = self.full.as_deref_mut() {
             let mut fresh = Full::new(began);
             full.normal.hindsight(&full.counts, before);
@@ -379,7 +386,10 @@ impl Rows {
         if victim == except {
             return;
         }
-        if self.rows.get_mut(victim as usize).is_some_and(|row| row.full.take().is_some()) {
+        if self.rows.get_mut(victim as usize).is_some_and(|row| {
+            row.harvest = None;
+            row.full.take().is_some()
+        }) {
             self.fulls -= 1;
             self.evicted += 1;
         }

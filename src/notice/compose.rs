@@ -41,6 +41,9 @@ const FACTS: &[&str] = &[
     // retry-loop
     "calls", "per_hour", "gap", "failing", "failing_share", "last_status", "method", "cost", "cost_per_day", "weak",
     "slow", "latency", "share_of_caller",
+    // harvesting
+    "resources", "usual_resources", "collecting_for", "resources_per_hour", "in_sequence", "sequence_share", "peers_only",
+    "crawler",
     // budget
     "measure", "spent", "limit", "used", "step", "period", "period_start", "period_end", "runs_out", "counted_since",
     // traffic-drop

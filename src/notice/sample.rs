@@ -84,7 +84,8 @@ fn life(incident: &Incident) -> Vec<Change> {
         for (name, fact) in &mut incident.facts {
             match fact {
                 Fact::Count(n)
-                    if ["new_addresses", "newcomer_requests", "calls", "errors"].contains(&name.as_str()) =>
+                    if ["new_addresses", "newcomer_requests", "calls", "errors", "resources"]
+                        .contains(&name.as_str()) =>
                 {
                     *n *= 3;
                 }

@@ -49,6 +49,17 @@ impl Random {
     }
 }
 
+/// Which things a stream reads.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Things {
+    /// Another one with each request.
+    New,
+    /// Any of so many on each of its endpoints.
+    Of(u32),
+    /// One after the other, a new one every twelve seconds.
+    InSequence,
+}
+
 /// One consumer's traffic.
 #[derive(Clone)]
 pub struct Stream {
@@ -65,6 +76,10 @@ pub struct Stream {
     pub until: Timestamp,
     /// Share of requests answered with this status.
     pub errors: (f64, u16),
+    /// What it reads.
+    pub things: Things,
+    /// Whether its agents declare themselves crawlers.
+    pub crawler: bool,
     /// Every request is the very same one.
     pub identical: bool,
     pub cost: f32,
@@ -85,6 +100,8 @@ impl Stream {
             from: Timestamp::MIN,
             until: Timestamp::MAX,
             errors: (0.005, 500),
+            things: Things::Of(5000),
+            crawler: false,
             identical: false,
             cost: f32::NAN,
             pace: None,
@@ -231,10 +248,17 @@ impl Site {
         self.counter += 1;
         let hasher = &self.hasher;
         let unique = if stream.identical { 0 } else { self.counter };
+        let thing = match stream.things {
+            _ if stream.identical => 0,
+            Things::New => self.counter,
+            Things::Of(n) => random.below(n as usize) as u64,
+            Things::InSequence => (time - stream.from.max(at("2026-01-01T00:00:00Z"))).millis() as u64 / 12_000,
+        };
         let request = format!("{} {} {} {unique}", stream.key, stream.method.as_str(), endpoint);
         let put = |batch: &mut Batch, text: &str| {
             if text.is_empty() { lapwing::event::Text::NONE } else { batch.put(hasher.id(text.as_bytes()), text) }
         };
+        let flags = Flags::HTTP.with(Flags::STRONG);
         let event = Event {
             time,
             key: put(&mut self.batch, &stream.key),
@@ -243,7 +267,8 @@ impl Site {
             endpoint: put(&mut self.batch, endpoint),
             agent: put(&mut self.batch, agent),
             request: hasher.id(request.as_bytes()),
-            resource: hasher.id(format!("{endpoint} {unique}").as_bytes()),
+            resource: hasher.id(format!("{endpoint} {thing}").as_bytes()),
+            number: thing as u32,
             bytes_out: 512,
             duration_ms: 30,
             tokens_in: Event::UNKNOWN,
@@ -252,7 +277,7 @@ impl Site {
             status: if failed { stream.errors.1 } else { 200 },
             source: SourceId(0),
             method: stream.method,
-            flags: Flags::HTTP.with(Flags::STRONG),
+            flags: if stream.crawler { flags.with(Flags::CRAWLER) } else { flags },
         };
         self.batch.events.push(event);
     }

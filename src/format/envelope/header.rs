@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use super::{Coding, Envelope, Opened, Piece};
 use crate::format::instant;
+use crate::format::wall::Wall;
 use crate::time::{Timestamp, Zone};
 
 /// Host names, tags and the like are at most so long.
@@ -55,7 +56,7 @@ fn blanks(line: &[u8], at: usize) -> usize {
 /// `2026-03-02T14:31:07.1Z stdout F text` of a container, or `2026-03-02T14:31:07.1+00:00 host tag: text` of rsyslog.
 fn iso(line: &[u8], at: usize, priority: bool) -> Option<Opened<'_>> {
     let end = word(line, at)?;
-    let time = instant::iso(line.get(at..end)?, Zone::UTC)?;
+    let time = instant::iso(line.get(at..end)?, &Wall::new(Zone::UTC))?;
     let next = blanks(line, end);
     let rest = line.get(next..)?;
     let stream = match rest {
@@ -120,7 +121,7 @@ fn rfc5424(line: &[u8], at: usize) -> Option<Opened<'_>> {
     let end = word(line, at)?;
     let time = match line.get(at..end)? {
         b"-" => None,
-        text => Some(instant::iso(text, Zone::UTC)?),
+        text => Some(instant::iso(text, &Wall::new(Zone::UTC))?),
     };
     let mut next = end + 1;
     for _ in 0..4 {

@@ -6,6 +6,7 @@ use std::borrow::Cow;
 
 use super::{Coding, Envelope, Opened, Piece};
 use crate::format::instant;
+use crate::format::wall::Wall;
 use crate::time::{Timestamp, Zone};
 
 /// Docker cuts a line into pieces of so many bytes; a piece without a line feed that long is not the last.
@@ -142,7 +143,7 @@ fn value(line: &[u8], at: usize) -> Option<usize> {
 /// A time in quotes, or a number.
 fn time(value: &[u8]) -> Option<Timestamp> {
     let text = value.strip_prefix(b"\"").and_then(|v| v.strip_suffix(b"\"")).unwrap_or(value);
-    instant::by_look(text.trim_ascii(), Zone::UTC)
+    instant::by_look(text.trim_ascii(), &Wall::new(Zone::UTC))
 }
 
 /// A JSON string without its quotes; what is no escape stays as it stands.

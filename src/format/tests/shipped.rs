@@ -3,13 +3,48 @@
 use std::sync::Arc;
 
 use super::registry;
-use crate::format::{Choice, Entry, Registry, Sample, SourceParser, guess};
+use crate::format::{Choice, Context, Entry, FieldPlace, Fields, Registry, Sample, SourceParser, guess};
 use crate::time::Zone;
 
 #[test]
 fn every_shipped_format_takes_its_samples() {
     let wrong: Vec<String> = registry().iter().flat_map(Entry::check_samples).collect();
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// Variants are told apart, and durations counted, by fields that nobody asks for.
+#[test]
+fn who_asks_for_no_other_fields_reads_the_rest_alike() {
+    for entry in registry().iter() {
+        let whole = entry.format_within(&Context::new(Zone::UTC, Fields::default()));
+        let lean = entry.format_within(&Context::new(Zone::UTC, Fields::default().only_asked()));
+        // Twice, so that each sample also comes after every other one.
+        for line in entry.samples.iter().chain(&entry.samples).flat_map(lines_of) {
+            let read = |format: &dyn crate::format::Format, extra: bool| {
+                format.parse(line).map_err(|reject| reject.reason).map(|mut record| {
+                    assert!(extra || record.extra.is_empty(), "{}: {record:?}", entry.name);
+                    record.extra.clear();
+                    format!("{record:?}")
+                })
+            };
+            assert_eq!(read(&*lean, false), read(&*whole, true), "{}", entry.name);
+        }
+    }
+}
+
+#[test]
+fn a_mapped_field_is_warned_about_only_where_no_variant_has_it() {
+    let registry = registry();
+    let warnings = |name: &str, place: &str| {
+        let mut fields = Fields::default();
+        fields.map("tenant", vec![FieldPlace::parse(place).unwrap()]);
+        let found = registry.get(name).unwrap().warnings_within(&Context::new(Zone::UTC, fields));
+        found.into_iter().filter(|warning| warning.starts_with("tenant = ")).count()
+    };
+    assert_eq!(warnings("alb", "classification_reason"), 0);
+    assert_eq!(warnings("alb", "x_tenant"), 1);
+    assert_eq!(warnings("combined", "x_tenant"), 1);
+    assert_eq!(warnings("json", "x_tenant"), 0);
 }
 
 /// A sample with the lines that stand before it.

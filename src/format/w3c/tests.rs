@@ -33,7 +33,28 @@ fn columns_are_those_of_the_last_fields_line() {
     let again = iis();
     again.set_layout(&format.layout().unwrap());
     assert_eq!(again.parse(b"14:31:08 203.0.113.7 GET /b 404 -").unwrap_err().reason, Reason::Time);
-    assert!(format.in_zone(Zone::UTC).layout().is_none());
+    assert!(format.anew().layout().is_none());
+}
+
+#[test]
+fn a_source_may_map_columns_and_ask_for_them() {
+    let place = |text: &str| super::super::FieldPlace::parse(text).unwrap();
+    let mut fields = Fields::default();
+    fields.map("tenant", vec![place("header:X-Tenant"), place("x-tenant-name")]);
+    fields.map("tokens_out", vec![place("x-tokens")]);
+    fields.ask(place("header:User-Agent"));
+    let format = iis().within(&Context::new(Zone::UTC, fields.only_asked()));
+    let columns = "#Fields: date time c-ip cs-method cs-uri-stem sc-status x-tenant-name cs(X-Tenant) x-tokens cs(User-Agent) x-other";
+    assert_eq!(format.parse(columns.as_bytes()).map(|_| ()).unwrap_err().reason, Reason::Directive);
+    let extra = |record: &Record<'_>| -> Vec<String> {
+        record.extra.iter().map(|(name, value)| format!("{name}={}", String::from_utf8_lossy(value))).collect()
+    };
+    let record = format.parse(b"2026-03-02 14:31:08 203.0.113.7 GET /b 404 acme beta 12 curl x").unwrap();
+    assert_eq!(extra(&record), ["cs(User-Agent)=curl", "tenant=beta"]);
+    assert_eq!((record.tokens_out, text(record.user_agent.as_ref())), (Some(12), "curl".to_owned()));
+    let record = format.parse(b"2026-03-02 14:31:08 203.0.113.7 GET /b 404 acme - many - x").unwrap();
+    assert_eq!(extra(&record), ["tenant=acme"]);
+    assert_eq!(record.tokens_out, None);
 }
 
 #[test]

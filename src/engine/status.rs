@@ -1,0 +1,100 @@
+//! What the engine knows of itself, for `lapwing status`.
+
+use serde::Serialize;
+
+use crate::engine::{BudgetStatus, Engine, Totals};
+use crate::time::{Span, Timestamp};
+
+/// What the engine knows of itself, for `lapwing status`.
+#[derive(Clone, PartialEq, Debug, Serialize)]
+pub struct EngineStatus {
+    /// What went through.
+    pub totals: Totals,
+    /// Log time up to which everything is judged.
+    pub judged_until: Option<Timestamp>,
+    /// When the first event was made.
+    pub watching_since: Option<Timestamp>,
+    /// Keys remembered, and those of them with a profile.
+    pub keys: (usize, usize),
+    /// Clients remembered, and those of them with a profile.
+    pub clients: (usize, usize),
+    /// Endpoints remembered.
+    pub endpoints: usize,
+    /// Subjects that had to give way.
+    pub evicted: u64,
+    /// Open incidents.
+    pub open: Vec<crate::incident::Incident>,
+    /// Budget by budget.
+    pub budgets: Vec<BudgetStatus>,
+    /// What can be judged by now, one sentence a line.
+    pub judging: Vec<String>,
+}
+
+impl Engine {
+    /// What the engine knows of itself.
+    pub fn status(&self) -> EngineStatus {
+        EngineStatus {
+            totals: self.totals,
+            judged_until: self.judged_until(),
+            watching_since: self.first_event,
+            keys: (self.keys.len(), self.keys.fulls()),
+            clients: (self.clients.len(), self.clients.fulls()),
+            endpoints: self.endpoints.len(),
+            evicted: self.keys.evicted + self.clients.evicted + self.endpoints.evicted,
+            open: self.open_incidents(),
+            budgets: self.budget_status(),
+            judging: self.judging(),
+        }
+    }
+
+    /// What can be judged with the history there is, in words: the table "First start" of the design.
+    fn judging(&self) -> Vec<String> {
+        let history = self.history();
+        let zone = self.settings.zone;
+        let mut lines = vec![
+            "loops that fail or cost money, leaked keys by count, errors: now".to_owned(),
+            format!("leaked keys against their own history: {}", self.due(Span::DAY)),
+            format!("new loops that succeed: {}", self.due(Span::DAY)),
+        ];
+        let mut bursts = |what: &str, first: Span, sharp: &[(Span, &str)]| {
+            let how = sharp.iter().find(|(until, _)| history < *until);
+            lines.push(match how {
+                Some((until, how)) if history >= first => {
+                    let until = self.first_event.unwrap_or_default() + *until - self.known_before;
+                    format!("{what}: now, but {how} until {}", zone.wall(until).format("%Y-%m-%d %H:%M"))
+                }
+                _ => format!("{what}: {}", self.due(first)),
+            });
+        };
+        let doubt = "only what is beyond doubt";
+        bursts(
+            "bursts of the site and of endpoints",
+            Span::from_hours(2),
+            &[(Span::DAY, doubt), (Span::from_days(7), "with more evidence asked for")],
+        );
+        bursts(
+            "bursts of single keys and clients",
+            Span::DAY,
+            &[(Span::from_days(3), doubt), (Span::from_days(7), "with more evidence asked for")],
+        );
+        lines.push(format!("slow collection of data: {}", self.due(Span::from_hours(36))));
+        lines.push(format!("traffic that stops: {}", self.due(Span::from_hours(36))));
+        lines.push(format!("the hour of the week: {}", self.due(Span::from_days(8))));
+        for budget in self.budget_status().iter().filter(|budget| budget.uncounted + budget.too_late > 0) {
+            lines.push(format!("budget {}: {}", budget.rule, budget.gaps()));
+        }
+        lines
+    }
+
+    /// `now`, or from when on in log time, where so much history is needed.
+    fn due(&self, need: Span) -> String {
+        match self.first_event {
+            _ if self.history() >= need => "now".to_owned(),
+            Some(first) => {
+                let at = self.settings.zone.wall(first + need - self.known_before);
+                format!("from {} on", at.format("%Y-%m-%d %H:%M"))
+            }
+            None => format!("{need} after the first line"),
+        }
+    }
+}

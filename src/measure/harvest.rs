@@ -1,0 +1,390 @@
+//! What a caller reads: how many different resources in a day, how many it usually reads, and whether it walks through
+//! them one by one.
+//!
+//! Two windows of 24 hours that begin twelve hours apart, at local midnight and noon, so that whoever collects through
+//! the night is seen whole in one of them. Days are learned from the window that begins at midnight.
+
+use serde::{Deserialize, Serialize};
+
+use crate::event::{Event, Id};
+use crate::measure::distinct::Distinct;
+use crate::time::{Span, Timestamp, Zone};
+
+/// The windows begin this far apart.
+const HALF: Span = Span::from_hours(12);
+/// What is left of old days after a day.
+const KEPT: f32 = 0.95;
+/// Spread of a day's total that a caller is born with, and how many days that belief is worth.
+const PRIOR_SPREAD: (f32, f32) = (0.3, 3.0);
+/// Nobody is more regular than this.
+const LEAST_SPREAD: f32 = 0.1;
+/// What is left of a remembered peak after a day.
+const PEAK_KEPT: f32 = 0.99;
+/// Routes whose last number is remembered.
+const WALKS: usize = 8;
+/// Evidence for a walk that a step of one to three in its direction adds, and that anything else takes away.
+const STEP: (f32, f32) = (5.3, -2.3);
+/// From so much evidence and so many steps on it is a walk.
+const WALK: (f32, u32) = (40.0, 30);
+/// An incident that goes on for so long is the new normal.
+const ACCEPTED_AFTER: Span = Span::from_days(7);
+
+/// What one caller reads. Some 200 bytes for who reads little, at most 800.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Harvest {
+    /// Number of the half day of the newest request, in the local zone: even ones begin at midnight.
+    half: i64,
+    windows: [Window; 2],
+    days: Days,
+    walks: Vec<Walk>,
+    held_since: Option<Timestamp>,
+    /// Different resources an hour when it was found to collect.
+    pace: f32,
+}
+
+/// One request that read something.
+#[derive(Clone, Copy, Debug)]
+pub struct Reading {
+    /// When, by the log.
+    pub time: Timestamp,
+    /// Which thing.
+    pub resource: Id,
+    /// By which route.
+    pub route: Id,
+    /// The number in its path, [`Event::UNKNOWN`] if there is none.
+    pub number: u32,
+    /// Whether the agent declares itself a crawler.
+    pub crawler: bool,
+}
+
+/// The newest 24 hours at most.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+struct Window {
+    resources: Distinct,
+    requests: u32,
+    crawler: u32,
+    /// Whether an incident was open in it: then it teaches nothing.
+    held: bool,
+}
+
+/// A window as it is judged.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct Seen {
+    /// When it began.
+    pub start: Timestamp,
+    /// Different resources.
+    pub resources: f64,
+    /// At least so many, estimates being what they are.
+    pub at_least: f64,
+    /// Requests that read them.
+    pub requests: u32,
+}
+
+/// A day that is over: different resources, and whether a declared crawler read them.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct Day {
+    /// Different resources.
+    pub resources: f64,
+    /// Whether most requests were a declared crawler's.
+    pub crawler: bool,
+}
+
+/// A caller's day totals.
+#[derive(Clone, Copy, PartialEq, Debug, Default, Serialize, Deserialize)]
+struct Days {
+    sum: f32,
+    weight: f32,
+    over: f32,
+    largest: (f32, f32),
+    count: u16,
+}
+
+impl Days {
+    fn mean(&self) -> f32 {
+        if self.weight > 0.0 { self.sum / self.weight } else { 0.0 }
+    }
+
+    /// Variance beyond Poisson over squared mean.
+    fn spread(&self) -> f32 {
+        let known = (PRIOR_SPREAD.0 * PRIOR_SPREAD.1 + self.over) / (PRIOR_SPREAD.1 + self.weight);
+        known.max(LEAST_SPREAD)
+    }
+
+    fn learn(&mut self, resources: f32) {
+        let (mean, spread) = (self.mean().max(1.0), self.spread());
+        let mut taught = resources;
+        if self.count >= 2 {
+            // A day teaches at most what a wild but usual day could bring.
+            taught = taught.min(mean * (1.0 + 4.0 * (spread + 1.0 / mean).sqrt()) + 10.0);
+            let off = taught - mean;
+            self.over = self.over * KEPT + (off * off - mean) / (mean * mean);
+        }
+        self.sum = self.sum * KEPT + taught;
+        self.weight = self.weight * KEPT + 1.0;
+        let (first, second) = (self.largest.0 * PEAK_KEPT, self.largest.1 * PEAK_KEPT);
+        self.largest = if resources > first { (resources, first) } else { (first, second.max(resources)) };
+        self.count = self.count.saturating_add(1);
+    }
+}
+
+/// The numbers on one route, as far as they follow each other.
+#[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
+struct Walk {
+    route: u32,
+    last: u32,
+    up: bool,
+    evidence: f32,
+    steps: u32,
+    seen: u32,
+}
+
+impl Harvest {
+    /// A caller that is met at `time`.
+    pub fn new(time: Timestamp, zone: Zone) -> Self {
+        Harvest {
+            half: half_of(time, zone),
+            windows: [Window::default(), Window::default()],
+            days: Days::default(),
+            walks: Vec::new(),
+            held_since: None,
+            pace: 0.0,
+        }
+    }
+
+    /// Takes one request that read something. Answers with the day that it found to be over.
+    pub fn absorb(&mut self, reading: &Reading, zone: Zone) -> Option<Day> {
+        let half = half_of(reading.time, zone);
+        let day = if half > self.half { self.turn(half, reading.time) } else { None };
+        for window in &mut self.windows {
+            window.resources.insert(reading.resource.0);
+            window.requests = window.requests.saturating_add(1);
+            window.crawler = window.crawler.saturating_add(u32::from(reading.crawler));
+        }
+        if reading.number != Event::UNKNOWN {
+            self.walk(reading.route.0 as u32, reading.number);
+        }
+        day
+    }
+
+    /// Both windows as of `now`, the one that began earlier first.
+    pub fn seen(&self, now: Timestamp, zone: Zone) -> [Seen; 2] {
+        let one = |half: i64| {
+            let window = &self.windows[half.rem_euclid(2) as usize];
+            let resources = window.resources.count();
+            let at_least = if window.resources.is_exact() { resources } else { 0.9 * resources };
+            let start = Timestamp::of_bucket(half, HALF) - zone.offset(now);
+            Seen { start, resources, at_least, requests: window.requests }
+        };
+        [one(self.half - 1), one(self.half)]
+    }
+
+    /// Requests of the longer window: a cheap first look.
+    pub fn requests(&self) -> u32 {
+        self.windows[0].requests.max(self.windows[1].requests)
+    }
+
+    /// Whether a declared crawler makes most of its requests.
+    pub fn is_crawler(&self) -> bool {
+        self.windows.iter().any(|window| window.crawler * 2 > window.requests)
+    }
+
+    /// Different resources of a usual day on which it reads at all, the spread of such days (variance beyond Poisson over
+    /// squared mean), and how many of them there were.
+    pub fn usual(&self) -> (f64, f64, u16) {
+        (f64::from(self.days.mean()), f64::from(self.days.spread()), self.days.count)
+    }
+
+    /// The second largest day: what it did twice is no news.
+    pub fn did_twice(&self) -> f64 {
+        f64::from(self.days.largest.1)
+    }
+
+    /// Share of the numbers on its most walked route that follow each other, if it walks through them.
+    pub fn in_sequence(&self) -> Option<f64> {
+        self.walks
+            .iter()
+            .filter(|walk| walk.evidence >= WALK.0 && walk.steps >= WALK.1)
+            .map(|walk| f64::from(walk.steps) / f64::from(walk.seen.max(1)))
+            .max_by(f64::total_cmp)
+    }
+
+    /// Forgets what it read lately, but not what is usual: for a second look at a log that was read to its end.
+    pub fn rewind(&mut self) {
+        let days = self.days;
+        *self = Harvest { half: i64::MIN / 2, days, ..Harvest::new(Timestamp::MIN, Zone::UTC) };
+    }
+
+    /// Notes that it was found to collect so many different resources an hour: from now on nothing is learned of it.
+    pub fn hold(&mut self, now: Timestamp, pace: f64) {
+        self.held_since.get_or_insert(now);
+        self.windows.iter_mut().for_each(|window| window.held = true);
+        self.pace = self.pace.max(pace as f32);
+    }
+
+    /// The incident is over. What the windows hold by now is not learned either.
+    pub fn release(&mut self) {
+        self.held_since = None;
+    }
+
+    /// Whether an incident about it is open.
+    pub fn is_held(&self) -> bool {
+        self.held_since.is_some()
+    }
+
+    /// Different resources an hour when it was found to collect.
+    pub fn pace(&self) -> f64 {
+        f64::from(self.pace)
+    }
+
+    fn turn(&mut self, half: i64, now: Timestamp) -> Option<Day> {
+        let mut day = None;
+        for begins in self.half + 1..=half.min(self.half + 2) {
+            let fresh = Window { held: self.held_since.is_some(), ..Window::default() };
+            let over = std::mem::replace(&mut self.windows[begins.rem_euclid(2) as usize], fresh);
+            if begins.rem_euclid(2) == 0 && over.requests > 0 && !over.held {
+                day = Some(Day { resources: over.resources.count(), crawler: over.crawler * 2 > over.requests });
+            }
+        }
+        self.half = half;
+        self.walks.retain_mut(|walk| {
+            (walk.steps, walk.seen) = (walk.steps / 2, walk.seen / 2);
+            walk.seen > 0
+        });
+        if self.held_since.is_some_and(|since| now - since >= ACCEPTED_AFTER) {
+            self.release();
+        }
+        let day = day?;
+        self.pace = 0.0;
+        self.days.learn(day.resources as f32);
+        Some(day)
+    }
+
+    fn walk(&mut self, route: u32, number: u32) {
+        let Some(walk) = self.walks.iter_mut().find(|walk| walk.route == route) else {
+            let new = Walk { route, last: number, up: true, evidence: 0.0, steps: 0, seen: 1 };
+            if self.walks.len() < WALKS {
+                self.walks.push(new);
+            } else if let Some(least) = self.walks.iter_mut().min_by(|a, b| a.evidence.total_cmp(&b.evidence)) {
+                *least = new;
+            }
+            return;
+        };
+        let step = number.wrapping_sub(walk.last) as i32;
+        walk.last = number;
+        walk.seen = walk.seen.saturating_add(1);
+        let near = (1..=3).contains(&step.unsigned_abs());
+        if step == 0 {
+            // The same again says nothing.
+        } else if near && (walk.steps == 0 || walk.up == (step > 0)) {
+            walk.up = step > 0;
+            walk.evidence = (walk.evidence + STEP.0).min(1000.0);
+            walk.steps = walk.steps.saturating_add(1);
+        } else {
+            walk.evidence += STEP.1;
+            if walk.evidence <= 0.0 {
+                (walk.evidence, walk.steps, walk.seen) = (0.0, 0, 1);
+            }
+        }
+    }
+}
+
+fn half_of(t: Timestamp, zone: Zone) -> i64 {
+    (t + zone.offset(t)).bucket(HALF)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::Hasher;
+
+    fn reading(time: Timestamp, n: u64) -> Reading {
+        let resource = Hasher::new(1).id(&n.to_le_bytes());
+        Reading { time, resource, route: Id(5), number: n as u32, crawler: false }
+    }
+
+    fn start() -> Timestamp {
+        Timestamp::parse("2026-03-02T00:00:00Z").unwrap()
+    }
+
+    /// Reads `n` different things spread over each of `days` days, from the same hundred thousand in any order.
+    fn reader(days: i64, n: i64) -> (Harvest, Vec<Day>) {
+        let mut harvest = Harvest::new(start(), Zone::UTC);
+        let mut over = Vec::new();
+        for day in 0..days {
+            for i in 0..n {
+                let t = start() + Span::from_days(day) + Span::from_millis(i * Span::DAY.millis() / n);
+                over.extend(harvest.absorb(&reading(t, (i as u64 * 7919 + day as u64) % 100_000), Zone::UTC));
+            }
+        }
+        (harvest, over)
+    }
+
+    #[test]
+    fn days_are_learned_and_windows_reach_back_twelve_to_twenty_four_hours() {
+        let (harvest, over) = reader(10, 200);
+        assert_eq!(over.len(), 9);
+        assert!(over.iter().all(|day| (day.resources / 200.0 - 1.0).abs() < 0.2 && !day.crawler), "{over:?}");
+        let (mean, spread, days) = harvest.usual();
+        assert!((mean / 200.0 - 1.0).abs() < 0.15 && spread <= 0.2 && days == 9, "{mean} {spread} {days}");
+        let [earlier, later] = harvest.seen(start() + Span::from_days(10), Zone::UTC);
+        assert_eq!((earlier.start, later.start), (start() + Span::from_days(9), start() + Span::from_hours(228)));
+        assert_eq!((earlier.requests, later.requests), (200, 100));
+    }
+
+    #[test]
+    fn what_is_held_is_not_learned_until_it_is_accepted() {
+        let (mut harvest, _) = reader(10, 50);
+        let before = harvest.usual().0;
+        harvest.hold(start() + Span::from_days(10), 300.0);
+        for hour in 0..24 * 10 {
+            for i in 0..300 {
+                let t = start() + Span::from_days(10) + Span::from_hours(hour) + Span::from_secs(12 * i);
+                harvest.absorb(&reading(t, (hour * 300 + i) as u64), Zone::UTC);
+            }
+            if hour < 24 * 7 {
+                assert!((harvest.usual().0 - before).abs() < 1e-3, "hour {hour}");
+            }
+        }
+        assert!(!harvest.is_held() && harvest.usual().0 > before);
+    }
+
+    #[test]
+    fn walks_are_told_from_chance() {
+        let walked = |numbers: &mut dyn Iterator<Item = u64>| {
+            let mut harvest = Harvest::new(start(), Zone::UTC);
+            for (i, n) in numbers.enumerate() {
+                harvest.absorb(&reading(start() + Span::from_secs(i as i64), n), Zone::UTC);
+            }
+            harvest.in_sequence()
+        };
+        assert_eq!(walked(&mut (100..200)), Some(0.99));
+        assert_eq!(walked(&mut (100..200).rev()), Some(0.99));
+        assert!(walked(&mut (100..200).map(|n| 3 * n)).is_some());
+        assert_eq!(walked(&mut (100..120)), None, "too short");
+        let mut random = 1u64;
+        let mut chance = std::iter::repeat_with(|| {
+            random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            random >> 40 & 0x3ff
+        });
+        assert_eq!(walked(&mut chance.by_ref().take(20_000)), None);
+        // A walk with somebody else's requests among it is still one.
+        let mixed = (100..300).flat_map(|n| if n % 5 == 0 { vec![n, 7] } else { vec![n] });
+        assert!(walked(&mut mixed.into_iter()).is_some_and(|share| share > 0.5));
+    }
+
+    #[test]
+    fn memory_is_bounded_and_saved() {
+        let mut harvest = Harvest::new(start(), Zone::UTC);
+        for n in 0..20_000u64 {
+            let t = start() + Span::from_secs(n as i64 * 30);
+            harvest.absorb(&Reading { route: Id(n % 100), ..reading(t, n * n) }, Zone::UTC);
+        }
+        let bytes = postcard::to_stdvec(&harvest).unwrap();
+        assert!(bytes.len() < 700, "{}", bytes.len());
+        assert_eq!(postcard::from_bytes::<Harvest>(&bytes).unwrap(), harvest);
+        for t in [Timestamp::MIN, Timestamp::MAX, start()] {
+            harvest.absorb(&reading(t, 1), Zone::UTC);
+        }
+        assert!(harvest.seen(start(), Zone::UTC).iter().all(|seen| seen.resources.is_finite()));
+    }
+}
