@@ -318,20 +318,21 @@ impl SourceParser {
         if let Some(settled) = self.settle(&mut inner) {
             return settled;
         }
-        let strict = match self.strictly(line, None) {
-            Err(reject) if !reject.reason.is_understood() => reject,
-            settled => {
-                if inner.is_some() {
-                    self.bare.store(true, Ordering::Relaxed);
-                }
-                return settled;
-            }
+        let strict = self.strictly(line, None);
+        if inner.is_some() && (strict.is_ok() || is_understood(&strict)) {
+            self.bare.store(true, Ordering::Relaxed);
+        }
+        let strict = match strict {
+            Ok(record) => return Ok(record),
+            Err(reject) => reject,
         };
         if !early {
             inner = self.inside(line, 0, None);
         }
+        // What looks like no request from outside may hold one.
         match self.settle(&mut inner) {
             Some(settled) => settled,
+            None if strict.reason.is_understood() => Err(strict),
             None => self.loosely(line, None).map_err(|_| farther(strict, inner.and_then(Result::err))),
         }
     }
@@ -423,14 +424,15 @@ impl SourceParser {
             return settled;
         }
         let strict = match self.strictly(text, time) {
-            Err(reject) if !reject.reason.is_understood() => reject,
-            settled => return settled,
+            Ok(record) => return Ok(record),
+            Err(reject) => reject,
         };
         if !early {
             inner = self.inside(text, depth + 1, time);
         }
         match inner.take_if(|read| read.is_ok() || is_understood(read)) {
             Some(settled) => settled,
+            None if strict.reason.is_understood() => Err(strict),
             None => self.loosely(text, time).map_err(|_| farther(strict, inner.and_then(Result::err))),
         }
     }

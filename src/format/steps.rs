@@ -279,7 +279,9 @@ impl Step {
             Shape::Ident => good(!value.is_empty() && !value.iter().any(|b| b" .:".contains(b)), Reason::Literal(b'-')),
             Shape::User => {
                 // What stands before the dash of the field before is no part of a name either: a header in front of the line.
-                let dashes = value.len() > 3 && memchr::memmem::find(value, b" - ").is_some();
+                // A client may name itself so all the same: its line is read loosely.
+                let dashes = value.ends_with(b" -") || memchr::memmem::find(value, b" - ").is_some();
+                let dashes = dashes && state.reading == Reading::Strict;
                 good(!value.starts_with(b"- ") && !dashes, Reason::Literal(b'-'))
             }
             Shape::Status => {
