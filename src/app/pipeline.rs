@@ -14,7 +14,7 @@ use super::status::SourceStatus;
 use crate::config::{Config, SourcePlan};
 use crate::engine::{self, Engine, EngineStatus};
 use crate::event::{Batch, Hasher, SourceId};
-use crate::format::{Choice, ChoiceError, Decision, Fields, Registry, Reject, SAMPLE_LINES, SourceParser};
+use crate::format::{Choice, ChoiceError, Decision, Fields, Registry, Reject, SAMPLE_LINES, SourceParser, Turn};
 use crate::incident::Change;
 use crate::incident::kept::Weighed;
 use crate::intake::{self, FingerprintKey, Intake};
@@ -48,6 +48,9 @@ pub struct Tally {
     pub first: Option<Timestamp>,
     /// The newest line's time.
     pub newest: Option<Timestamp>,
+    /// Where the lines last turned to another format, in words. Told since the start only.
+    #[serde(skip)]
+    pub turned: Option<String>,
 }
 
 impl Tally {
@@ -86,7 +89,7 @@ impl Tally {
 
     fn reject(&mut self, line: &[u8], reject: Reject) {
         self.count(reject.reason.as_str());
-        if self.sample.is_none() {
+        if self.sample.is_none() && !reject.reason.is_understood() {
             self.sample = Some(sanitize::redact_line(line));
             self.sample_reason = Some(format!("column {}: {}", reject.column, reject.reason));
         }
@@ -331,8 +334,20 @@ impl Pipeline {
             self.engine.absorb(batch, changes);
             batch.clear();
             if done {
-                return;
+                break;
             }
+        }
+        let followed = stream < self.plans.len();
+        for turn in reading.parser.turns() {
+            let name = self.names.get(usize::from(source.0)).map_or("", String::as_str);
+            let Turn { from, to, line } = turn;
+            let text = format!("from line {line} on (counted since the start): {to} instead of {from}");
+            if followed {
+                tracing::info!(source = name, "{text}");
+            } else {
+                tracing::debug!(source = name, "{text}");
+            }
+            tally.turned = Some(text);
         }
     }
 
@@ -441,6 +456,7 @@ impl Pipeline {
             partial: tally.partial,
             nul_bytes: tally.nul_bytes,
             last_line_at: tally.newest,
+            turned: tally.turned.clone(),
             ..SourceStatus::default()
         };
         self.tallies().into_iter().enumerate().map(row).collect()

@@ -35,7 +35,7 @@ const FILLERS: [&[u8]; 24] = [
 const TIMES: usize = 8;
 /// Bytes looked at for each byte of a line, at most, in one reading by one format: places that are tried, times fields
 /// that are cut for each.
-const BYTES_A_BYTE: usize = 1000;
+const BYTES_A_BYTE: usize = 8000;
 
 fn hostile_lines(filler: &[u8], bytes: usize) -> Vec<Vec<u8>> {
     let run = filler.repeat(bytes / filler.len());

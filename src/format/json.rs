@@ -2,16 +2,18 @@
 //! are not. Strings are borrowed from the line; nothing is built that the record does not need.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use super::draft::Draft;
 use super::effort;
 use super::enclosed;
+use super::field::Unit;
 use super::fields::{FieldPlace, Fields, dotted};
 use super::instant;
 use super::names::Names;
+use super::own::own;
 use super::repair::repair;
 use super::role::{self, Known, ROLES, Role};
 use super::wall::Wall;
@@ -37,6 +39,8 @@ pub struct Json {
     mapping: HashMap<String, Known>,
     /// Paths that every line of this format has: at most 32.
     required: Vec<String>,
+    /// Statuses that are written as words.
+    statuses: HashMap<String, u16>,
     wall: Wall,
     names: Names,
     /// What the source's configuration says of fields, before everything else.
@@ -54,11 +58,17 @@ impl Json {
             name: name.to_owned(),
             mapping,
             required,
+            statuses: HashMap::new(),
             wall: Wall::new(zone),
             names: Names::default(),
             mapped: Vec::new(),
             fields: std::sync::Arc::default(),
         }
+    }
+
+    /// The same format with words for statuses.
+    pub(super) fn with_statuses(self, words: &BTreeMap<String, u16>) -> Json {
+        Json { statuses: words.iter().map(|(word, status)| (word.clone(), *status)).collect(), ..self }
     }
 
     /// See [`super::Template`]: what is required and mapped makes a format special.
@@ -88,7 +98,7 @@ impl Json {
 
     /// The record of a text that had to be changed holds nothing of it.
     fn detach<'a>(&'a self, record: Record<'_>) -> Record<'a> {
-        enclosed::detach(record, &self.name, |name| self.names.get(name))
+        own(record, &self.name, &self.names)
     }
 
     /// Reads an object, repaired where that is needed.
@@ -158,7 +168,7 @@ impl Format for Json {
 
 /// What a format file maps goes before what names tell by themselves.
 fn by_itself(known: Known) -> Known {
-    Known { rank: known.rank.saturating_add(super::registry::MAPPED_RANKS), ..known }
+    Known { rank: known.rank.saturating_add(super::file::MAPPED_RANKS), ..known }
 }
 
 enum Problem {
@@ -237,6 +247,7 @@ impl<'a> Reader<'a> {
                     }
                     None => self.half_a_time(&value),
                 },
+                Role::Status if !self.format.statuses.is_empty() => self.status(&value),
                 role => self.draft.put(role, known.unit, value.clone()).is_ok(),
             };
             if taken {
@@ -246,6 +257,16 @@ impl<'a> Reader<'a> {
             }
         }
         self.extra(known, value);
+    }
+
+    /// A status in digits, or as a word that the format knows.
+    fn status(&mut self, value: &[u8]) -> bool {
+        let word = std::str::from_utf8(value).ok().and_then(|word| self.format.statuses.get(word));
+        match word {
+            Some(status) => self.draft.record.status = Some(*status),
+            None => return self.draft.put(Role::Status, Unit::Guess, Cow::Owned(value.to_vec())).is_ok(),
+        }
+        true
     }
 
     fn number(&mut self, number: f64, whole: Option<u64>) {
