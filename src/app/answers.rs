@@ -12,7 +12,7 @@ use crate::event::Subject;
 use crate::notice::Notice;
 use crate::notify::Outbox;
 use crate::store::{IncidentRow, OutboxRow, Silence, Store};
-use crate::time::Timestamp;
+use crate::time::{Clock, Timestamp};
 
 /// The longest list that is given out.
 const MAX_ROWS: usize = 1000;
@@ -76,6 +76,7 @@ impl Explained {
 pub(super) struct Desk {
     pub(super) board: Board,
     pub(super) store: Arc<Store>,
+    pub(super) clock: Arc<dyn Clock>,
     /// The outbox of the configuration in force.
     pub(super) outbox: Arc<Mutex<Option<Arc<Outbox>>>>,
 }
@@ -83,7 +84,11 @@ pub(super) struct Desk {
 impl Answers for Desk {
     fn answer(&self, ask: Ask) -> Result<Value, String> {
         match ask {
-            Ask::Status => Ok(json!(self.board.look())),
+            Ask::Status => {
+                let mut picture = self.board.look();
+                picture.problems = picture.find_problems(self.clock.now());
+                Ok(json!(picture))
+            }
             Ask::Incidents { all, limit } => {
                 let rows = if all { self.incidents(limit.min(MAX_ROWS))? } else { self.store.open_incidents() };
                 let mut notices: Vec<_> = rows.into_iter().map(|row| row.notice).collect();

@@ -22,6 +22,8 @@ mod session;
 
 pub mod answers;
 
+mod trouble;
+
 pub mod live;
 
 pub mod checking;

@@ -14,6 +14,7 @@ use super::status::SourceStatus;
 use crate::config::{Config, SourcePlan};
 use crate::engine::{self, Engine, EngineStatus};
 use crate::event::{Batch, Hasher, SourceId};
+use crate::fault;
 use crate::format::{Choice, ChoiceError, Decision, Fields, Registry, Reject, SAMPLE_LINES, SourceParser};
 use crate::incident::Change;
 use crate::incident::kept::Weighed;
@@ -26,6 +27,9 @@ use crate::time::Timestamp;
 const BATCH_EVENTS: usize = 2048;
 /// The version of the snapshot's own part.
 const VERSION: u16 = 1;
+
+/// The reason under which lines are counted that a defect kept from being read or judged.
+const DEFECT: &str = "internal error";
 
 /// What was counted of one source: survives restarts, since it is how people check that no line is lost.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -309,6 +313,7 @@ impl Pipeline {
             // A defect in a parser costs the line it falls over, not the daemon.
             let whole = catch_unwind(AssertUnwindSafe(|| {
                 for line in rest.by_ref() {
+                    fault::point("pipeline.line");
                     match reading.parser.parse(line) {
                         Ok(record) => {
                             tally.parsed += 1;
@@ -325,10 +330,16 @@ impl Pipeline {
                 true
             }));
             let done = whole.unwrap_or_else(|_| {
-                tally.count("internal error");
+                tally.count(DEFECT);
                 false
             });
-            self.engine.absorb(batch, changes);
+            let mut from = 0;
+            // So does a defect in a detector.
+            while catch_unwind(AssertUnwindSafe(|| self.engine.absorb_from(batch, from, changes))).is_err() {
+                from = self.engine.recover();
+                tally.count(DEFECT);
+                tally.parsed = tally.parsed.saturating_sub(1);
+            }
             batch.clear();
             if done {
                 return;
@@ -358,7 +369,12 @@ impl Pipeline {
 
     /// Judges up to a moment though no lines come: what the wall clock does live.
     pub fn advance(&mut self, watermark: Timestamp, changes: &mut Vec<Change>) {
-        self.engine.advance(watermark, changes);
+        while catch_unwind(AssertUnwindSafe(|| self.engine.advance(watermark, changes))).is_err() {
+            self.engine.recover();
+            if let Some(tally) = self.tallies.first_mut() {
+                tally.count(DEFECT);
+            }
+        }
     }
 
     /// The wall clock, live.
@@ -401,6 +417,16 @@ impl Pipeline {
     /// Whether what lies far behind the wall clock waits to be told: see [`Engine::patient`].
     pub fn patient(&mut self, patient: bool) {
         self.engine.patient(patient);
+    }
+
+    /// Lines taken in, of all sources, ever.
+    pub fn lines(&self) -> u64 {
+        self.tallies.iter().map(Tally::lines).sum()
+    }
+
+    /// Lines and moments that were passed over because of a defect, ever.
+    pub fn defects(&self) -> u64 {
+        self.tallies.iter().filter_map(|tally| tally.rejected.get(DEFECT)).sum()
     }
 
     /// The engine's own account.

@@ -13,6 +13,8 @@ use super::reading::{Input, Rest};
 use super::status::{Board, ChannelStatus, StoreStatus};
 use super::systemd;
 use super::telling::Teller;
+use super::trouble::{self, Signs, Troubles};
+use crate::fault;
 use crate::incident::Change;
 use crate::notice::Notice;
 use crate::notify::{self, Outbox};
@@ -93,7 +95,10 @@ impl Session {
         let mut rest = Rest::default();
         let mut changes: Vec<Change> = Vec::new();
         let mut dirty = false;
+        let mut troubles = Troubles::new(self.pipeline.defects());
+        let mut before = Some(self.pipeline.lines());
         loop {
+            fault::point("session.turn");
             let input = inbox.recv_timeout(WAIT.to_std());
             let wall = self.clock.now();
             self.pipeline.wall(wall);
@@ -124,6 +129,9 @@ impl Session {
                 // Nothing lies unread: silence is silence, and the wall clock drives the ticks.
                 self.pipeline.advance(wall - LATENESS, &mut changes);
                 moments.at_end = self.clock.monotonic();
+                if let Some(caught_up) = before.take().map(|before| self.pipeline.lines() - before).filter(|n| *n > 0) {
+                    tracing::info!("caught up: {caught_up} lines read since the last saved state");
+                }
             }
             let now = self.clock.monotonic();
             if !changes.is_empty() {
@@ -135,7 +143,8 @@ impl Session {
             }
             if now - moments.look >= LOOK_EVERY {
                 moments.look = now;
-                self.look(&rest, &mut moments);
+                self.look(&rest, wall, &mut moments);
+                self.tell_of_itself(&mut troubles, wall, now);
             }
             if self.service && now - moments.line >= LINE_EVERY {
                 moments.line = now;
@@ -186,6 +195,15 @@ impl Session {
         }
     }
 
+    /// Tells what goes wrong with Lapwing itself.
+    fn tell_of_itself(&self, troubles: &mut Troubles, wall: Timestamp, now: Span) {
+        let signs = Signs { unsaved: self.store.stats().failing, defects: self.pipeline.defects() };
+        let notices = troubles.look(&signs, wall, now);
+        if let Hearer::Outbox(outbox) = &self.hearer {
+            trouble::tell(outbox, &self.store, &notices);
+        }
+    }
+
     fn cut(
         &mut self,
         incidents: Vec<IncidentRow>,
@@ -209,7 +227,7 @@ impl Session {
     }
 
     /// Renews the picture.
-    fn look(&self, rest: &Rest, moments: &mut Moments) {
+    fn look(&self, rest: &Rest, wall: Timestamp, moments: &mut Moments) {
         let revision = self.pipeline.kept_revision();
         let explained = |change: Change| Explained::of(&self.teller.notice(&change), change.incident.grounds);
         let kept = (moments.kept != Some(revision)).then(|| self.pipeline.kept().map(explained).collect());
@@ -227,6 +245,7 @@ impl Session {
             Hearer::Direct(_) => Vec::new(),
         };
         self.board.update(|picture| {
+            picture.looked_at = wall;
             picture.log_time = engine.judged_until;
             picture.open_incidents = engine.open.len();
             picture.engine = serde_json::to_value(&engine).unwrap_or_default();
@@ -242,6 +261,8 @@ impl Session {
                 last_cut: stats.last_cut,
                 failing: stats.failing.map(|(since, why)| format!("not saved since {since}: {why}")),
                 quarantined: stats.quarantined,
+                given_up: stats.dead,
+                shed: stats.shed,
             };
         });
     }

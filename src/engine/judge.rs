@@ -6,6 +6,7 @@ use crate::detect::scene::{Scene, need_bits};
 use crate::detect::{Fact, Finding, burst, error_spike, traffic_drop};
 use crate::engine::{Engine, SITE};
 use crate::event::SubjectKind;
+use crate::fault;
 use crate::incident::Change;
 use crate::incident::cause::{self, Verdict};
 use crate::incident::entry::{About, Candidate};
@@ -53,7 +54,10 @@ impl Engine {
                 tick = last - walk / 24;
                 self.judged = Some(tick - 1);
             }
+            self.at_tick = Some(tick);
+            fault::point("engine.tick");
             self.judge(tick, out);
+            self.at_tick = None;
             self.judged = Some(tick);
             tick += 1;
         }

@@ -22,6 +22,7 @@ use serde::{Deserialize, Serialize};
 use crate::detect::{budget, burst, error_spike, harvesting, leaked_key, retry_loop, traffic_drop};
 use crate::engine::clocks::{Clocks, Reading};
 use crate::event::{Batch, Event, Flags, Hasher, Id, Severity, SubjectKind, Text};
+use crate::fault;
 use crate::incident::Change;
 use crate::incident::book::{self, Book, Telling};
 use crate::incident::kept::Weighed;
@@ -149,6 +150,9 @@ pub struct Engine {
     patient: bool,
     wall: Option<Timestamp>,
     scratch: Vec<u32>,
+    /// The event and the tick at work, for [`Engine::recover`].
+    at_event: usize,
+    at_tick: Option<i64>,
 }
 
 /// An event ahead of its source's clock, with its texts.
@@ -211,6 +215,8 @@ impl Engine {
             patient: false,
             wall: None,
             scratch: Vec::new(),
+            at_event: 0,
+            at_tick: None,
             settings,
         }
     }
@@ -250,7 +256,14 @@ impl Engine {
 
     /// Takes events in, in the order of their lines, and judges every tick that they complete.
     pub fn absorb(&mut self, batch: &Batch, out: &mut Vec<Change>) {
-        for event in &batch.events {
+        self.absorb_from(batch, 0, out);
+    }
+
+    /// The same from the event with this number on.
+    pub fn absorb_from(&mut self, batch: &Batch, from: usize, out: &mut Vec<Change>) {
+        for (number, event) in batch.events.iter().enumerate().skip(from) {
+            self.at_event = number;
+            fault::point("engine.event");
             match self.clocks.read(event, self.wall) {
                 Reading::Trusted => {
                     if !self.waiting.is_empty() {
@@ -265,6 +278,17 @@ impl Engine {
                 }
             }
         }
+    }
+
+    /// After a panic in [`Engine::absorb_from`] or [`Engine::advance`]: passes over the event or the tick that it came
+    /// from. The number of the event to go on with.
+    pub fn recover(&mut self) -> usize {
+        if let Some(tick) = self.at_tick.take() {
+            self.judged = Some(tick);
+            // The event itself was not to blame, and is not counted yet.
+            return self.at_event;
+        }
+        self.at_event + 1
     }
 
     /// Judges up to `watermark` although no lines came: the wall clock's ticks.

@@ -115,7 +115,7 @@ fn what_was_told_is_not_told_again_even_from_an_older_state() {
     let store = Store::in_memory(Arc::new(clock())).unwrap();
     store.cut(cut("one", "A")).unwrap();
     let number = store.queued("ops")[0].0;
-    store.delivered("ops", &[number]).unwrap();
+    store.delivered("ops", &[number], PaceRow::default()).unwrap();
     store.cut(cut("one", "A")).unwrap();
     assert!(store.queued("ops").is_empty());
     assert!(store.was_opened("ops", "A") && !store.was_opened("mail", "A") && !store.was_opened("ops", "B"));
@@ -386,7 +386,7 @@ fn a_full_disk_is_an_error_and_marks_still_hold() {
     assert!(error.contains("journal"), "{error}");
     let numbers: Vec<u64> = store.queued("ops").iter().map(|(number, _)| *number).collect();
     assert_eq!(numbers.len(), 2);
-    assert!(store.delivered("ops", &numbers).is_err());
+    assert!(store.delivered("ops", &numbers, PaceRow::default()).is_err());
     assert!(store.queued("ops").is_empty(), "what was sent is not sent again");
     assert!(store.stats().failing.is_some());
 }
