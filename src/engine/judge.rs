@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::detect::scene::{Scene, need_bits};
 use crate::detect::{Fact, Finding, burst, error_spike, traffic_drop};
+use crate::engine::flood::FLOOD;
 use crate::engine::{Engine, SITE};
 use crate::event::SubjectKind;
 use crate::fault;
@@ -66,6 +67,7 @@ impl Engine {
     fn judge(&mut self, tick: i64, out: &mut Vec<Change>) {
         let end = Timestamp::of_bucket(tick + 1, TICK);
         if end.millis() % Span::MINUTE.millis() == 0 {
+            self.make_room();
             self.mark_void(end);
         }
         if end.millis() % Span::HOUR.millis() == 0 {
@@ -75,6 +77,13 @@ impl Engine {
         let looked = self.look(tick, history);
         self.note_site_factor(tick, history, &looked);
         let mut candidates = self.bursts(tick, history, &looked);
+        if let Some(flood) = self.flood(tick, history).filter(|_| self.settings.burst.enabled) {
+            candidates.push(flood);
+        }
+        if candidates.iter().any(|c| c.tag == FLOOD) || self.has_open_flood() {
+            // That everything is busier is what a flood does.
+            candidates.retain(|c| c.about.kind != SubjectKind::Site || c.tag == FLOOD);
+        }
         self.errors(tick, history, &looked, &mut candidates);
         if end.millis() % Span::MINUTE.millis() == 0 {
             self.drops(tick, history, &mut candidates);
@@ -443,7 +452,11 @@ impl Engine {
             Verdict::Join(index) => self.book.join(index, candidate, now, rank),
             Verdict::Sharpen(index) => self.book.sharpen(index, candidate, now, rank),
             Verdict::Echo => {}
-            Verdict::New if candidate.finding.detector == burst::NAME && self.book.is_repeat(&candidate, now) => {
+            Verdict::New
+                if candidate.finding.detector == burst::NAME
+                    && candidate.tag != FLOOD
+                    && self.book.is_repeat(&candidate, now) =>
+            {
                 self.keep(&candidate, Reason::Repeat, now);
             }
             Verdict::New => {

@@ -6,9 +6,11 @@
 mod attribute;
 mod budgets;
 mod clocks;
+mod flood;
 mod harvests;
 mod hindsight;
 mod judge;
+mod memory;
 mod names;
 mod saved;
 mod status;
@@ -36,6 +38,7 @@ use crate::measure::rows::{Limits, Rows};
 use crate::time::{Span, Timestamp, Zone};
 
 pub use budgets::BudgetStatus;
+pub use memory::{Memory, share_of};
 pub use saved::LoadError;
 pub use status::EngineStatus;
 
@@ -65,6 +68,8 @@ pub struct Settings {
     pub clients: Limits,
     /// Endpoints that are remembered.
     pub endpoints: Limits,
+    /// Bytes that all tables together may take, by own accounting.
+    pub memory: usize,
     /// Names of the sources, in the order of their ids.
     pub sources: Vec<String>,
     /// Seed of the ids made here.
@@ -101,6 +106,7 @@ impl Default for Settings {
             keys: Limits { rows: 50_000, full: 20_000 },
             clients: Limits { rows: 50_000, full: 10_000 },
             endpoints: Limits { rows: 2_100, full: 2_100 },
+            memory: memory::DEFAULT,
             sources: Vec::new(),
             hasher: Hasher::new(0x1a9),
             book: book::Settings::default(),
@@ -127,6 +133,10 @@ pub struct Engine {
     endpoints: Rows,
     keys: Rows,
     clients: Rows,
+    /// First requests of new keys, as one stream.
+    newcomers: Rows,
+    /// Rows ever made when tables were last looked at for room.
+    looked_at: u64,
     calendar: Calendar,
     repeats: Repeats,
     peers: Peers,
@@ -196,6 +206,8 @@ impl Engine {
             endpoints: Rows::new(SubjectKind::Endpoint, settings.endpoints),
             keys: Rows::new(SubjectKind::Key, settings.keys),
             clients: Rows::new(SubjectKind::Client, settings.clients),
+            newcomers: Rows::new(SubjectKind::Site, one(1)),
+            looked_at: 0,
             calendar: Calendar::default(),
             repeats: Repeats::default(),
             peers: Peers::default(),
@@ -432,6 +444,9 @@ impl Engine {
             }
         }
         let key_slot = event.key.is_some().then(|| {
+            if self.keys.find(event.key.id).is_none() {
+                self.note_newcomer(&event);
+            }
             let around = around(zone, self.means.keys, &self.calendar);
             let slot = self.keys.absorb(event.key.id, key, &event, &around);
             enter_day(&mut self.keys, slot, &event, self.settings.zone, &mut self.peers, SubjectKind::Key);
@@ -439,6 +454,9 @@ impl Engine {
             slot
         });
         self.judge_at_once(&event, key_slot, out);
+        if self.is_room_due() {
+            self.make_room();
+        }
     }
 
     /// The endpoint a template is counted under: itself, or what the cardinality cap makes of it.

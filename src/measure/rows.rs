@@ -4,6 +4,8 @@
 //! profile and mixes. Both numbers are bounded; what gives way is what has been idle longest, and rows with a long
 //! history give way last.
 
+mod room;
+
 use hashbrown::HashTable;
 use serde::{Deserialize, Serialize};
 
@@ -199,12 +201,16 @@ pub struct Rows {
     kind: SubjectKind,
     rows: Vec<Row>,
     index: HashTable<u32>,
+    /// As much as there is room for now, and at most.
     limits: Limits,
+    most: Limits,
     fulls: usize,
     hand: usize,
     touched: Vec<u32>,
     /// Rows that had to give way.
     pub evicted: u64,
+    /// Rows ever made, since the start of the process.
+    pub inserted: u64,
 }
 
 /// How many subjects of one kind are remembered.
@@ -224,10 +230,12 @@ impl Rows {
             rows: Vec::new(),
             index: HashTable::new(),
             limits,
+            most: limits,
             fulls: 0,
             hand: 0,
             touched: Vec::new(),
             evicted: 0,
+            inserted: 0,
         }
     }
 
@@ -238,14 +246,7 @@ impl Rows {
             saved.sort_by_key(|row| std::cmp::Reverse(row.last_seen));
             saved.truncate(limits.rows);
         }
-        for (slot, row) in saved.iter().enumerate() {
-            rows.fulls += usize::from(row.full.is_some());
-            if row.touched {
-                rows.touched.push(slot as u32);
-            }
-            rows.index.insert_unique(row.id.0, slot as u32, |&s| saved[s as usize].id.0);
-        }
-        rows.rows = saved;
+        rows.fill(saved);
         rows
     }
 
@@ -279,6 +280,11 @@ impl Rows {
     /// How many have rings and a profile.
     pub fn fulls(&self) -> usize {
         self.fulls
+    }
+
+    /// How many are remembered at most, as there is room now.
+    pub fn limits(&self) -> Limits {
+        self.limits
     }
 
     /// Looks a subject up.
@@ -359,6 +365,7 @@ impl Rows {
 
     fn insert(&mut self, row: Row) -> u32 {
         let id = row.id;
+        self.inserted += 1;
         let slot = if self.rows.len() < self.limits.rows {
             self.rows.push(row);
             self.rows.len() as u32 - 1
@@ -408,13 +415,16 @@ impl Rows {
                 continue;
             }
             seen += 1;
-            let known = Span::from_hours((row.last_seen - row.first_seen).days_f64().min(28.0) as i64 * 6);
-            let busy = if row.full.is_some() { Span::HOUR } else { Span::ZERO };
-            let worth = row.last_seen + known + busy;
+            let worth = row.worth();
             if best.is_none_or(|(least, _)| worth < least) {
                 best = Some((worth, self.hand as u32));
             }
         }
         best.map_or(self.hand as u32, |(_, slot)| slot)
     }
+}
+
+/// Whether somebody came once, within a minute, and never again.
+fn is_passer_by(row: &Row) -> bool {
+    row.full.is_none() && row.last_seen - row.first_seen < Span::MINUTE
 }

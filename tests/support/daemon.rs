@@ -62,8 +62,13 @@ impl Home {
 
     /// Starts the daemon and waits until it answers.
     pub(crate) fn start(&self) -> Running {
+        self.start_with("LAPWING_FAULT", "")
+    }
+
+    /// The same with an environment variable.
+    pub(crate) fn start_with(&self, variable: &str, value: &str) -> Running {
         let mut command = binary(self.path());
-        command.args(["run", "--config"]).arg(self.config());
+        command.args(["run", "--config"]).arg(self.config()).env(variable, value);
         let mut daemon = Running::start("lapwing", &mut command, self.path());
         machine::wait_for("the daemon watches", Duration::from_secs(60), || {
             daemon.must_run();

@@ -86,6 +86,16 @@ impl Running {
         }
     }
 
+    /// How it has ended, if it has.
+    pub(crate) fn has_ended(&mut self) -> Option<std::process::ExitStatus> {
+        self.child.try_wait().ok().flatten()
+    }
+
+    /// Its number.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Ends it without a word of warning (SIGKILL).
     pub(crate) fn kill(&mut self) {
         let _ = self.child.kill();

@@ -1,0 +1,131 @@
+//! A flood of keys that nobody has ever seen: somebody tries keys, or makes them up.
+//!
+//! The first request of each new key is counted as if it were a stream of its own, with its own usual: a site that
+//! meets a hundred new customers an hour is used to them. A flood is a burst of that stream, told as one incident on
+//! the site.
+
+use crate::detect::scene::Scene;
+use crate::detect::{Fact, Facts, Finding, Impact, Parts, Trend, burst};
+use crate::engine::urgent::Along;
+use crate::engine::{Engine, SITE};
+use crate::event::{Event, Id, Severity, SubjectKind};
+use crate::incident::entry::{About, Candidate};
+use crate::measure::rows::Full;
+use crate::time::{Span, Timestamp};
+
+/// Marks the evidence of a flood among what is known of the site.
+pub(super) const FLOOD: u64 = 0xF100D;
+/// New keys within five minutes from which on it is one.
+const LEAST: f64 = 500.0;
+/// The only row.
+const NEWCOMERS: Id = Id(1);
+/// How often a table that fills up is looked at, in newcomers.
+const LOOK_EVERY: u64 = 4096;
+
+/// The parts of memory that tables may take, in percent; what is left is for everything of fixed size.
+const SHARES: [(SubjectKind, usize); 3] =
+    [(SubjectKind::Key, 50), (SubjectKind::Client, 27), (SubjectKind::Endpoint, 15)];
+
+impl Engine {
+    /// A key that is met for the first time (or was forgotten).
+    pub(super) fn note_newcomer(&mut self, event: &Event) {
+        let around = super::around(self.settings.zone, 1.0, &self.calendar);
+        self.newcomers.absorb(NEWCOMERS, "new keys", event, &around);
+    }
+
+    /// Makes room where tables take more memory than they may. Not while slots are in use.
+    pub(super) fn make_room(&mut self) {
+        for (kind, percent) in SHARES {
+            let bytes = self.settings.memory / 100 * percent;
+            self.rows_mut(kind).keep_within(bytes);
+        }
+    }
+
+    /// Whether tables grew enough since the last look.
+    pub(super) fn is_room_due(&mut self) -> bool {
+        let inserted = [&self.keys, &self.clients, &self.endpoints].iter().map(|rows| rows.inserted).sum::<u64>();
+        let due = inserted - self.looked_at >= LOOK_EVERY;
+        if due {
+            self.looked_at = inserted;
+        }
+        due
+    }
+
+    /// The newcomers' own burst, if there is one.
+    pub(super) fn flood(&mut self, tick: i64, history: Span) -> Option<Candidate> {
+        let end = Timestamp::of_bucket(tick + 1, crate::measure::ring::TICK);
+        let around = super::around(self.settings.zone, 1.0, &self.calendar);
+        let full = self.newcomers.get_mut(0)?.full.as_deref_mut()?;
+        let before = end - Span::from_millis(1);
+        if before.bucket(Span::HOUR) > full.normal.learned_hour() + 1 {
+            full.learn(before, &around);
+        }
+        let scene = self.scene(SubjectKind::Site, tick, history);
+        let full = self.newcomers.get(0)?.full.as_deref()?;
+        let now = burst::look(full, &scene);
+        let judged = burst::judge(SubjectKind::Site, full, now, &scene, 1, &self.settings.burst);
+        let fires = judged.fires() && now.seen >= LEAST;
+        let finding = fires.then(|| self.flood_finding(full, now, burst::onset(full, &scene, judged.window)));
+        if let Some(full) = self.newcomers.get_mut(0).and_then(|row| row.full.as_deref_mut()) {
+            full.normal.note(judged.bits, judged.need.min(1e9), judged.calm, end);
+        }
+        self.candidate(About { kind: SubjectKind::Site, id: SITE }, FLOOD, finding?, judged.window)
+    }
+
+    /// The newest numbers of a flood that is open.
+    pub(super) fn flood_now(&self, tick: i64, history: Span) -> Option<Finding> {
+        let full = self.newcomers.get(0)?.full.as_deref()?;
+        let scene = self.scene(SubjectKind::Site, tick, history);
+        let now = burst::look(full, &scene);
+        Some(self.flood_finding(full, now, scene.end))
+    }
+
+    /// Whether an open flood goes on.
+    pub(super) fn is_flooded(&self, tick: i64, history: Span) -> bool {
+        let Some(full) = self.newcomers.get(0).and_then(|row| row.full.as_deref()) else { return false };
+        // What is new is not measured against how busy the site is.
+        let scene = Scene { site_factor: 1.0, ..self.scene(SubjectKind::Site, tick, history) };
+        burst::still(full, &scene)
+    }
+
+    /// New keys of one tick, and how many are usual.
+    pub(super) fn newcomers_along(&self, tick: i64, history: Span) -> Option<Along> {
+        let full = self.newcomers.get(0)?.full.as_deref()?;
+        let scene = self.scene(SubjectKind::Site, tick, history);
+        let usual = full.normal.expected(scene.end, crate::measure::ring::TICK, &scene.around);
+        Some(Along { requests: u64::from(full.counts.tens.get(tick)), errors: 0, usual })
+    }
+
+    /// Whether a flood is among the open incidents: it explains what else the site does.
+    pub(super) fn has_open_flood(&self) -> bool {
+        self.book.entries().iter().any(|entry| entry.evidence.iter().any(|evidence| evidence.tag == FLOOD))
+    }
+
+    fn flood_finding(&self, full: &Full, now: burst::Now, started_at: Timestamp) -> Finding {
+        let so_far = full.counts.mins.sum(started_at.bucket(Span::MINUTE), i64::MAX).max(now.seen as u64);
+        let mut facts = Facts::new();
+        facts.insert("new_keys".into(), Fact::Count(so_far));
+        facts.insert("usual_new_keys".into(), Fact::Number(now.expected));
+        facts.insert("per_minute".into(), Fact::Number(now.seen / 5.0));
+        facts.insert("usual_per_minute".into(), Fact::Number(now.expected / 5.0));
+        facts.insert("keys_total".into(), Fact::Count(self.keys.fulls() as u64));
+        let refused = full.failures.iter().flatten().map(|f| f.tens.sum(i64::MIN, i64::MAX)).sum::<u64>();
+        let share = |mix: &crate::measure::mix::Mix| {
+            mix.shares().iter().filter(|s| s.now >= 0.02).map(|s| (s.id, s.now)).take(5).collect()
+        };
+        Finding {
+            detector: burst::NAME,
+            started_at,
+            observed: now.seen / 5.0,
+            expected: now.expected / 5.0,
+            unit: "new keys/min",
+            bits: 100.0,
+            excess: (now.seen - now.expected).max(0.0),
+            severity: Severity::Warning,
+            trend: Trend::Steady,
+            impact: Impact { requests: so_far, errors: refused, cost: None },
+            facts,
+            parts: Parts { endpoints: share(&full.endpoints), clients: share(&full.clients), ..Parts::default() },
+        }
+    }
+}

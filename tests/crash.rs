@@ -1,0 +1,115 @@
+//! The daemon dies at every named point of a cut and of a delivery. After the next start every line is counted once, and
+//! every message has been told once; twice only where the kill came between sending and noting that it was sent.
+
+mod support;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde_json::Value;
+use support::daemon::Home;
+use support::machine::{unix_now, wait_for};
+use support::traffic::{self, DAY};
+
+/// What must be so after a start.
+const SOON: Duration = Duration::from_secs(60);
+
+/// Points at which the process may end, and whether a message may be told twice for it.
+const POINTS: [(&str, bool); 9] = [
+    ("cut.before", false),
+    ("cut.in-snapshot", false),
+    ("cut.before-rename", false),
+    ("cut.before-sync", false),
+    ("cut.after-snapshot", false),
+    ("cut.after-commit", false),
+    ("send.before", false),
+    ("send.after", true),
+    ("send.settled", false),
+];
+
+fn lines(home: &Home) -> u64 {
+    std::fs::read_to_string(home.log()).unwrap().lines().count() as u64
+}
+
+/// How often each notice about this key was told: by incident, type and instant.
+fn told(home: &Home, key: &str) -> BTreeMap<String, usize> {
+    let mut times = BTreeMap::new();
+    for notice in home.told().iter().filter(|n| n["subject"]["name"] == key) {
+        let name = ["incident", "type", "started_at"].map(|field| notice[field].to_string()).join(" ");
+        *times.entry(name).or_default() += 1;
+    }
+    times
+}
+
+#[test]
+fn a_process_that_dies_anywhere_in_a_cut_or_a_delivery_loses_and_repeats_nothing() {
+    let home = Home::new("");
+    let now = unix_now();
+    traffic::append(&home.log(), traffic::usual(now - 9 * DAY, now));
+    let mut daemon = home.start();
+    assert!(daemon.terminate(Duration::from_secs(10)).success());
+    for (number, (point, twice)) in POINTS.into_iter().enumerate() {
+        // A key of its own for each point: its leak is the message that is under way when the process dies.
+        let key = format!("wayne-{number}");
+        let now = unix_now();
+        let owner = (0..40).map(|i| traffic::request(now - 4000 + i * 90, &key, "203.0.113.77", 100 + i)).collect();
+        traffic::append(&home.log(), owner);
+        let mut daemon = home.start();
+        wait_for("the owner's calls are counted", SOON, || (home.counted() == Some(lines(&home))).then_some(()));
+        assert!(daemon.terminate(Duration::from_secs(10)).success(), "{}", daemon.said());
+        let before = told(&home, &key);
+        assert!(before.is_empty(), "{point}: {before:?}");
+
+        let mut daemon = home.start_with("LAPWING_FAULT", &format!("{point}=abort"));
+        let leak = traffic::leak(&key, unix_now() - 600, unix_now());
+        traffic::append(&home.log(), leak);
+        wait_for(&format!("it dies at {point}"), SOON, || daemon.has_ended());
+
+        let daemon = home.start();
+        let opened = || told(&home, &key).keys().filter(|name| name.contains("\"opened\"")).count();
+        wait_for(&format!("the leak is told after {point}"), SOON, || (opened() > 0).then_some(()));
+        wait_for("all is acknowledged", SOON, || home.is_all_delivered().then_some(()));
+        assert_eq!(home.counted(), Some(lines(&home)), "{point}: lines\n{}", daemon.said());
+        let most = if twice { 2 } else { 1 };
+        let told = told(&home, &key);
+        assert_eq!(told.keys().filter(|name| name.contains("\"opened\"")).count(), 1, "{point}: {told:?}");
+        assert!(told.values().all(|times| *times <= most), "{point}: {told:?}");
+        assert!(told.values().filter(|times| **times > 1).count() <= 1, "{point}: one message at most: {told:?}");
+        let said = daemon.said();
+        assert_eq!(said.matches("the last run was cut short").count(), number + 1, "{point}:\n{said}");
+        drop(daemon);
+    }
+    assert!(home.status().is_none());
+}
+
+#[test]
+fn a_kill_while_the_receiver_holds_its_answer_costs_one_repetition_with_the_same_id() {
+    let receiver = support::receivers::Slow::start();
+    let home = Home::new(&format!("[channel.hook]\nkind = \"webhook\"\nurl = \"http://127.0.0.1:{}/\"\n", receiver.port));
+    let now = unix_now();
+    traffic::append(&home.log(), traffic::usual(now - 9 * DAY, now));
+    let mut daemon = home.start();
+    receiver.hold(true);
+    traffic::append(&home.log(), traffic::leak("wayne", now - 300, now));
+    wait_for("the message is with the receiver", SOON, || {
+        daemon.must_run();
+        (!receiver.got().is_empty()).then_some(())
+    });
+    daemon.kill();
+    receiver.hold(false);
+    let mut daemon = home.start();
+    wait_for("all is acknowledged", SOON, || home.is_all_delivered().then_some(()));
+    let got = receiver.got();
+    let about: Vec<&Value> = got.iter().filter(|n| n["type"] == "opened").collect();
+    assert_eq!(about.len(), 2, "{got:#?}");
+    assert_eq!(about[0], about[1], "the same incident, the same words");
+    assert_eq!(receiver.ids(), vec![about[0]["incident"].as_str().unwrap(); 2], "in the header too");
+
+    // SIGTERM while an answer is held: the open request gets its five seconds, and the end is orderly.
+    receiver.hold(true);
+    let later = unix_now();
+    traffic::append(&home.log(), traffic::leak("acme", later - 300, later));
+    wait_for("the next one is with the receiver", SOON, || (receiver.got().len() > 2).then_some(()));
+    let ended = daemon.terminate(Duration::from_secs(10));
+    assert!(ended.success(), "{ended}:\n{}", daemon.said());
+}
