@@ -85,7 +85,8 @@ fn a_process_that_dies_anywhere_in_a_cut_or_a_delivery_loses_and_repeats_nothing
 #[test]
 fn a_kill_while_the_receiver_holds_its_answer_costs_one_repetition_with_the_same_id() {
     let receiver = support::receivers::Slow::start();
-    let home = Home::new(&format!("[channel.hook]\nkind = \"webhook\"\nurl = \"http://127.0.0.1:{}/\"\n", receiver.port));
+    let home =
+        Home::new(&format!("[channel.hook]\nkind = \"webhook\"\nurl = \"http://127.0.0.1:{}/\"\n", receiver.port));
     let now = unix_now();
     traffic::append(&home.log(), traffic::usual(now - 9 * DAY, now));
     let mut daemon = home.start();

@@ -167,6 +167,53 @@ fn five_hundred_keys_at_once_are_one_message() {
     assert_eq!(site.opened(), ["burst site"]);
 }
 
+/// A thousand new keys a minute, each with one request from an address of its own.
+fn flood(site: &mut Site, minutes: i64, first: usize) {
+    for minute in 0..minutes {
+        let from = site.now;
+        let regulars = site.streams.len();
+        for n in 0..1000 {
+            let number = first + minute as usize * 1000 + n;
+            let at = from + Span::from_millis(n as i64 * 60);
+            let mut once = Stream::new(&format!("unknown-{number}"), 6000.0).steady();
+            once.clients = vec![format!("10.{}.{}.{}", number >> 16, number >> 8 & 255, number & 255)];
+            once.pace = Some(Span::from_millis(60));
+            site.streams.push(once.failing(1.0, 401).between(at, at + Span::from_millis(60)));
+        }
+        site.run_until(from + Span::MINUTE);
+        site.streams.truncate(regulars);
+    }
+}
+
+#[test]
+fn a_flood_of_unknown_keys_is_one_incident_and_drives_nobody_out() {
+    let mut site = ordinary(17);
+    let mut settings = Site::settings();
+    // Room for some ten thousand rows.
+    settings.memory = 8 << 20;
+    site.engine = Engine::load(settings, &site.engine.save()).expect("what was saved");
+    let start = site.now;
+    let before = site.engine.status();
+    flood(&mut site, 45, 0);
+    let after = site.engine.status();
+    assert_eq!(site.opened(), ["burst site"], "one incident, whatever else is up");
+    let opened = site.first("burst").unwrap();
+    assert!(opened.at - start <= Span::from_mins(3), "noticed after {}", opened.at - start);
+    assert_eq!(opened.incident.unit, "new keys/min");
+    assert!((opened.incident.observed / 1000.0 - 1.0).abs() < 0.7, "{}", opened.incident.observed);
+    assert!(after.memory.used <= after.memory.limit, "{:?}", after.memory);
+    assert!(after.evicted - before.evicted > 20_000, "what had to go is counted: {}", after.evicted);
+    assert_eq!(after.keys.1, before.keys.1, "every regular keeps what is usual for it");
+    // They go on as if nothing had been: no burst, no leak, no missing traffic; and the flood's end is told.
+    site.run_until(site.now + Span::from_hours(3));
+    site.finish();
+    assert_eq!(site.opened(), ["burst site"]);
+    let ends: Vec<_> = site.changes.iter().filter(|c| matches!(c.kind, ChangeKind::Resolved(_))).collect();
+    assert_eq!(ends.len(), 1);
+    let keys = ends[0].incident.impact.requests as f64;
+    assert!((keys / 45_000.0 - 1.0).abs() < 0.1, "{keys} keys in all");
+}
+
 #[test]
 fn a_site_that_goes_silent_is_told_once_and_its_return_resolves_it() {
     let mut site = ordinary(8);

@@ -15,6 +15,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::answers::Desk;
 use super::backfill::backfill;
+use super::memory::Governor;
 use super::pipeline::{Pipeline, PipelineError, Secrets};
 use super::reading::{Input, Reader};
 use super::replay::registry;
@@ -63,6 +64,8 @@ pub fn run(path: &Path) -> Result<(), Failure> {
         tracing::warn!("no channel is configured: incidents are seen by `lapwing incidents` alone");
     }
     notify::install_tls();
+    // Its memory holds secrets: none of it goes into a core file. Where that is refused, the unit's limit holds.
+    let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let (store, recovery) = Store::open(&config.state_dir, store::Settings::default(), clock.clone())
         .map_err(|e| Failure::Running(e.into()))?;
@@ -335,6 +338,7 @@ impl Daemon {
             hearer: Hearer::Outbox(outbox),
             board: self.board.clone(),
             clock: self.clock.clone(),
+            governor: Governor::new(config.memory),
             service: true,
         };
         Ok(Some(Inside::start(session, follower, self.clock.clone())?))
@@ -393,6 +397,7 @@ pub fn watch(config: Config, hear: Hear, started: impl FnOnce(&str)) -> Result<(
         hearer: Hearer::Direct(hear),
         board: Board::default(),
         clock: clock.clone(),
+        governor: Governor::new(config.memory),
         service: false,
     };
     let inside = Inside::start(session, follower, clock)?;

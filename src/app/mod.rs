@@ -24,6 +24,8 @@ pub mod answers;
 
 mod trouble;
 
+mod memory;
+
 pub mod live;
 
 pub mod checking;

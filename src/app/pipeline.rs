@@ -419,6 +419,11 @@ impl Pipeline {
         self.engine.patient(patient);
     }
 
+    /// Bytes that the tables may take from now on.
+    pub fn set_memory(&mut self, bytes: usize) {
+        self.engine.set_memory(bytes);
+    }
+
     /// Lines taken in, of all sources, ever.
     pub fn lines(&self) -> u64 {
         self.tallies.iter().map(Tally::lines).sum()

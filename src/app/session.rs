@@ -8,9 +8,10 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 
 use super::answers::Explained;
+use super::memory::Governor;
 use super::pipeline::Pipeline;
 use super::reading::{Input, Rest};
-use super::status::{Board, ChannelStatus, StoreStatus};
+use super::status::{Board, ChannelStatus, MemoryStatus, StoreStatus};
 use super::systemd;
 use super::telling::Teller;
 use super::trouble::{self, Signs, Troubles};
@@ -59,6 +60,7 @@ pub(super) struct Session {
     pub(super) hearer: Hearer,
     pub(super) board: Board,
     pub(super) clock: Arc<dyn Clock>,
+    pub(super) governor: Governor,
     /// Whether systemd is told.
     pub(super) service: bool,
 }
@@ -143,6 +145,9 @@ impl Session {
             }
             if now - moments.look >= LOOK_EVERY {
                 moments.look = now;
+                if let Some(bytes) = self.governor.look() {
+                    self.pipeline.set_memory(bytes);
+                }
                 self.look(&rest, wall, &mut moments);
                 self.tell_of_itself(&mut troubles, wall, now);
             }
@@ -165,11 +170,12 @@ impl Session {
         let mut rows = Vec::new();
         let (mut notices, mut kept) = (Vec::new(), Vec::new());
         for change in changes.drain(..) {
-            let notice = self.teller.notice(&change);
+            let mut notice = self.teller.notice(&change);
             if notice.kept.is_some() {
                 kept.push(notice);
                 continue;
             }
+            self.teller.mark_late(&mut notice, wall);
             rows.push(IncidentRow::new(notice.clone(), wall).explained(change.incident.grounds));
             notices.push(notice);
         }
@@ -248,6 +254,13 @@ impl Session {
             picture.looked_at = wall;
             picture.log_time = engine.judged_until;
             picture.open_incidents = engine.open.len();
+            picture.memory = MemoryStatus {
+                ceiling: self.governor.ceiling as u64,
+                resident: self.governor.resident as u64,
+                limit: engine.memory.limit as u64,
+                used: engine.memory.used as u64,
+                evicted: engine.evicted,
+            };
             picture.engine = serde_json::to_value(&engine).unwrap_or_default();
             if let Some(kept) = kept {
                 picture.kept = kept;

@@ -32,6 +32,8 @@ pub struct Status {
     pub open_incidents: usize,
     /// The engine's own account: subjects, memory, evictions, what it cannot judge yet.
     pub engine: serde_json::Value,
+    /// Memory, in bytes.
+    pub memory: MemoryStatus,
     /// When the configuration in force was read, and why a newer one was not taken.
     pub configured_at: Timestamp,
     /// Why the last reload changed nothing.
@@ -44,6 +46,22 @@ pub struct Status {
     pub looked_at: Timestamp,
     /// What somebody has to see to: empty while all is well.
     pub problems: Vec<String>,
+}
+
+/// Memory, in bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct MemoryStatus {
+    /// What the whole process may take: `[limits] memory`.
+    pub ceiling: u64,
+    /// What the system says it takes.
+    pub resident: u64,
+    /// What the tables of subjects may take of that.
+    pub limit: u64,
+    /// What they take, by own accounting.
+    pub used: u64,
+    /// Subjects that had to give way, ever.
+    pub evicted: u64,
 }
 
 /// One source.
@@ -189,6 +207,9 @@ impl Status {
         );
         if behind > 1 << 20 {
             let _ = write!(text, ", {} MiB behind", behind >> 20);
+        }
+        if self.memory.resident > 0 {
+            let _ = write!(text, ", {} MiB of memory", self.memory.resident >> 20);
         }
         if self.store.failing.is_some() {
             text.push_str(", the state cannot be saved");

@@ -5,8 +5,8 @@
 
 use crate::event::Severity;
 use crate::notice::{Notice, NoticeType, own};
-use crate::store::Store;
 use crate::notify::Outbox;
+use crate::store::Store;
 use crate::time::{Span, Timestamp};
 
 /// A state that could not be saved for a moment is no news.

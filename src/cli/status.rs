@@ -100,6 +100,21 @@ fn text(picture: &Picture) -> String {
             let _ = write!(out, ", last delivered {at}");
         }
     }
+    let memory = picture.memory;
+    if memory.ceiling > 0 {
+        let mib = |bytes: u64| bytes.div_ceil(1 << 20);
+        let _ = write!(
+            out,
+            "\n\nmemory: {} MiB of at most {}; tables {} of {}",
+            mib(memory.resident),
+            mib(memory.ceiling),
+            mib(memory.used),
+            mib(memory.limit)
+        );
+        if memory.evicted > 0 {
+            let _ = write!(out, "; {} subjects had to give way", memory.evicted);
+        }
+    }
     let _ = write!(out, "\n\nstate {}: {} kB", picture.store.dir, picture.store.bytes.div_ceil(1000));
     if let Some(at) = picture.store.last_cut {
         let _ = write!(out, ", last saved {at}");

@@ -62,13 +62,19 @@ impl Home {
 
     /// Starts the daemon and waits until it answers.
     pub(crate) fn start(&self) -> Running {
-        self.start_with("LAPWING_FAULT", "")
+        self.start_in(&[])
     }
 
     /// The same with an environment variable.
     pub(crate) fn start_with(&self, variable: &str, value: &str) -> Running {
+        self.start_in(&[(variable, value.to_owned())])
+    }
+
+    /// The same with several.
+    pub(crate) fn start_in(&self, environment: &[(&str, String)]) -> Running {
         let mut command = binary(self.path());
-        command.args(["run", "--config"]).arg(self.config()).env(variable, value);
+        command.args(["run", "--config"]).arg(self.config());
+        command.envs(environment.iter().map(|(name, value)| (*name, value.as_str())));
         let mut daemon = Running::start("lapwing", &mut command, self.path());
         machine::wait_for("the daemon watches", Duration::from_secs(60), || {
             daemon.must_run();

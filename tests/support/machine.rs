@@ -136,6 +136,13 @@ impl Drop for Running {
     }
 }
 
+/// Memory that a process has in use, in MiB; 0 if there is no such process.
+pub(crate) fn resident(id: u32) -> u64 {
+    let text = std::fs::read_to_string(format!("/proc/{id}/status")).unwrap_or_default();
+    let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap_or("0 kB");
+    line.trim().trim_end_matches(" kB").parse::<u64>().unwrap_or(0).div_ceil(1024)
+}
+
 /// Where a program is, if it is installed; servers lie where users' paths do not lead.
 pub(crate) fn program(name: &str) -> Option<PathBuf> {
     let path = std::env::var("PATH").unwrap_or_default();
