@@ -4,6 +4,7 @@
 //! meets a hundred new customers an hour is used to them. A flood is a burst of that stream, told as one incident on
 //! the site.
 
+use crate::detect::grounds::Grounds;
 use crate::detect::scene::Scene;
 use crate::detect::{Fact, Facts, Finding, Impact, Parts, Trend, burst};
 use crate::engine::urgent::Along;
@@ -65,7 +66,10 @@ impl Engine {
         let now = burst::look(full, &scene);
         let judged = burst::judge(SubjectKind::Site, full, now, &scene, 1, &self.settings.burst);
         let fires = judged.fires() && now.seen >= LEAST;
-        let finding = fires.then(|| self.flood_finding(full, now, burst::onset(full, &scene, judged.window)));
+        let finding = fires.then(|| {
+            let grounds = burst::finding(SubjectKind::Site, full, &scene, judged, now).grounds;
+            self.flood_finding(full, now, burst::onset(full, &scene, judged.window), grounds)
+        });
         if let Some(full) = self.newcomers.get_mut(0).and_then(|row| row.full.as_deref_mut()) {
             full.normal.note(judged.bits, judged.need.min(1e9), judged.calm, end);
         }
@@ -77,7 +81,9 @@ impl Engine {
         let full = self.newcomers.get(0)?.full.as_deref()?;
         let scene = self.scene(SubjectKind::Site, tick, history);
         let now = burst::look(full, &scene);
-        Some(self.flood_finding(full, now, scene.end))
+        let judged = burst::judge(SubjectKind::Site, full, now, &scene, 1, &self.settings.burst);
+        let grounds = burst::finding(SubjectKind::Site, full, &scene, judged, now).grounds;
+        Some(self.flood_finding(full, now, scene.end, grounds))
     }
 
     /// Whether an open flood goes on.
@@ -101,7 +107,7 @@ impl Engine {
         self.book.entries().iter().any(|entry| entry.evidence.iter().any(|evidence| evidence.tag == FLOOD))
     }
 
-    fn flood_finding(&self, full: &Full, now: burst::Now, started_at: Timestamp) -> Finding {
+    fn flood_finding(&self, full: &Full, now: burst::Now, started_at: Timestamp, grounds: Grounds) -> Finding {
         let so_far = full.counts.mins.sum(started_at.bucket(Span::MINUTE), i64::MAX).max(now.seen as u64);
         let mut facts = Facts::new();
         facts.insert("new_keys".into(), Fact::Count(so_far));
@@ -119,13 +125,14 @@ impl Engine {
             observed: now.seen / 5.0,
             expected: now.expected / 5.0,
             unit: "new keys/min",
-            bits: 100.0,
+            bits: grounds.had,
             excess: (now.seen - now.expected).max(0.0),
             severity: Severity::Warning,
             trend: Trend::Steady,
             impact: Impact { requests: so_far, errors: refused, cost: None },
             facts,
             parts: Parts { endpoints: share(&full.endpoints), clients: share(&full.clients), ..Parts::default() },
+            grounds,
         }
     }
 }
