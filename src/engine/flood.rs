@@ -18,6 +18,8 @@ use crate::time::{Span, Timestamp};
 pub(super) const FLOOD: u64 = 0xF100D;
 /// New keys within five minutes from which on it is one.
 const LEAST: f64 = 500.0;
+/// Share of a finding that new keys must make for it to be a part of the flood.
+const MOST: f64 = 0.6;
 /// The only row.
 const NEWCOMERS: Id = Id(1);
 /// How often a table that fills up is looked at, in newcomers.
@@ -73,7 +75,24 @@ impl Engine {
         if let Some(full) = self.newcomers.get_mut(0).and_then(|row| row.full.as_deref_mut()) {
             full.normal.note(judged.bits, judged.need.min(1e9), judged.calm, end);
         }
-        self.candidate(About { kind: SubjectKind::Site, id: SITE }, FLOOD, finding?, judged.window)
+        let mut flood = self.candidate(About { kind: SubjectKind::Site, id: SITE }, FLOOD, finding?, judged.window)?;
+        // It explains others, and nothing explains it.
+        flood.urgent = true;
+        Some(flood)
+    }
+
+    /// Whether a finding is what new keys do: they make most of it.
+    pub(super) fn is_of_newcomers(&self, candidate: &Candidate) -> bool {
+        let Some(full) = self.newcomers.get(0).and_then(|row| row.full.as_deref()) else { return false };
+        let part = match candidate.about.kind {
+            SubjectKind::Key => return false,
+            SubjectKind::Endpoint => full.endpoints.share_of(candidate.about.id),
+            SubjectKind::Client => full.clients.share_of(candidate.about.id),
+            SubjectKind::Source | SubjectKind::Site => 1.0,
+        };
+        let since = candidate.finding.started_at.bucket(Span::MINUTE);
+        let newcomers = full.counts.mins.sum(since, i64::MAX) as f64;
+        newcomers >= LEAST / 5.0 && newcomers * part >= MOST * candidate.finding.excess
     }
 
     /// The newest numbers of a flood that is open.
@@ -108,11 +127,13 @@ impl Engine {
     }
 
     fn flood_finding(&self, full: &Full, now: burst::Now, started_at: Timestamp, grounds: Grounds) -> Finding {
+        // What comes in the newest minute that has any: five minutes are not full yet when it is noticed.
+        let per_minute = full.counts.tens.sum(full.counts.tens.newest() - 6, full.counts.tens.newest() - 1) as f64;
         let so_far = full.counts.mins.sum(started_at.bucket(Span::MINUTE), i64::MAX).max(now.seen as u64);
         let mut facts = Facts::new();
         facts.insert("new_keys".into(), Fact::Count(so_far));
         facts.insert("usual_new_keys".into(), Fact::Number(now.expected));
-        facts.insert("per_minute".into(), Fact::Number(now.seen / 5.0));
+        facts.insert("per_minute".into(), Fact::Number(per_minute));
         facts.insert("usual_per_minute".into(), Fact::Number(now.expected / 5.0));
         facts.insert("keys_total".into(), Fact::Count(self.keys.fulls() as u64));
         let refused = full.failures.iter().flatten().map(|f| f.tens.sum(i64::MIN, i64::MAX)).sum::<u64>();
@@ -122,7 +143,7 @@ impl Engine {
         Finding {
             detector: burst::NAME,
             started_at,
-            observed: now.seen / 5.0,
+            observed: per_minute,
             expected: now.expected / 5.0,
             unit: "new keys/min",
             bits: grounds.had,

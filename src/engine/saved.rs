@@ -105,6 +105,11 @@ impl Later {
 impl Engine {
     /// Everything that is remembered, as bytes.
     pub fn save(&self) -> Vec<u8> {
+        self.save_behind(Vec::new())
+    }
+
+    /// The same behind other bytes: it is large, and a copy of it would take as much again.
+    pub fn save_behind(&self, before: Vec<u8>) -> Vec<u8> {
         let mut agents: Vec<(Id, &str)> = self.agents.iter().map(|(id, name)| (*id, &**name)).collect();
         agents.sort_unstable();
         let saved = Saved {
@@ -132,7 +137,7 @@ impl Engine {
             waiting: &self.waiting,
         };
         // Writing into memory cannot fail; an empty answer would be refused as damaged.
-        let bytes = postcard::to_stdvec(&saved).unwrap_or_default();
+        let bytes = postcard::to_extend(&saved, before).unwrap_or_default();
         let mut later = Later::default();
         later.put("newcomers", &self.newcomers.saved());
         postcard::to_extend(&later, bytes).unwrap_or_default()

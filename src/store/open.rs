@@ -51,7 +51,11 @@ pub(super) fn open(dir: &Path, settings: Settings, clock: Arc<dyn Clock>) -> Res
         rebuilt = true;
     }
     opening.recovery.cut_short = mirror.meta.generation > 0 && !mirror.meta.closed;
-    mirror.meta.closed = false;
+    let was_closed = std::mem::take(&mut mirror.meta.closed);
+    if was_closed && !rebuilt {
+        // From here on this run is one that has not ended. Where that cannot be written, cuts will say so.
+        let _ = journal.commit(&[mirror.meta_op()], false, settings.incidents, &|_| true);
+    }
     if rebuilt {
         let open = |id: &[u8]| std::str::from_utf8(id).is_ok_and(|id| mirror.open.contains_key(id));
         journal.commit(&mirror.ops(), true, settings.incidents, &open)?;

@@ -72,15 +72,20 @@ impl Home {
 
     /// The same with several.
     pub(crate) fn start_in(&self, environment: &[(&str, String)]) -> Running {
-        let mut command = binary(self.path());
-        command.args(["run", "--config"]).arg(self.config());
-        command.envs(environment.iter().map(|(name, value)| (*name, value.as_str())));
-        let mut daemon = Running::start("lapwing", &mut command, self.path());
+        let mut daemon = self.spawn_in(environment);
         machine::wait_for("the daemon watches", Duration::from_secs(60), || {
             daemon.must_run();
             self.status().filter(|status| status["state"] == "watching")
         });
         daemon
+    }
+
+    /// Starts the daemon with environment variables and waits for nothing.
+    pub(crate) fn spawn_in(&self, environment: &[(&str, String)]) -> Running {
+        let mut command = binary(self.path());
+        command.args(["run", "--config"]).arg(self.config());
+        command.envs(environment.iter().map(|(name, value)| (*name, value.as_str())));
+        Running::start("lapwing", &mut command, self.path())
     }
 
     /// Runs another command to its end.
