@@ -56,7 +56,9 @@ impl Teller {
     pub fn mark_late(&self, notice: &mut Notice, wall: Timestamp) {
         if wall - notice.at > LATE {
             let now = words::clock(wall, wall, self.config.zone);
-            notice.summary.push_str(&format!(" Told late: Lapwing read of it only at {now}."));
+            notice.summary.push_str(" Told late: Lapwing read of it only at ");
+            notice.summary.push_str(&now);
+            notice.summary.push('.');
         }
     }
 
