@@ -10,6 +10,7 @@ use crate::detect::{Fact, Facts, Finding, Impact, Parts, Trend, burst};
 use crate::engine::urgent::Along;
 use crate::engine::{Engine, SITE};
 use crate::event::{Event, Id, Severity, SubjectKind};
+use crate::incident::cause::{self, Verdict};
 use crate::incident::entry::{About, Candidate};
 use crate::measure::rows::Full;
 use crate::time::{Span, Timestamp};
@@ -55,7 +56,7 @@ impl Engine {
     }
 
     /// The newcomers' own burst, if there is one.
-    pub(super) fn flood(&mut self, tick: i64, history: Span) -> Option<Candidate> {
+    fn flood(&mut self, tick: i64, history: Span) -> Option<Candidate> {
         let end = Timestamp::of_bucket(tick + 1, crate::measure::ring::TICK);
         let around = super::around(self.settings.zone, 1.0, &self.calendar);
         let full = self.newcomers.get_mut(0)?.full.as_deref_mut()?;
@@ -81,8 +82,25 @@ impl Engine {
         Some(flood)
     }
 
+    /// Adds the flood, if there is one, to the findings of a tick, and takes out what is a part of it: that everything is
+    /// busier, and refused, is what a flood does.
+    pub(super) fn fold_into_flood(&mut self, tick: i64, history: Span, candidates: &mut Vec<Candidate>) {
+        candidates.extend(self.flood(tick, history).filter(|_| self.settings.burst.enabled));
+        let flooded = candidates.iter().any(|c| c.tag == FLOOD) || self.has_open_flood();
+        let site = |c: &Candidate| flooded && c.about.kind == SubjectKind::Site;
+        candidates.retain(|c| c.tag == FLOOD || !(site(c) || self.is_of_newcomers(c)));
+    }
+
+    /// Where a finding belongs. Nothing else explains a flood.
+    pub(super) fn verdict(&self, candidate: &Candidate, now: Timestamp) -> Verdict {
+        if candidate.tag == FLOOD {
+            return self.book.on(candidate.about).map_or(Verdict::New, Verdict::Join);
+        }
+        cause::place(&self.book, candidate, now)
+    }
+
     /// Whether a finding is what new keys do: they make most of it.
-    pub(super) fn is_of_newcomers(&self, candidate: &Candidate) -> bool {
+    fn is_of_newcomers(&self, candidate: &Candidate) -> bool {
         let Some(full) = self.newcomers.get(0).and_then(|row| row.full.as_deref()) else { return false };
         let part = match candidate.about.kind {
             SubjectKind::Key => return false,
@@ -122,7 +140,7 @@ impl Engine {
     }
 
     /// Whether a flood is among the open incidents: it explains what else the site does.
-    pub(super) fn has_open_flood(&self) -> bool {
+    fn has_open_flood(&self) -> bool {
         self.book.entries().iter().any(|entry| entry.evidence.iter().any(|evidence| evidence.tag == FLOOD))
     }
 

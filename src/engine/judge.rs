@@ -77,10 +77,6 @@ impl Engine {
         let looked = self.look(tick, history);
         self.note_site_factor(tick, history, &looked);
         let mut candidates = self.bursts(tick, history, &looked);
-        if let Some(flood) = self.flood(tick, history).filter(|_| self.settings.burst.enabled) {
-            candidates.push(flood);
-        }
-        let flooded = candidates.iter().any(|c| c.tag == FLOOD) || self.has_open_flood();
         self.errors(tick, history, &looked, &mut candidates);
         if end.millis() % Span::MINUTE.millis() == 0 {
             self.drops(tick, history, &mut candidates);
@@ -88,9 +84,7 @@ impl Engine {
         if end.millis() % (15 * Span::MINUTE.millis()) == 0 {
             self.harvests(tick, history, &mut candidates);
         }
-        // That everything is busier, and refused, is what a flood does.
-        let site = |c: &Candidate| flooded && c.about.kind == SubjectKind::Site;
-        candidates.retain(|c| c.tag == FLOOD || !(site(c) || self.is_of_newcomers(c)));
+        self.fold_into_flood(tick, history, &mut candidates);
         candidates.sort_by_cached_key(|c| cause::order(c, rank(c.finding.detector)));
         for candidate in candidates {
             self.place_finding(candidate, end);
@@ -448,13 +442,7 @@ impl Engine {
             candidate.finding.severity = *severity;
         }
         let rank = rank(candidate.finding.detector);
-        let verdict = if candidate.tag == FLOOD {
-            // Nothing else explains it.
-            self.book.on(candidate.about).map_or(Verdict::New, Verdict::Join)
-        } else {
-            cause::place(&self.book, &candidate, now)
-        };
-        match verdict {
+        match self.verdict(&candidate, now) {
             Verdict::Join(index) => self.book.join(index, candidate, now, rank),
             Verdict::Sharpen(index) => self.book.sharpen(index, candidate, now, rank),
             Verdict::Echo => {}

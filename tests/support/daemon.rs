@@ -73,7 +73,7 @@ impl Home {
     /// The same with several.
     pub(crate) fn start_in(&self, environment: &[(&str, String)]) -> Running {
         let mut daemon = self.spawn_in(environment);
-        machine::wait_for("the daemon watches", Duration::from_secs(60), || {
+        machine::wait_for("the daemon watches", Duration::from_secs(180), || {
             daemon.must_run();
             self.status().filter(|status| status["state"] == "watching")
         });
