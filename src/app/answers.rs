@@ -64,9 +64,9 @@ impl Explained {
             text.push_str("  No steps were recorded for it.\n");
             return text;
         }
-        text.push_str(&format!("  {}\n", self.grounds.verdict()));
+        text.extend(["  ", &self.grounds.verdict(), "\n"]);
         for line in &self.grounds.lines {
-            text.push_str(&format!("  - {line}\n"));
+            text.extend(["  - ", line, "\n"]);
         }
         text
     }

@@ -10,6 +10,8 @@ mod merge;
 
 pub mod pipeline;
 
+pub mod tally;
+
 pub mod telling;
 
 pub mod replay;

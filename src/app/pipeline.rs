@@ -3,7 +3,6 @@
 //! What it remembers goes into one snapshot together with the read positions, so that a restart goes on from the very
 //! line after the last one counted.
 
-use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
@@ -11,15 +10,15 @@ use serde::{Deserialize, Serialize};
 
 use super::merge::Times;
 use super::status::SourceStatus;
+use super::tally::{DEFECT, Tally};
 use crate::config::{Config, SourcePlan};
 use crate::engine::{self, Engine, EngineStatus};
 use crate::event::{Batch, Hasher, SourceId};
 use crate::fault;
-use crate::format::{Choice, ChoiceError, Decision, Fields, Registry, Reject, SAMPLE_LINES, SourceParser};
+use crate::format::{Choice, ChoiceError, Decision, Fields, Registry, SAMPLE_LINES, SourceParser, Turn};
 use crate::incident::Change;
 use crate::incident::kept::Weighed;
 use crate::intake::{self, FingerprintKey, Intake};
-use crate::sanitize;
 use crate::source::{Position, Skipped, lines};
 use crate::time::Timestamp;
 
@@ -27,82 +26,6 @@ use crate::time::Timestamp;
 const BATCH_EVENTS: usize = 2048;
 /// The version of the snapshot's own part.
 const VERSION: u16 = 1;
-
-/// The reason under which lines are counted that a defect kept from being read or judged.
-const DEFECT: &str = "internal error";
-
-/// What was counted of one source: survives restarts, since it is how people check that no line is lost.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Tally {
-    /// Lines that were read.
-    pub parsed: u64,
-    /// Lines that were not, by reason.
-    pub rejected: BTreeMap<String, u64>,
-    /// Lines over the length limit.
-    pub oversize: u64,
-    /// Unfinished last lines of files that are over.
-    pub partial: u64,
-    /// NUL bytes in holes.
-    pub nul_bytes: u64,
-    /// The first rejected line, made safe to show.
-    pub sample: Option<String>,
-    /// Where reading of that line stopped: column, and what was wrong.
-    pub sample_reason: Option<String>,
-    /// The oldest line's time.
-    pub first: Option<Timestamp>,
-    /// The newest line's time.
-    pub newest: Option<Timestamp>,
-}
-
-impl Tally {
-    /// Lines that could not be read.
-    pub fn rejected_lines(&self) -> u64 {
-        self.rejected.values().sum()
-    }
-
-    /// Every line that was there: agrees with `wc -l` but for blank lines.
-    pub fn lines(&self) -> u64 {
-        self.parsed + self.rejected_lines() + self.oversize + self.partial
-    }
-
-    /// Adds another's counts.
-    pub fn add(&mut self, other: &Tally) {
-        self.parsed += other.parsed;
-        for (reason, count) in &other.rejected {
-            *self.rejected.entry(reason.clone()).or_default() += count;
-        }
-        self.oversize += other.oversize;
-        self.partial += other.partial;
-        self.nul_bytes += other.nul_bytes;
-        if self.sample.is_none() {
-            self.sample.clone_from(&other.sample);
-            self.sample_reason.clone_from(&other.sample_reason);
-        }
-        self.first = [self.first, other.first].into_iter().flatten().min();
-        self.newest = self.newest.max(other.newest);
-    }
-
-    fn pass(&mut self, skipped: Skipped) {
-        self.oversize += skipped.oversize_lines;
-        self.partial += skipped.partial_lines;
-        self.nul_bytes += skipped.nul_bytes;
-    }
-
-    fn reject(&mut self, line: &[u8], reject: Reject) {
-        self.count(reject.reason.as_str());
-        if self.sample.is_none() {
-            self.sample = Some(sanitize::redact_line(line));
-            self.sample_reason = Some(format!("column {}: {}", reject.column, reject.reason));
-        }
-    }
-
-    fn count(&mut self, reason: &str) {
-        match self.rejected.get_mut(reason) {
-            Some(count) => *count += 1,
-            None => drop(self.rejected.insert(reason.to_owned(), 1)),
-        }
-    }
-}
 
 /// A sequence of lines of one source that are read alike: live there is one a source, in a replay one a file.
 #[derive(Debug)]
@@ -342,8 +265,20 @@ impl Pipeline {
             }
             batch.clear();
             if done {
-                return;
+                break;
             }
+        }
+        let followed = stream < self.plans.len();
+        for turn in reading.parser.turns() {
+            let name = self.names.get(usize::from(source.0)).map_or("", String::as_str);
+            let Turn { from, to, line } = turn;
+            let text = format!("from line {line} on (counted since the start): {to} instead of {from}");
+            if followed {
+                tracing::info!(source = name, "{text}");
+            } else {
+                tracing::debug!(source = name, "{text}");
+            }
+            tally.turned = Some(text);
         }
     }
 
@@ -472,6 +407,7 @@ impl Pipeline {
             partial: tally.partial,
             nul_bytes: tally.nul_bytes,
             last_line_at: tally.newest,
+            turned: tally.turned.clone(),
             ..SourceStatus::default()
         };
         self.tallies().into_iter().enumerate().map(row).collect()

@@ -3,9 +3,11 @@
 //!
 //! It does no I/O, holds no lock and looks at no clock. The same events give the same changes, whatever the speed.
 
+mod arrival;
 mod attribute;
 mod budgets;
 mod clocks;
+mod drops;
 mod flood;
 mod harvests;
 mod hindsight;
@@ -13,6 +15,7 @@ mod judge;
 mod memory;
 mod names;
 mod saved;
+mod spikes;
 mod status;
 mod urgent;
 
@@ -22,9 +25,9 @@ use hashbrown::HashMap;
 use serde::{Deserialize, Serialize};
 
 use crate::detect::{budget, burst, error_spike, harvesting, leaked_key, retry_loop, traffic_drop};
-use crate::engine::clocks::{Clocks, Reading};
-use crate::event::{Batch, Event, Flags, Hasher, Id, Severity, SubjectKind, Text};
-use crate::fault;
+use crate::engine::arrival::Waiting;
+use crate::engine::clocks::Clocks;
+use crate::event::{Event, Flags, Hasher, Id, Severity, SubjectKind, Text};
 use crate::incident::Change;
 use crate::incident::book::{self, Book, Telling};
 use crate::incident::kept::Weighed;
@@ -52,9 +55,6 @@ const AGENTS: usize = 4096;
 const ROUTES: usize = 65_536;
 /// Routes from which on a site is taken to have shown what it has.
 const ROUTES_KNOWN: usize = 300;
-/// Events ahead of their source's clock that wait for company.
-const WAITING: usize = 32;
-
 /// How the engine is tuned.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -163,10 +163,9 @@ pub struct Engine {
     /// The event and the tick at work, for [`Engine::recover`].
     at_event: usize,
     at_tick: Option<i64>,
+    /// How many subjects the last tick looked at.
+    looked_last: usize,
 }
-
-/// An event ahead of its source's clock, with its texts.
-type Waiting = (Event, [Box<str>; 5]);
 
 /// Mean rate per minute of streams of one kind: what a stream without history is taken for.
 #[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
@@ -179,6 +178,17 @@ struct Means {
 impl Default for Means {
     fn default() -> Self {
         Means { keys: 0.1, clients: 0.02, endpoints: 0.5 }
+    }
+}
+
+impl Means {
+    fn of(&self, kind: SubjectKind) -> f64 {
+        match kind {
+            SubjectKind::Key => self.keys,
+            SubjectKind::Client => self.clients,
+            SubjectKind::Endpoint => self.endpoints,
+            SubjectKind::Source | SubjectKind::Site => 10.0,
+        }
     }
 }
 
@@ -199,7 +209,7 @@ impl Engine {
         let one = |rows| Limits { rows, full: rows };
         let mut accounts = budgets::Accounts::default();
         accounts.arrange(&settings.budgets);
-        Engine {
+        let mut engine = Engine {
             accounts,
             site: Rows::new(SubjectKind::Site, one(1)),
             sources: Rows::new(SubjectKind::Source, one(settings.sources.len().max(1))),
@@ -229,14 +239,18 @@ impl Engine {
             scratch: Vec::new(),
             at_event: 0,
             at_tick: None,
+            looked_last: 0,
             settings,
-        }
+        };
+        engine.list_busy();
+        engine
     }
 
     /// New tuning, the same memory: for a reload.
     pub fn retune(&mut self, settings: Settings) {
         self.settings = settings;
         self.accounts.arrange(&self.settings.budgets);
+        self.list_busy();
     }
 
     /// While quiet, everything is learned and judged, but incidents that are over are told to nobody. Those that are
@@ -264,43 +278,6 @@ impl Engine {
     /// The newest event time that is trusted.
     pub fn newest(&self) -> Option<Timestamp> {
         self.clocks.newest()
-    }
-
-    /// Takes events in, in the order of their lines, and judges every tick that they complete.
-    pub fn absorb(&mut self, batch: &Batch, out: &mut Vec<Change>) {
-        self.absorb_from(batch, 0, out);
-    }
-
-    /// The same from the event with this number on.
-    pub fn absorb_from(&mut self, batch: &Batch, from: usize, out: &mut Vec<Change>) {
-        for (number, event) in batch.events.iter().enumerate().skip(from) {
-            self.at_event = number;
-            fault::point("engine.event");
-            match self.clocks.read(event, self.wall) {
-                Reading::Trusted => {
-                    if !self.waiting.is_empty() {
-                        self.take_back(event.time, out);
-                    }
-                    self.step(event, batch, out);
-                }
-                Reading::Ahead => self.wait(event, batch, out),
-                Reading::Jumped => {
-                    self.release(out);
-                    self.step(event, batch, out);
-                }
-            }
-        }
-    }
-
-    /// After a panic in [`Engine::absorb_from`] or [`Engine::advance`]: passes over the event or the tick that it came
-    /// from. The number of the event to go on with.
-    pub fn recover(&mut self) -> usize {
-        if let Some(tick) = self.at_tick.take() {
-            self.judged = Some(tick);
-            // The event itself was not to blame, and is not counted yet.
-            return self.at_event;
-        }
-        self.at_event + 1
     }
 
     /// Judges up to `watermark` although no lines came: the wall clock's ticks.
@@ -363,39 +340,6 @@ impl Engine {
         match (self.first_event, self.clocks.newest()) {
             (Some(first), Some(newest)) => newest - first + self.known_before,
             _ => Span::ZERO,
-        }
-    }
-
-    /// One event whose time is trusted.
-    fn step(&mut self, event: &Event, batch: &Batch, out: &mut Vec<Change>) {
-        self.judge_until(event.time - self.settings.lateness, out);
-        let texts = [event.key, event.client, event.endpoint, event.agent, event.network].map(|t| batch.text(t));
-        self.count(event, texts, out);
-    }
-
-    fn wait(&mut self, event: &Event, batch: &Batch, out: &mut Vec<Change>) {
-        let texts = [event.key, event.client, event.endpoint, event.agent, event.network].map(|t| batch.text(t).into());
-        self.waiting.push_back((*event, texts));
-        if self.waiting.len() > WAITING {
-            let now = self.clocks.newest().unwrap_or(event.time);
-            self.take_back(now, out);
-        }
-    }
-
-    /// What waited was right: it is counted in its own time.
-    fn release(&mut self, out: &mut Vec<Change>) {
-        while let Some((event, texts)) = self.waiting.pop_front() {
-            self.judge_until(event.time - self.settings.lateness, out);
-            self.count(&event, std::array::from_fn(|i| &*texts[i]), out);
-        }
-    }
-
-    /// What waited was wrong: it is counted now.
-    fn take_back(&mut self, now: Timestamp, out: &mut Vec<Change>) {
-        while let Some((mut event, texts)) = self.waiting.pop_front() {
-            event.time = now;
-            self.totals.future += 1;
-            self.count(&event, std::array::from_fn(|i| &*texts[i]), out);
         }
     }
 

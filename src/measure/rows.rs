@@ -4,6 +4,7 @@
 //! profile and mixes. Both numbers are bounded; what gives way is what has been idle longest, and rows with a long
 //! history give way last.
 
+mod busy;
 mod room;
 
 use hashbrown::HashTable;
@@ -61,6 +62,14 @@ pub struct Today {
     pub incident: bool,
 }
 
+impl Today {
+    /// Notes totals over 5 and 60 minutes.
+    pub fn reach(&mut self, five: u32, sixty: u32) {
+        self.five = self.five.max(five);
+        self.sixty = self.sixty.max(sixty);
+    }
+}
+
 impl Full {
     fn new(t: Timestamp) -> Self {
         Full {
@@ -89,6 +98,9 @@ pub struct Row {
     pub last_seen: Timestamp,
     /// Whether it lies in the list of rows touched since they were last judged.
     pub touched: bool,
+    /// Whether it lies in the list of busy rows.
+    #[serde(skip)]
+    busy: bool,
     /// Requests of the current day while light.
     day: i64,
     requests: u32,
@@ -108,6 +120,7 @@ impl Row {
             first_seen: t,
             last_seen: t,
             touched: false,
+            busy: false,
             day: 0,
             requests: 0,
             full: None,
@@ -207,6 +220,9 @@ pub struct Rows {
     fulls: usize,
     hand: usize,
     touched: Vec<u32>,
+    /// Rows whose level is at least `busy_from` requests a minute, and some that no longer are.
+    busy: Vec<u32>,
+    busy_from: f64,
     /// Rows that had to give way.
     pub evicted: u64,
     /// Rows ever made, since the start of the process.
@@ -234,6 +250,8 @@ impl Rows {
             fulls: 0,
             hand: 0,
             touched: Vec::new(),
+            busy: Vec::new(),
+            busy_from: f64::INFINITY,
             evicted: 0,
             inserted: 0,
         }
@@ -320,9 +338,14 @@ impl Rows {
             None => self.insert(Row::new(id, name, event.time)),
         };
         let row = &mut self.rows[slot as usize];
-        let was_full = row.full.is_some();
+        let learned = row.full.as_deref().map(|full| full.normal.learned_hour());
         row.absorb(self.kind, event, around);
-        let became_full = !was_full && row.full.is_some();
+        let learned_now = row.full.as_deref().map(|full| full.normal.learned_hour());
+        let became_full = learned.is_none() && learned_now.is_some();
+        if learned != learned_now {
+            self.note_level(slot, around.population_mean);
+        }
+        let row = &mut self.rows[slot as usize];
         if row.full.is_some() && !row.touched {
             row.touched = true;
             self.touched.push(slot);
@@ -349,6 +372,14 @@ impl Rows {
                 }
             }
         }
+    }
+
+    /// Lets a row learn the hours before the one of `t`, if it has not done so yet.
+    pub fn learn(&mut self, slot: u32, t: Timestamp, around: &Surroundings<'_>) {
+        let full = self.rows.get_mut(slot as usize).and_then(|row| row.full.as_deref_mut());
+        let Some(full) = full.filter(|full| t.bucket(Span::HOUR) > full.normal.learned_hour() + 1) else { return };
+        full.learn(t, around);
+        self.note_level(slot, around.population_mean);
     }
 
     /// Tells the keys that time has passed, also those that are silent.

@@ -45,7 +45,9 @@ impl Rows {
     /// Bytes in use, by own accounting.
     pub fn bytes(&self) -> usize {
         let spare = (self.rows.capacity() - self.rows.len()) * size_of::<Row>();
-        self.rows.iter().map(Row::bytes).sum::<usize>() + spare + self.touched.capacity() * size_of::<u32>()
+        self.rows.iter().map(Row::bytes).sum::<usize>()
+            + spare
+            + (self.touched.capacity() + self.busy.capacity()) * size_of::<u32>()
     }
 
     /// Keeps the rows within `bytes`: what is missed least gives way, and while there is no room fewer are remembered.
@@ -84,12 +86,16 @@ impl Rows {
     pub(super) fn fill(&mut self, rows: Vec<Row>) {
         self.index = HashTable::with_capacity(rows.len());
         self.touched = Vec::new();
+        self.busy = Vec::new();
         self.fulls = 0;
         self.hand = 0;
         for (slot, row) in rows.iter().enumerate() {
             self.fulls += usize::from(row.full.is_some());
             if row.touched {
                 self.touched.push(slot as u32);
+            }
+            if row.busy {
+                self.busy.push(slot as u32);
             }
             self.index.insert_unique(row.id.0, slot as u32, |&s| rows[s as usize].id.0);
         }
@@ -115,6 +121,7 @@ mod tests {
             agent: Text::NONE,
             request: Id::NONE,
             resource: Id::NONE,
+            number: Event::UNKNOWN,
             bytes_out: 0,
             duration_ms: Event::UNKNOWN,
             tokens_in: Event::UNKNOWN,
