@@ -438,8 +438,10 @@ impl Rows {
     fn victim(&mut self, qualifies: impl Fn(&Row) -> bool) -> u32 {
         let mut best: Option<(Timestamp, u32)> = None;
         let (mut seen, mut steps) = (0, 0);
+        // Neighbours are alike (who came first, who was kept when room was made): those that are looked at lie far apart.
+        let stride = stride(self.rows.len());
         while seen < SAMPLE && steps < self.rows.len() {
-            self.hand = (self.hand + 1) % self.rows.len();
+            self.hand = (self.hand + stride) % self.rows.len();
             steps += 1;
             let row = &self.rows[self.hand];
             if !qualifies(row) {
@@ -453,6 +455,20 @@ impl Rows {
         }
         best.map_or(self.hand as u32, |(_, slot)| slot)
     }
+}
+
+/// A step that leads evenly over `length` places and comes to each of them once before it comes to one again.
+fn stride(length: usize) -> usize {
+    let coprime = |step: usize| {
+        let (mut a, mut b) = (length, step);
+        while b > 0 {
+            (a, b) = (b, a % b);
+        }
+        a == 1
+    };
+    // The golden section.
+    let first = length * 382 / 1000;
+    (first.max(1)..=length).find(|step| coprime(*step)).unwrap_or(1)
 }
 
 /// Whether somebody came once, within a minute, and never again.
