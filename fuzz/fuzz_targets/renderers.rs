@@ -43,7 +43,7 @@ fn strings(value: &Value, out: &mut Vec<String>) {
 pub fn run(data: &[u8]) {
     let notice = notice(data);
     let mut slack = Vec::new();
-    for body in [renderer().slack(&notice), renderer().slack_plain(&notice), renderer().digest_slack(&[notice.clone()])] {
+    for body in [renderer().slack(&notice), renderer().slack_plain(&notice), renderer().digest_slack(std::slice::from_ref(&notice))] {
         strings(&body, &mut slack);
     }
     for text in &slack {
