@@ -195,7 +195,8 @@ impl Engine {
             let counted = counted.is_some() || flood;
             let fresh = title.filter(|_| minute && !active.is_empty() && !entry.is_group());
             let fresh = fresh.and_then(|(about, tag)| {
-                let finding = self.fresh(entry.incident.detector.as_str(), about, tag, tick, history)?;
+                let mut finding = self.fresh(entry.incident.detector.as_str(), about, tag, tick, history)?;
+                finding.severity = *self.settings.severities.get(finding.detector).unwrap_or(&finding.severity);
                 let (parts, spread) = self.parts(about, &finding.parts);
                 Some((finding, parts, spread))
             });
