@@ -176,7 +176,7 @@ pub struct Event {
     pub time: Timestamp,
     /// Whose call: the consumer's key, masked if it is a secret.
     pub key: Text,
-    /// The client's address behind trusted proxies (or host name, where the log has names).
+    /// The client's address behind trusted proxies, of IPv6 its /64 (or host name, where the log has names).
     pub client: Text,
     /// The client's network: /24 of IPv4, /48 of IPv6.
     pub network: Text,

@@ -6,6 +6,8 @@
 
 pub mod time;
 
+pub mod fault;
+
 pub mod event;
 
 pub mod diag;

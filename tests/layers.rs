@@ -8,7 +8,7 @@ use support::tree;
 
 /// The layers, lowest first. Modules of one layer know nothing of each other.
 const LAYERS: [&[&str]; 16] = [
-    &["time"],
+    &["time", "fault"],
     &["event"],
     &["diag", "sanitize"],
     &["options", "assets"],

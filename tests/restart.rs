@@ -74,6 +74,8 @@ fn a_backlog_is_told_as_a_replay_tells_it_without_the_steps_between() {
     };
     assert_eq!(gist(&told), gist(&replayed));
     for key in ["wayne", "initech"] {
+        let late = about(&told, "resolved", key)[0]["summary"].as_str().unwrap().contains("Told late");
+        assert!(late, "{told:#?}");
         assert_eq!(about(&told, "updated", key).len(), 0, "no steps between: {told:#?}");
         assert!(about(&told, "opened", key).len() <= 1, "nothing twice: {told:#?}");
         assert_eq!(about(&replayed, "opened", key).len(), 1, "{replayed:#?}");

@@ -1,6 +1,5 @@
 //! What the daemon answers on its control socket.
 
-use std::fmt::Write;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::{Deserialize, Serialize};
@@ -13,7 +12,7 @@ use crate::event::Subject;
 use crate::notice::Notice;
 use crate::notify::Outbox;
 use crate::store::{IncidentRow, OutboxRow, Silence, Store};
-use crate::time::Timestamp;
+use crate::time::{Clock, Timestamp};
 
 /// The longest list that is given out.
 const MAX_ROWS: usize = 1000;
@@ -65,9 +64,9 @@ impl Explained {
             text.push_str("  No steps were recorded for it.\n");
             return text;
         }
-        let _ = writeln!(text, "  {}", self.grounds.verdict());
+        text.extend(["  ", &self.grounds.verdict(), "\n"]);
         for line in &self.grounds.lines {
-            let _ = writeln!(text, "  - {line}");
+            text.extend(["  - ", line, "\n"]);
         }
         text
     }
@@ -77,6 +76,7 @@ impl Explained {
 pub(super) struct Desk {
     pub(super) board: Board,
     pub(super) store: Arc<Store>,
+    pub(super) clock: Arc<dyn Clock>,
     /// The outbox of the configuration in force.
     pub(super) outbox: Arc<Mutex<Option<Arc<Outbox>>>>,
 }
@@ -84,7 +84,11 @@ pub(super) struct Desk {
 impl Answers for Desk {
     fn answer(&self, ask: Ask) -> Result<Value, String> {
         match ask {
-            Ask::Status => Ok(json!(self.board.look())),
+            Ask::Status => {
+                let mut picture = self.board.look();
+                picture.problems = picture.find_problems(self.clock.now());
+                Ok(json!(picture))
+            }
             Ask::Incidents { all, limit } => {
                 let rows = if all { self.incidents(limit.min(MAX_ROWS))? } else { self.store.open_incidents() };
                 let mut notices: Vec<_> = rows.into_iter().map(|row| row.notice).collect();

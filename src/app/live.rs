@@ -15,6 +15,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::answers::Desk;
 use super::backfill::backfill;
+use super::memory::Governor;
 use super::pipeline::{Pipeline, PipelineError, Secrets};
 use super::reading::{Input, Reader};
 use super::replay::registry;
@@ -22,13 +23,13 @@ pub use super::session::Hear;
 use super::session::{Hearer, Session};
 use super::status::Board;
 use super::telling::Teller;
-use super::{Failure, control, systemd};
+use super::{Failure, control, systemd, trouble};
 use crate::config::{Config, Invalid};
 use crate::event::Hasher;
 use crate::intake::FingerprintKey;
 use crate::notify::{self, Outbox, PaceSettings};
 use crate::source::Follower;
-use crate::store::{self, Store};
+use crate::store::{self, Recovery, Store};
 use crate::time::{Clock, Span, SystemClock};
 
 /// Chunks that wait between reader and pipeline.
@@ -63,6 +64,8 @@ pub fn run(path: &Path) -> Result<(), Failure> {
         tracing::warn!("no channel is configured: incidents are seen by `lapwing incidents` alone");
     }
     notify::install_tls();
+    // Its memory holds secrets: none of it goes into a core file. Where that is refused, the unit's limit holds.
+    let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let (store, recovery) = Store::open(&config.state_dir, store::Settings::default(), clock.clone())
         .map_err(|e| Failure::Running(e.into()))?;
@@ -79,20 +82,28 @@ pub fn run(path: &Path) -> Result<(), Failure> {
     for sentence in &recovery.lost {
         tracing::error!("{sentence}");
     }
+    if let Some(at) = recovery.taken_at.filter(|_| recovery.cut_short) {
+        tracing::warn!("the last run was cut short; going on from what was saved at {at}");
+    }
     let runtime = runtime()?;
     let stop = Arc::new(AtomicBool::new(false));
     let wishes = signals(&runtime, &stop)?;
     let outbox = Arc::new(Mutex::new(None));
     let store = Arc::new(store);
     let socket = config.socket.clone().unwrap_or_else(|| control::default_path(&config.state_dir));
-    let desk = Desk { board: board.clone(), store: store.clone(), outbox: outbox.clone() };
+    let desk = Desk { board: board.clone(), store: store.clone(), clock: clock.clone(), outbox: outbox.clone() };
     {
         let _inside = runtime.enter();
         let listener = control::listen(&socket)?;
         runtime.spawn(control::serve(listener, Arc::new(desk)));
     }
     let daemon = Daemon { path: path.to_owned(), store, board, clock, runtime, stop, outbox };
-    let done = daemon.live(config, recovery.state.as_deref(), &wishes);
+    let done = daemon.live(config, recovery, &wishes);
+    if done.is_ok()
+        && let Err(error) = daemon.store.close()
+    {
+        tracing::warn!(%error, "the next start will take this one for cut short");
+    }
     // The socket goes with the daemon; a dead one would be replaced by the next.
     let _ = std::fs::remove_file(&socket);
     daemon.runtime.shutdown_timeout(Span::from_secs(1).to_std());
@@ -181,8 +192,8 @@ impl Inside {
 }
 
 impl Daemon {
-    fn live(&self, mut config: Config, state: Option<&[u8]>, wishes: &Receiver<Wish>) -> Result<(), Failure> {
-        let Some(mut running) = self.start(&config, state)? else { return Ok(()) };
+    fn live(&self, mut config: Config, recovery: Recovery, wishes: &Receiver<Wish>) -> Result<(), Failure> {
+        let Some(mut running) = self.start(&config, recovery.state.as_deref(), recovery.lost)? else { return Ok(()) };
         systemd::ready("watching");
         tracing::info!(sources = config.sources.len(), channels = config.channels.len(), "watching");
         loop {
@@ -199,12 +210,12 @@ impl Daemon {
                         Ok(fresh) => {
                             let state = self.end(running)?;
                             let old = std::mem::replace(&mut config, fresh);
-                            let started = match self.start(&config, Some(&state)) {
+                            let started = match self.start(&config, Some(&state), Vec::new()) {
                                 Ok(started) => started,
                                 Err(failure) => {
                                     self.not_reloaded(&failure.to_string());
                                     config = old;
-                                    self.start(&config, Some(&state))?
+                                    self.start(&config, Some(&state), Vec::new())?
                                 }
                             };
                             let Some(again) = started else { return Ok(()) };
@@ -260,8 +271,13 @@ impl Daemon {
     }
 
     /// Starts the inside from the last cut, or from the logs' history where there is none. `None` if it was told to stop
-    /// meanwhile.
-    fn start(&self, config: &Config, snapshot: Option<&[u8]>) -> Result<Option<Inside>, Failure> {
+    /// meanwhile. `damage` is what the store could not trust: it is told with what cannot be taken over here.
+    fn start(
+        &self,
+        config: &Config,
+        snapshot: Option<&[u8]>,
+        mut damage: Vec<String>,
+    ) -> Result<Option<Inside>, Failure> {
         let config = Arc::new(config.clone());
         let teller = Arc::new(Teller::new(config.clone()).map_err(|e| Failure::Usage(e.to_string()))?);
         let registry = registry(&config)?;
@@ -272,10 +288,11 @@ impl Daemon {
         }
         let (mut pipeline, restored) = Pipeline::new(&config, registry, &self.secrets(), snapshot).map_err(refused)?;
         pipeline.near_now(self.clock.now());
-        let mut notes = restored.lost;
-        for sentence in &notes {
+        for sentence in &restored.lost {
             tracing::error!("{sentence}");
         }
+        damage.extend_from_slice(&restored.lost);
+        let mut notes = restored.lost;
         let first = snapshot.is_none();
         let mut positions = restored.positions.into_iter().map(|p| (p.generation, p)).collect();
         if first {
@@ -304,6 +321,9 @@ impl Daemon {
             ))
         };
         *self.outbox.lock().unwrap_or_else(PoisonError::into_inner) = Some(outbox.clone());
+        if !damage.is_empty() {
+            trouble::tell(&outbox, &self.store, &[trouble::damaged(&damage, self.clock.now())]);
+        }
         self.board.update(|picture| {
             picture.notes.extend(notes);
             picture.notes.dedup();
@@ -318,6 +338,7 @@ impl Daemon {
             hearer: Hearer::Outbox(outbox),
             board: self.board.clone(),
             clock: self.clock.clone(),
+            governor: Governor::new(config.memory),
             service: true,
         };
         Ok(Some(Inside::start(session, follower, self.clock.clone())?))
@@ -376,6 +397,7 @@ pub fn watch(config: Config, hear: Hear, started: impl FnOnce(&str)) -> Result<(
         hearer: Hearer::Direct(hear),
         board: Board::default(),
         clock: clock.clone(),
+        governor: Governor::new(config.memory),
         service: false,
     };
     let inside = Inside::start(session, follower, clock)?;

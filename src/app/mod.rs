@@ -10,6 +10,8 @@ mod merge;
 
 pub mod pipeline;
 
+pub mod tally;
+
 pub mod telling;
 
 pub mod replay;
@@ -21,6 +23,10 @@ mod reading;
 mod session;
 
 pub mod answers;
+
+mod trouble;
+
+mod memory;
 
 pub mod live;
 

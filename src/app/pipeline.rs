@@ -3,7 +3,6 @@
 //! What it remembers goes into one snapshot together with the read positions, so that a restart goes on from the very
 //! line after the last one counted.
 
-use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
@@ -11,14 +10,15 @@ use serde::{Deserialize, Serialize};
 
 use super::merge::Times;
 use super::status::SourceStatus;
+use super::tally::{DEFECT, Tally};
 use crate::config::{Config, SourcePlan};
 use crate::engine::{self, Engine, EngineStatus};
 use crate::event::{Batch, Hasher, SourceId};
-use crate::format::{Choice, ChoiceError, Decision, Fields, Registry, Reject, SAMPLE_LINES, SourceParser, Turn};
+use crate::fault;
+use crate::format::{Choice, ChoiceError, Decision, Fields, Registry, SAMPLE_LINES, SourceParser, Turn};
 use crate::incident::Change;
 use crate::incident::kept::Weighed;
 use crate::intake::{self, FingerprintKey, Intake};
-use crate::sanitize;
 use crate::source::{Position, Skipped, lines};
 use crate::time::Timestamp;
 
@@ -26,82 +26,6 @@ use crate::time::Timestamp;
 const BATCH_EVENTS: usize = 2048;
 /// The version of the snapshot's own part.
 const VERSION: u16 = 1;
-
-/// What was counted of one source: survives restarts, since it is how people check that no line is lost.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Tally {
-    /// Lines that were read.
-    pub parsed: u64,
-    /// Lines that were not, by reason.
-    pub rejected: BTreeMap<String, u64>,
-    /// Lines over the length limit.
-    pub oversize: u64,
-    /// Unfinished last lines of files that are over.
-    pub partial: u64,
-    /// NUL bytes in holes.
-    pub nul_bytes: u64,
-    /// The first rejected line, made safe to show.
-    pub sample: Option<String>,
-    /// Where reading of that line stopped: column, and what was wrong.
-    pub sample_reason: Option<String>,
-    /// The oldest line's time.
-    pub first: Option<Timestamp>,
-    /// The newest line's time.
-    pub newest: Option<Timestamp>,
-    /// Where the lines last turned to another format, in words. Told since the start only.
-    #[serde(skip)]
-    pub turned: Option<String>,
-}
-
-impl Tally {
-    /// Lines that could not be read.
-    pub fn rejected_lines(&self) -> u64 {
-        self.rejected.values().sum()
-    }
-
-    /// Every line that was there: agrees with `wc -l` but for blank lines.
-    pub fn lines(&self) -> u64 {
-        self.parsed + self.rejected_lines() + self.oversize + self.partial
-    }
-
-    /// Adds another's counts.
-    pub fn add(&mut self, other: &Tally) {
-        self.parsed += other.parsed;
-        for (reason, count) in &other.rejected {
-            *self.rejected.entry(reason.clone()).or_default() += count;
-        }
-        self.oversize += other.oversize;
-        self.partial += other.partial;
-        self.nul_bytes += other.nul_bytes;
-        if self.sample.is_none() {
-            self.sample.clone_from(&other.sample);
-            self.sample_reason.clone_from(&other.sample_reason);
-        }
-        self.first = [self.first, other.first].into_iter().flatten().min();
-        self.newest = self.newest.max(other.newest);
-    }
-
-    fn pass(&mut self, skipped: Skipped) {
-        self.oversize += skipped.oversize_lines;
-        self.partial += skipped.partial_lines;
-        self.nul_bytes += skipped.nul_bytes;
-    }
-
-    fn reject(&mut self, line: &[u8], reject: Reject) {
-        self.count(reject.reason.as_str());
-        if self.sample.is_none() && !reject.reason.is_understood() {
-            self.sample = Some(sanitize::redact_line(line));
-            self.sample_reason = Some(format!("column {}: {}", reject.column, reject.reason));
-        }
-    }
-
-    fn count(&mut self, reason: &str) {
-        match self.rejected.get_mut(reason) {
-            Some(count) => *count += 1,
-            None => drop(self.rejected.insert(reason.to_owned(), 1)),
-        }
-    }
-}
 
 /// A sequence of lines of one source that are read alike: live there is one a source, in a replay one a file.
 #[derive(Debug)]
@@ -312,6 +236,7 @@ impl Pipeline {
             // A defect in a parser costs the line it falls over, not the daemon.
             let whole = catch_unwind(AssertUnwindSafe(|| {
                 for line in rest.by_ref() {
+                    fault::point("pipeline.line");
                     match reading.parser.parse(line) {
                         Ok(record) => {
                             tally.parsed += 1;
@@ -328,10 +253,16 @@ impl Pipeline {
                 true
             }));
             let done = whole.unwrap_or_else(|_| {
-                tally.count("internal error");
+                tally.count(DEFECT);
                 false
             });
-            self.engine.absorb(batch, changes);
+            let mut from = 0;
+            // So does a defect in a detector.
+            while catch_unwind(AssertUnwindSafe(|| self.engine.absorb_from(batch, from, changes))).is_err() {
+                from = self.engine.recover();
+                tally.count(DEFECT);
+                tally.parsed = tally.parsed.saturating_sub(1);
+            }
             batch.clear();
             if done {
                 break;
@@ -373,7 +304,12 @@ impl Pipeline {
 
     /// Judges up to a moment though no lines come: what the wall clock does live.
     pub fn advance(&mut self, watermark: Timestamp, changes: &mut Vec<Change>) {
-        self.engine.advance(watermark, changes);
+        while catch_unwind(AssertUnwindSafe(|| self.engine.advance(watermark, changes))).is_err() {
+            self.engine.recover();
+            if let Some(tally) = self.tallies.first_mut() {
+                tally.count(DEFECT);
+            }
+        }
     }
 
     /// The wall clock, live.
@@ -416,6 +352,21 @@ impl Pipeline {
     /// Whether what lies far behind the wall clock waits to be told: see [`Engine::patient`].
     pub fn patient(&mut self, patient: bool) {
         self.engine.patient(patient);
+    }
+
+    /// Bytes that the tables may take from now on.
+    pub fn set_memory(&mut self, bytes: usize) {
+        self.engine.set_memory(bytes);
+    }
+
+    /// Lines taken in, of all sources, ever.
+    pub fn lines(&self) -> u64 {
+        self.tallies.iter().map(Tally::lines).sum()
+    }
+
+    /// Lines and moments that were passed over because of a defect, ever.
+    pub fn defects(&self) -> u64 {
+        self.tallies.iter().filter_map(|tally| tally.rejected.get(DEFECT)).sum()
     }
 
     /// The engine's own account.
@@ -474,12 +425,10 @@ impl Pipeline {
             Header { version: VERSION, names: self.names.clone(), tallies: self.tallies.clone(), decisions, positions };
         // Writing into memory cannot fail; an empty header would be told as damaged.
         let header = postcard::to_stdvec(&header).unwrap_or_default();
-        let memory = self.engine.save();
-        let mut bytes = Vec::with_capacity(8 + header.len() + memory.len());
+        let mut bytes = Vec::with_capacity(8 + header.len());
         bytes.extend_from_slice(&(header.len() as u64).to_le_bytes());
         bytes.extend_from_slice(&header);
-        bytes.extend_from_slice(&memory);
-        bytes
+        self.engine.save_behind(bytes)
     }
 }
 

@@ -8,11 +8,14 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 
 use super::answers::Explained;
+use super::memory::Governor;
 use super::pipeline::Pipeline;
 use super::reading::{Input, Rest};
-use super::status::{Board, ChannelStatus, StoreStatus};
+use super::status::{Board, ChannelStatus, MemoryStatus, StoreStatus};
 use super::systemd;
 use super::telling::Teller;
+use super::trouble::{self, Signs, Troubles};
+use crate::fault;
 use crate::incident::Change;
 use crate::notice::Notice;
 use crate::notify::{self, Outbox};
@@ -57,6 +60,7 @@ pub(super) struct Session {
     pub(super) hearer: Hearer,
     pub(super) board: Board,
     pub(super) clock: Arc<dyn Clock>,
+    pub(super) governor: Governor,
     /// Whether systemd is told.
     pub(super) service: bool,
 }
@@ -93,7 +97,10 @@ impl Session {
         let mut rest = Rest::default();
         let mut changes: Vec<Change> = Vec::new();
         let mut dirty = false;
+        let mut troubles = Troubles::new(self.pipeline.defects());
+        let mut before = Some(self.pipeline.lines());
         loop {
+            fault::point("session.turn");
             let input = inbox.recv_timeout(WAIT.to_std());
             let wall = self.clock.now();
             self.pipeline.wall(wall);
@@ -124,6 +131,9 @@ impl Session {
                 // Nothing lies unread: silence is silence, and the wall clock drives the ticks.
                 self.pipeline.advance(wall - LATENESS, &mut changes);
                 moments.at_end = self.clock.monotonic();
+                if let Some(caught_up) = before.take().map(|before| self.pipeline.lines() - before).filter(|n| *n > 0) {
+                    tracing::info!("caught up: {caught_up} lines read since the last saved state");
+                }
             }
             let now = self.clock.monotonic();
             if !changes.is_empty() {
@@ -135,7 +145,11 @@ impl Session {
             }
             if now - moments.look >= LOOK_EVERY {
                 moments.look = now;
-                self.look(&rest, &mut moments);
+                if let Some(bytes) = self.governor.look() {
+                    self.pipeline.set_memory(bytes);
+                }
+                self.look(&rest, wall, &mut moments);
+                self.tell_of_itself(&mut troubles, wall, now);
             }
             if self.service && now - moments.line >= LINE_EVERY {
                 moments.line = now;
@@ -156,11 +170,12 @@ impl Session {
         let mut rows = Vec::new();
         let (mut notices, mut kept) = (Vec::new(), Vec::new());
         for change in changes.drain(..) {
-            let notice = self.teller.notice(&change);
+            let mut notice = self.teller.notice(&change);
             if notice.kept.is_some() {
                 kept.push(notice);
                 continue;
             }
+            self.teller.mark_late(&mut notice, wall);
             rows.push(IncidentRow::new(notice.clone(), wall).explained(change.incident.grounds));
             notices.push(notice);
         }
@@ -183,6 +198,15 @@ impl Session {
         self.cut(rows, messages, moments, now);
         if let Hearer::Outbox(outbox) = &self.hearer {
             outbox.wake();
+        }
+    }
+
+    /// Tells what goes wrong with Lapwing itself.
+    fn tell_of_itself(&self, troubles: &mut Troubles, wall: Timestamp, now: Span) {
+        let signs = Signs { unsaved: self.store.stats().failing, defects: self.pipeline.defects() };
+        let notices = troubles.look(&signs, wall, now);
+        if let Hearer::Outbox(outbox) = &self.hearer {
+            trouble::tell(outbox, &self.store, &notices);
         }
     }
 
@@ -209,7 +233,7 @@ impl Session {
     }
 
     /// Renews the picture.
-    fn look(&self, rest: &Rest, moments: &mut Moments) {
+    fn look(&self, rest: &Rest, wall: Timestamp, moments: &mut Moments) {
         let revision = self.pipeline.kept_revision();
         let explained = |change: Change| Explained::of(&self.teller.notice(&change), change.incident.grounds);
         let kept = (moments.kept != Some(revision)).then(|| self.pipeline.kept().map(explained).collect());
@@ -227,8 +251,16 @@ impl Session {
             Hearer::Direct(_) => Vec::new(),
         };
         self.board.update(|picture| {
+            picture.looked_at = wall;
             picture.log_time = engine.judged_until;
             picture.open_incidents = engine.open.len();
+            picture.memory = MemoryStatus {
+                ceiling: self.governor.ceiling as u64,
+                resident: self.governor.resident as u64,
+                limit: engine.memory.limit as u64,
+                used: engine.memory.used as u64,
+                evicted: engine.evicted,
+            };
             picture.engine = serde_json::to_value(&engine).unwrap_or_default();
             if let Some(kept) = kept {
                 picture.kept = kept;
@@ -242,6 +274,8 @@ impl Session {
                 last_cut: stats.last_cut,
                 failing: stats.failing.map(|(since, why)| format!("not saved since {since}: {why}")),
                 quarantined: stats.quarantined,
+                given_up: stats.dead,
+                shed: stats.shed,
             };
         });
     }

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use serde::{Deserialize, Serialize};
 
 use super::answers::Explained;
-use crate::time::Timestamp;
+use crate::time::{Span, Timestamp};
 
 /// The whole picture.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -32,6 +32,8 @@ pub struct Status {
     pub open_incidents: usize,
     /// The engine's own account: subjects, memory, evictions, what it cannot judge yet.
     pub engine: serde_json::Value,
+    /// Memory, in bytes.
+    pub memory: MemoryStatus,
     /// When the configuration in force was read, and why a newer one was not taken.
     pub configured_at: Timestamp,
     /// Why the last reload changed nothing.
@@ -40,6 +42,26 @@ pub struct Status {
     pub notes: Vec<String>,
     /// What was kept for the daily summary, now or in the last days, and why.
     pub kept: Vec<Explained>,
+    /// When this picture was made.
+    pub looked_at: Timestamp,
+    /// What somebody has to see to: empty while all is well.
+    pub problems: Vec<String>,
+}
+
+/// Memory, in bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct MemoryStatus {
+    /// What the whole process may take: `[limits] memory`.
+    pub ceiling: u64,
+    /// What the system says it takes.
+    pub resident: u64,
+    /// What the tables of subjects may take of that.
+    pub limit: u64,
+    /// What they take, by own accounting.
+    pub used: u64,
+    /// Subjects that had to give way, ever.
+    pub evicted: u64,
 }
 
 /// One source.
@@ -122,6 +144,10 @@ pub struct StoreStatus {
     pub failing: Option<String>,
     /// Files that were set aside.
     pub quarantined: usize,
+    /// Messages that were given up and are still listed.
+    pub given_up: usize,
+    /// Messages ever given up because too many were waiting.
+    pub shed: u64,
 }
 
 /// Where the picture hangs. Held for moments only: whoever looks gets a copy.
@@ -140,7 +166,37 @@ impl Board {
     }
 }
 
+/// A picture older than this was not renewed as it should be.
+const STALE: Span = Span::from_secs(30);
+/// Messages that wait longer do not arrive.
+const UNHEARD: Span = Span::from_mins(15);
+
 impl Status {
+    /// What somebody has to see to, as of `now`: what a health check fails for.
+    pub fn find_problems(&self, now: Timestamp) -> Vec<String> {
+        let mut problems = Vec::new();
+        let began = self.state == "starting" || self.state == "reading history";
+        if !began && now - self.looked_at > STALE {
+            problems.push(format!("nothing has moved since {}: the pipeline is stuck", self.looked_at));
+        }
+        problems.extend(self.store.failing.as_ref().map(|why| format!("the state is {why}")));
+        for channel in &self.channels {
+            if channel.state.starts_with("broken") {
+                problems.push(format!("channel {} is {}", channel.name, channel.state));
+            } else if let Some(oldest) = channel.oldest.filter(|oldest| now - *oldest > UNHEARD) {
+                problems.push(format!(
+                    "channel {} accepts nothing since {oldest}: {} messages wait ({})",
+                    channel.name, channel.queued, channel.state
+                ));
+            }
+        }
+        if let Some(error) = &self.reload_error {
+            let first = error.lines().next().unwrap_or_default();
+            problems.push(format!("the new configuration cannot be used: {first}"));
+        }
+        problems
+    }
+
     /// The line that `systemctl status` shows.
     pub fn line(&self) -> String {
         let lines: u64 = self.sources.iter().map(|s| s.lines).sum();
@@ -153,6 +209,9 @@ impl Status {
         );
         if behind > 1 << 20 {
             let _ = write!(text, ", {} MiB behind", behind >> 20);
+        }
+        if self.memory.resident > 0 {
+            let _ = write!(text, ", {} MiB of memory", self.memory.resident >> 20);
         }
         if self.store.failing.is_some() {
             text.push_str(", the state cannot be saved");

@@ -6,8 +6,12 @@ use crate::config::{Channel, ChannelKind as Configured, Config};
 use crate::incident::Change;
 use crate::notice::email::{Email, EmailSettings};
 use crate::notice::terminal::Style;
-use crate::notice::{Notice, Renderer, TemplateError};
+use crate::notice::{Notice, Renderer, TemplateError, words};
 use crate::notify::{ChannelKind, Message, Render};
+use crate::time::{Span, Timestamp};
+
+/// What is told longer after it happened is told late.
+const LATE: Span = Span::from_mins(10);
 
 /// What every message of a second look says.
 const HINDSIGHT: &str = " What is usual was learned from the whole log first (two-pass).";
@@ -46,6 +50,16 @@ impl Teller {
             notice.summary.push_str(HINDSIGHT);
         }
         notice
+    }
+
+    /// Says so in a notice that is told long after what it tells of: after downtime, or behind a backlog. `wall` is now.
+    pub fn mark_late(&self, notice: &mut Notice, wall: Timestamp) {
+        if wall - notice.at > LATE {
+            let now = words::clock(wall, wall, self.config.zone);
+            notice.summary.push_str(" Told late: Lapwing read of it only at ");
+            notice.summary.push_str(&now);
+            notice.summary.push('.');
+        }
     }
 
     /// The notice as it stands on a terminal.

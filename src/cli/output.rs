@@ -121,11 +121,17 @@ pub(super) fn start_log(common: &Common, daemon: bool) {
         _ => "trace",
     };
     // Other crates speak of their own affairs; some of them (HTTP clients) would print addresses that are secrets.
-    let ours = format!("warn,lapwing={level},hyper=off,reqwest=off,hyper_util=off,lettre=off,rustls=off");
-    let filter = match std::env::var("LAPWING_LOG") {
+    let ours = format!("warn,lapwing={level}");
+    let mut filter = match std::env::var("LAPWING_LOG") {
         Ok(text) if !text.is_empty() => EnvFilter::try_new(text).unwrap_or_else(|_| EnvFilter::new(ours)),
         _ => EnvFilter::new(ours),
     };
+    // Whatever is asked for: nobody who debugs Lapwing wants its secrets in the journal.
+    for silent in ["hyper=off", "hyper_util=off", "reqwest=off", "lettre=off", "rustls=off", "h2=off", "tower=off"] {
+        if let Ok(directive) = silent.parse() {
+            filter = filter.add_directive(directive);
+        }
+    }
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(io::stderr)

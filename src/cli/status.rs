@@ -16,13 +16,17 @@ use crate::app::status::Status as Picture;
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   lapwing status
-  lapwing status --json | jq .sources")]
+  lapwing status --json | jq .sources
+  lapwing status --check          exit code 1, and why, when somebody has to see to it")]
 pub(super) struct Status {
     #[command(flatten)]
     socket: SocketArgument,
     /// As JSON
     #[arg(long)]
     json: bool,
+    /// Only say whether all is well; exit code 1 and the reasons if not
+    #[arg(long, conflicts_with = "json")]
+    check: bool,
 }
 
 impl Status {
@@ -33,6 +37,14 @@ impl Status {
             return Ok(ExitCode::SUCCESS);
         }
         let picture: Picture = serde_json::from_value(answer).context("the daemon's answer cannot be read")?;
+        if self.check {
+            if picture.problems.is_empty() {
+                output.line(&picture.line())?;
+                return Ok(ExitCode::SUCCESS);
+            }
+            output.line(&picture.problems.join("\n"))?;
+            return Ok(ExitCode::FAILURE);
+        }
         output.line(text(&picture).trim_end())?;
         Ok(ExitCode::SUCCESS)
     }
@@ -91,19 +103,37 @@ fn text(picture: &Picture) -> String {
             let _ = write!(out, ", last delivered {at}");
         }
     }
+    let memory = picture.memory;
+    if memory.ceiling > 0 {
+        let mib = |bytes: u64| bytes.div_ceil(1 << 20);
+        let _ = write!(
+            out,
+            "\n\nmemory: {} MiB of at most {}; tables {} of {}",
+            mib(memory.resident),
+            mib(memory.ceiling),
+            mib(memory.used),
+            mib(memory.limit)
+        );
+        if memory.evicted > 0 {
+            let _ = write!(out, "; {} subjects had to give way", memory.evicted);
+        }
+    }
     let _ = write!(out, "\n\nstate {}: {} kB", picture.store.dir, picture.store.bytes.div_ceil(1000));
     if let Some(at) = picture.store.last_cut {
         let _ = write!(out, ", last saved {at}");
     }
     out.push('\n');
-    if let Some(failing) = &picture.store.failing {
-        let _ = writeln!(out, "! {failing}");
-    }
     if let Some(error) = &picture.reload_error {
         let _ = writeln!(out, "! the configuration stays as it was, since the new one cannot be used:");
         for line in error.lines() {
             let _ = writeln!(out, "    {line}");
         }
+    }
+    if picture.store.given_up > 0 {
+        let _ = writeln!(out, "{} messages were given up: lapwing outbox", picture.store.given_up);
+    }
+    for problem in &picture.problems {
+        let _ = writeln!(out, "! {problem}");
     }
     for note in &picture.notes {
         let _ = writeln!(out, "note: {note}");

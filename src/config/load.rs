@@ -110,6 +110,18 @@ fn read(table: &Table, environment: &mut Environment<'_>, report: &Report) -> Co
         if let Some(bytes) = limits.size("line") {
             config.limits.line_bytes = bytes.clamp(1024, 8 << 20) as usize;
         }
+        if let Some(bytes) = limits.size("memory") {
+            let (least, most) = (64u64 << 20, 2u64 << 30);
+            if bytes < least || bytes > most {
+                limits.error(
+                    "memory",
+                    "\"memory\" is out of range",
+                    "expected between 64 MiB and 2 GiB: what the whole process may take",
+                    None,
+                );
+            }
+            config.memory = bytes.clamp(least, most) as usize;
+        }
         if let Some(files) = limits.integer("open_files", 8..=65_536) {
             config.limits.open_files = files as usize;
         }

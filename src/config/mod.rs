@@ -68,6 +68,8 @@ pub struct Config {
     pub summary: Option<Span>,
     /// What an incident must have cost to be critical.
     pub critical_cost: f64,
+    /// Bytes that the whole process may take.
+    pub memory: usize,
     /// What is looked for.
     pub rules: Vec<Rule>,
     /// What the rules of `budget` count.
@@ -144,6 +146,7 @@ impl Default for Config {
             budget: Allowance::default(),
             summary: Some(Span::from_hours(9)),
             critical_cost: 100.0,
+            memory: 256 << 20,
             rules: rules::built_in(),
             budgets: Vec::new(),
             consumers: Vec::new(),

@@ -85,6 +85,7 @@ impl Config {
     /// How the engine is tuned, for sources by their ids.
     pub fn engine_settings(&self, sources: Vec<String>, hasher: Hasher) -> engine::Settings {
         let mut settings = engine::Settings { zone: self.zone, sources, hasher, ..engine::Settings::default() };
+        settings.memory = engine::share_of(self.memory);
         settings.book.cooldown = self.cooldown;
         settings.book.allowance = self.budget;
         settings.book.summary = self.summary;

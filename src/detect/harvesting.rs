@@ -77,6 +77,10 @@ const LEAST_PART: f64 = 0.15;
 /// Days of peers (as they count them) before anything is said, and before a newcomer is judged like later ones: about a
 /// day, and three.
 const LEAST_DAYS: (f64, f64) = (0.9, 2.5);
+/// While its own days are few, it must be so many times farther beyond them.
+const YOUNG: f64 = 2.0;
+/// Who was there within the first hours of the watch came with the log.
+const FIRST_HOURS: Span = Span::from_hours(6);
 /// Below this share of its pace it no longer collects.
 const OVER_AT: f64 = 0.25;
 
@@ -191,8 +195,11 @@ fn look(
     let enough = read >= settings.least && read - usual >= settings.beyond;
     let news = read > 1.1 * harvest.did_twice();
     let fires = if peers_only {
-        // A few days of its own are no proof, but what they brought is no news.
-        enough && lambda <= limit && read > settings.tolerance * mean
+        // A few days of its own are no proof, but what they brought is no news; and who was there from the first line on is
+        // no newcomer.
+        let newcomer = full.normal.age(scene.end) + FIRST_HOURS < scene.history;
+        let beyond_own = if days == 0 { newcomer } else { read > YOUNG * settings.tolerance * mean && news };
+        enough && lambda <= limit && beyond_own
     } else {
         let own = enough && news && bits >= needed;
         own && (lambda <= limit || (kind == SubjectKind::Key && days >= OWN_DAYS) || bits >= 2.0 * needed)

@@ -4,17 +4,19 @@ use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
 use crate::detect::scene::{Scene, need_bits};
-use crate::detect::{Fact, Finding, burst, error_spike, leaked_key, traffic_drop};
+use crate::detect::{Fact, Finding, burst, error_spike, leaked_key};
+use crate::engine::flood::FLOOD;
+use crate::engine::spikes::is_of_one_key;
 use crate::engine::{Engine, SITE};
 use crate::event::SubjectKind;
+use crate::fault;
 use crate::incident::Change;
 use crate::incident::cause::{self, Verdict};
 use crate::incident::entry::{About, Candidate};
 use crate::incident::kept::Reason;
-use crate::measure::failures::Class;
 use crate::measure::normal::Surroundings;
 use crate::measure::ring::TICK;
-use crate::measure::rows::{Full, Row, Rows};
+use crate::measure::rows::Rows;
 use crate::time::{Span, Timestamp};
 
 /// A silence longer than this is not gone through tick by tick.
@@ -25,7 +27,7 @@ const SITE_UP: f64 = 1.8;
 const SITE_UP_FOR: Span = Span::from_mins(5);
 
 /// A tick that ends an hour still belongs to it: by this much.
-const LAST: Span = Span::from_millis(1);
+pub(super) const LAST: Span = Span::from_millis(1);
 /// How many risers are left out when it is asked whether everything is up.
 const RISERS: usize = 5;
 
@@ -48,7 +50,7 @@ pub(super) struct Looked {
     /// No window can hold a burst ([`burst::Glance::is_light`]).
     light: bool,
     /// No class of failures can hold a spike, and each was noted as calm.
-    sound: bool,
+    pub(super) sound: bool,
 }
 
 impl Engine {
@@ -64,7 +66,10 @@ impl Engine {
                 tick = last - walk / 24;
                 self.judged = Some(tick - 1);
             }
+            self.at_tick = Some(tick);
+            fault::point("engine.tick");
             self.judge(tick, out);
+            self.at_tick = None;
             self.judged = Some(tick);
             tick += 1;
         }
@@ -73,6 +78,7 @@ impl Engine {
     fn judge(&mut self, tick: i64, out: &mut Vec<Change>) {
         let end = Timestamp::of_bucket(tick + 1, TICK);
         if end.millis() % Span::MINUTE.millis() == 0 {
+            self.make_room();
             self.mark_void(end);
         }
         if end.millis() % Span::HOUR.millis() == 0 {
@@ -89,6 +95,7 @@ impl Engine {
         if end.millis() % (15 * Span::MINUTE.millis()) == 0 {
             self.harvests(tick, history, &mut candidates);
         }
+        self.fold_into_flood(tick, history, &mut candidates);
         candidates.sort_by_cached_key(|c| cause::order(c, rank(c.finding.detector)));
         for candidate in candidates {
             self.place_finding(candidate, end);
@@ -202,7 +209,7 @@ impl Engine {
     }
 
     /// The rows of one kind, to change, and the scene of a tick for them.
-    fn rows_in_scene(&mut self, kind: SubjectKind, tick: i64, history: Span) -> (&mut Rows, Scene<'_>) {
+    pub(super) fn rows_in_scene(&mut self, kind: SubjectKind, tick: i64, history: Span) -> (&mut Rows, Scene<'_>) {
         let Engine { site, sources, endpoints, keys, clients, calendar, settings, means, site_up, .. } = self;
         let around = Surroundings { zone: settings.zone, calendar, population_mean: means.of(kind) };
         let rows = match kind {
@@ -346,66 +353,6 @@ impl Engine {
         candidates
     }
 
-    fn errors(&mut self, tick: i64, history: Span, looked: &[Looked], candidates: &mut Vec<Candidate>) {
-        if !self.settings.error_spike.enabled {
-            return;
-        }
-        let end = Timestamp::of_bucket(tick + 1, TICK);
-        for one in looked.iter().filter(|l| !l.sound) {
-            let kind = one.about.kind;
-            for class in Class::ALL {
-                let scene = self.scene(kind, tick, history);
-                let Some(full) = self.rows(kind).get(one.slot).and_then(|row| row.full.as_deref()) else { continue };
-                if full.failures[class.index()].is_none() {
-                    continue;
-                }
-                let settings = &self.settings.error_spike;
-                let Some(judged) = error_spike::judge(kind, full, class, &scene, settings) else { continue };
-                let calm = judged.bits == 0.0 || !error_spike::still(full, class, &scene, settings);
-                let fires = judged.fires && !is_of_one_key(kind, full);
-                let found = if fires { error_spike::finding(kind, full, &scene, judged) } else { None };
-                let single = matches!(kind, SubjectKind::Key | SubjectKind::Client);
-                let patient = fires && single && self.others_fail(full, class, tick);
-                if let Some(failures) = self
-                    .rows_mut(kind)
-                    .get_mut(one.slot)
-                    .and_then(|row| row.full.as_deref_mut())
-                    .and_then(|full| full.failures[class.index()].as_deref_mut())
-                {
-                    failures.note(judged.fires, calm, end);
-                }
-                if let Some(finding) = found.filter(|finding| self.concerns_somebody(kind, class, finding)) {
-                    let tag = class.index() as u64;
-                    let candidate = self.candidate(one.about, tag, finding, judged.window);
-                    candidates.extend(candidate.map(|candidate| Candidate { patient, ..candidate }));
-                }
-            }
-        }
-    }
-
-    /// Refusals of strangers are scanners' background noise, and other detectors' business, unless one endpoint refuses
-    /// many of them alike.
-    fn concerns_somebody(&self, kind: SubjectKind, class: Class, finding: &Finding) -> bool {
-        if !matches!(class, Class::Denied | Class::Client) || matches!(kind, SubjectKind::Key | SubjectKind::Client) {
-            return true;
-        }
-        let callers = &finding.parts.keys;
-        let keyed: f64 = callers.iter().filter(|(id, _)| self.keys.find(*id).is_some()).map(|(_, share)| share).sum();
-        let told: f64 = callers.iter().map(|(_, share)| share).sum();
-        let many = callers.len() >= 8 && callers.first().is_some_and(|(_, share)| *share < 0.3);
-        keyed >= 0.5 * told.max(0.5) || (kind == SubjectKind::Endpoint && many)
-    }
-
-    /// Lists anew what is busy enough for its silence to be odd: whatever levels are compared with has changed.
-    pub(super) fn list_busy(&mut self) {
-        let settings = self.settings.traffic_drop;
-        let least = if settings.enabled { settings.least_level() } else { f64::INFINITY };
-        for kind in [SubjectKind::Site, SubjectKind::Source, SubjectKind::Endpoint, SubjectKind::Key] {
-            let mean = self.means.of(kind);
-            self.rows_mut(kind).list_busy(least, mean);
-        }
-    }
-
     /// Keys on their first day are judged by their number of networks, which no single request decides.
     fn young_keys(&mut self, looked: &[Looked], end: Timestamp) {
         for one in looked.iter().filter(|l| l.about.kind == SubjectKind::Key) {
@@ -415,68 +362,6 @@ impl Engine {
                 self.judge_key(one.about, end);
             }
         }
-    }
-
-    /// What should be busy and is quiet: every source, endpoint and key is looked at once a minute.
-    fn drops(&mut self, tick: i64, history: Span, candidates: &mut Vec<Candidate>) {
-        let settings = self.settings.traffic_drop;
-        if !settings.enabled || history < Span::DAY {
-            return;
-        }
-        let end = Timestamp::of_bucket(tick + 1, TICK);
-        // One source is the whole site: it is told by its name.
-        let site_is_more = self.sources.len() > 1;
-        let quiet = self.site_share(tick, history);
-        for kind in [SubjectKind::Site, SubjectKind::Source, SubjectKind::Endpoint, SubjectKind::Key] {
-            if kind == SubjectKind::Site && !site_is_more {
-                continue;
-            }
-            let wide = matches!(kind, SubjectKind::Site | SubjectKind::Source);
-            // While nothing comes at all, the parts say nothing of their own.
-            if !wide && self.calendar.is_void(end, Span::HOUR) {
-                continue;
-            }
-            let least = settings.least_level();
-            let (rows, scene) = self.rows_in_scene(kind, tick, history);
-            let mut found: SmallVec<[_; 4]> = SmallVec::new();
-            for slot in rows.take_busy() {
-                let level = |row: &Row| row.full.as_deref().map(|full| full.normal.level(scene.around.population_mean));
-                if rows.get(slot).and_then(level).is_none_or(|level| level < least) {
-                    continue;
-                }
-                rows.keep_busy(slot);
-                rows.learn(slot, end - LAST, &scene.around);
-                let judged = rows.get(slot).and_then(|row| {
-                    let finding =
-                        traffic_drop::judge(kind, row.full.as_deref()?, row.last_seen, &scene, quiet, &settings)?;
-                    Some((About { kind, id: row.id }, finding))
-                });
-                found.extend(judged);
-            }
-            for (about, finding) in found {
-                candidates.extend(self.candidate(about, 0, finding, Span::HOUR));
-            }
-        }
-    }
-
-    /// The share of its usual that the whole site did in the last hour, at most 1.
-    pub(super) fn site_share(&self, tick: i64, history: Span) -> f64 {
-        let scene = self.scene(SubjectKind::Site, tick, history);
-        let Some(full) = self.site_row().and_then(|site| site.full.as_deref()) else { return 1.0 };
-        let now = burst::look_back(full, &scene, 60);
-        ((now.seen + 1.0) / (now.expected + 1.0)).min(1.0)
-    }
-
-    /// Whether others fail as well: then a caller's errors may be a part of theirs, and wait for them.
-    fn others_fail(&self, one: &Full, class: Class, tick: i64) -> bool {
-        let Some(site) = self.site_row().and_then(|site| site.full.as_deref()) else { return false };
-        let failed =
-            |full: &Full| full.failures[class.index()].as_deref().map_or(0.0, |f| f.tens.sum(tick - 5, tick) as f64);
-        let requests = |full: &Full| full.counts.ticks(tick, 6) as f64;
-        let usual = site.failures[class.index()].as_deref().map_or(0.0, crate::measure::failures::Failures::share);
-        let others = (failed(site) - failed(one)).max(0.0);
-        let among = (requests(site) - requests(one)).max(0.0);
-        others > (3.0 * usual).max(0.02) * among + 3.0
     }
 
     /// A finding with names and shares.
@@ -522,11 +407,15 @@ impl Engine {
             candidate.finding.severity = *severity;
         }
         let rank = rank(candidate.finding.detector);
-        match cause::place(&self.book, &candidate, now) {
+        match self.verdict(&candidate, now) {
             Verdict::Join(index) => self.book.join(index, candidate, now, rank),
             Verdict::Sharpen(index) => self.book.sharpen(index, candidate, now, rank),
             Verdict::Echo => {}
-            Verdict::New if candidate.finding.detector == burst::NAME && self.book.is_repeat(&candidate, now) => {
+            Verdict::New
+                if candidate.finding.detector == burst::NAME
+                    && candidate.tag != FLOOD
+                    && self.book.is_repeat(&candidate, now) =>
+            {
                 self.keep(&candidate, Reason::Repeat, now);
             }
             Verdict::New => {
@@ -541,11 +430,6 @@ impl Engine {
             }
         }
     }
-}
-
-/// Whether a client is one key's machine: the key speaks for it.
-fn is_of_one_key(kind: SubjectKind, full: &Full) -> bool {
-    kind == SubjectKind::Client && full.keys.shares().first().is_some_and(|top| top.now >= 0.8)
 }
 
 /// Rank of a detector for the title of an incident: smaller wins.

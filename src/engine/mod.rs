@@ -3,14 +3,19 @@
 //!
 //! It does no I/O, holds no lock and looks at no clock. The same events give the same changes, whatever the speed.
 
+mod arrival;
 mod attribute;
 mod budgets;
 mod clocks;
+mod drops;
+mod flood;
 mod harvests;
 mod hindsight;
 mod judge;
+mod memory;
 mod names;
 mod saved;
+mod spikes;
 mod status;
 mod urgent;
 
@@ -20,8 +25,9 @@ use hashbrown::HashMap;
 use serde::{Deserialize, Serialize};
 
 use crate::detect::{budget, burst, error_spike, harvesting, leaked_key, retry_loop, traffic_drop};
-use crate::engine::clocks::{Clocks, Reading};
-use crate::event::{Batch, Event, Flags, Hasher, Id, Severity, SubjectKind, Text};
+use crate::engine::arrival::Waiting;
+use crate::engine::clocks::Clocks;
+use crate::event::{Event, Flags, Hasher, Id, Severity, SubjectKind, Text};
 use crate::incident::Change;
 use crate::incident::book::{self, Book, Telling};
 use crate::incident::kept::Weighed;
@@ -35,6 +41,7 @@ use crate::measure::rows::{Limits, Rows};
 use crate::time::{Span, Timestamp, Zone};
 
 pub use budgets::BudgetStatus;
+pub use memory::{Memory, share_of};
 pub use saved::LoadError;
 pub use status::EngineStatus;
 
@@ -48,9 +55,6 @@ const AGENTS: usize = 4096;
 const ROUTES: usize = 65_536;
 /// Routes from which on a site is taken to have shown what it has.
 const ROUTES_KNOWN: usize = 300;
-/// Events ahead of their source's clock that wait for company.
-const WAITING: usize = 32;
-
 /// How the engine is tuned.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -64,6 +68,8 @@ pub struct Settings {
     pub clients: Limits,
     /// Endpoints that are remembered.
     pub endpoints: Limits,
+    /// Bytes that all tables together may take, by own accounting.
+    pub memory: usize,
     /// Names of the sources, in the order of their ids.
     pub sources: Vec<String>,
     /// Seed of the ids made here.
@@ -100,6 +106,7 @@ impl Default for Settings {
             keys: Limits { rows: 50_000, full: 20_000 },
             clients: Limits { rows: 50_000, full: 10_000 },
             endpoints: Limits { rows: 2_100, full: 2_100 },
+            memory: memory::DEFAULT,
             sources: Vec::new(),
             hasher: Hasher::new(0x1a9),
             book: book::Settings::default(),
@@ -126,6 +133,10 @@ pub struct Engine {
     endpoints: Rows,
     keys: Rows,
     clients: Rows,
+    /// First requests of new keys, as one stream.
+    newcomers: Rows,
+    /// Rows ever made when tables were last looked at for room.
+    looked_at: u64,
     calendar: Calendar,
     repeats: Repeats,
     peers: Peers,
@@ -149,12 +160,12 @@ pub struct Engine {
     patient: bool,
     wall: Option<Timestamp>,
     scratch: Vec<u32>,
+    /// The event and the tick at work, for [`Engine::recover`].
+    at_event: usize,
+    at_tick: Option<i64>,
     /// How many subjects the last tick looked at.
     looked_last: usize,
 }
-
-/// An event ahead of its source's clock, with its texts.
-type Waiting = (Event, [Box<str>; 5]);
 
 /// Mean rate per minute of streams of one kind: what a stream without history is taken for.
 #[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
@@ -205,6 +216,8 @@ impl Engine {
             endpoints: Rows::new(SubjectKind::Endpoint, settings.endpoints),
             keys: Rows::new(SubjectKind::Key, settings.keys),
             clients: Rows::new(SubjectKind::Client, settings.clients),
+            newcomers: Rows::new(SubjectKind::Site, one(1)),
+            looked_at: 0,
             calendar: Calendar::default(),
             repeats: Repeats::default(),
             peers: Peers::default(),
@@ -224,6 +237,8 @@ impl Engine {
             patient: false,
             wall: None,
             scratch: Vec::new(),
+            at_event: 0,
+            at_tick: None,
             looked_last: 0,
             settings,
         };
@@ -263,25 +278,6 @@ impl Engine {
     /// The newest event time that is trusted.
     pub fn newest(&self) -> Option<Timestamp> {
         self.clocks.newest()
-    }
-
-    /// Takes events in, in the order of their lines, and judges every tick that they complete.
-    pub fn absorb(&mut self, batch: &Batch, out: &mut Vec<Change>) {
-        for event in &batch.events {
-            match self.clocks.read(event, self.wall) {
-                Reading::Trusted => {
-                    if !self.waiting.is_empty() {
-                        self.take_back(event.time, out);
-                    }
-                    self.step(event, batch, out);
-                }
-                Reading::Ahead => self.wait(event, batch, out),
-                Reading::Jumped => {
-                    self.release(out);
-                    self.step(event, batch, out);
-                }
-            }
-        }
     }
 
     /// Judges up to `watermark` although no lines came: the wall clock's ticks.
@@ -347,39 +343,6 @@ impl Engine {
         }
     }
 
-    /// One event whose time is trusted.
-    fn step(&mut self, event: &Event, batch: &Batch, out: &mut Vec<Change>) {
-        self.judge_until(event.time - self.settings.lateness, out);
-        let texts = [event.key, event.client, event.endpoint, event.agent, event.network].map(|t| batch.text(t));
-        self.count(event, texts, out);
-    }
-
-    fn wait(&mut self, event: &Event, batch: &Batch, out: &mut Vec<Change>) {
-        let texts = [event.key, event.client, event.endpoint, event.agent, event.network].map(|t| batch.text(t).into());
-        self.waiting.push_back((*event, texts));
-        if self.waiting.len() > WAITING {
-            let now = self.clocks.newest().unwrap_or(event.time);
-            self.take_back(now, out);
-        }
-    }
-
-    /// What waited was right: it is counted in its own time.
-    fn release(&mut self, out: &mut Vec<Change>) {
-        while let Some((event, texts)) = self.waiting.pop_front() {
-            self.judge_until(event.time - self.settings.lateness, out);
-            self.count(&event, std::array::from_fn(|i| &*texts[i]), out);
-        }
-    }
-
-    /// What waited was wrong: it is counted now.
-    fn take_back(&mut self, now: Timestamp, out: &mut Vec<Change>) {
-        while let Some((mut event, texts)) = self.waiting.pop_front() {
-            event.time = now;
-            self.totals.future += 1;
-            self.count(&event, std::array::from_fn(|i| &*texts[i]), out);
-        }
-    }
-
     /// Counts one event for each of its subjects.
     fn count(&mut self, event: &Event, texts: [&str; 5], out: &mut Vec<Change>) {
         let [key, client, endpoint, agent, _] = texts;
@@ -425,6 +388,9 @@ impl Engine {
             }
         }
         let key_slot = event.key.is_some().then(|| {
+            if self.keys.find(event.key.id).is_none() {
+                self.note_newcomer(&event);
+            }
             let around = around(zone, self.means.keys, &self.calendar);
             let slot = self.keys.absorb(event.key.id, key, &event, &around);
             enter_day(&mut self.keys, slot, &event, self.settings.zone, &mut self.peers, SubjectKind::Key);
@@ -432,6 +398,9 @@ impl Engine {
             slot
         });
         self.judge_at_once(&event, key_slot, out);
+        if self.is_room_due() {
+            self.make_room();
+        }
     }
 
     /// The endpoint a template is counted under: itself, or what the cardinality cap makes of it.

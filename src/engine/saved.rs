@@ -86,9 +86,30 @@ struct Loaded {
     waiting: VecDeque<Waiting>,
 }
 
+/// What came after the first version of the form: parts by name, each readable by itself. A part that is missing was
+/// not known yet when the state was saved; one that is not known is passed over.
+#[derive(Default, Serialize, Deserialize)]
+struct Later(Vec<(String, Vec<u8>)>);
+
+impl Later {
+    fn put(&mut self, name: &str, part: &impl Serialize) {
+        self.0.push((name.to_owned(), postcard::to_stdvec(part).unwrap_or_default()));
+    }
+
+    fn take<T: serde::de::DeserializeOwned + Default>(&self, name: &str) -> Result<T, postcard::Error> {
+        let found = self.0.iter().find(|(known, _)| known == name);
+        found.map_or_else(|| Ok(T::default()), |(_, bytes)| postcard::from_bytes(bytes))
+    }
+}
+
 impl Engine {
     /// Everything that is remembered, as bytes.
     pub fn save(&self) -> Vec<u8> {
+        self.save_behind(Vec::new())
+    }
+
+    /// The same behind other bytes: it is large, and a copy of it would take as much again.
+    pub fn save_behind(&self, before: Vec<u8>) -> Vec<u8> {
         let mut agents: Vec<(Id, &str)> = self.agents.iter().map(|(id, name)| (*id, &**name)).collect();
         agents.sort_unstable();
         let saved = Saved {
@@ -116,7 +137,10 @@ impl Engine {
             waiting: &self.waiting,
         };
         // Writing into memory cannot fail; an empty answer would be refused as damaged.
-        postcard::to_stdvec(&saved).unwrap_or_default()
+        let bytes = postcard::to_extend(&saved, before).unwrap_or_default();
+        let mut later = Later::default();
+        later.put("newcomers", &self.newcomers.saved());
+        postcard::to_extend(&later, bytes).unwrap_or_default()
     }
 
     /// An engine that goes on where [`Engine::save`] stopped.
@@ -128,7 +152,8 @@ impl Engine {
         if version > VERSION {
             return Err(LoadError::Newer { found: version });
         }
-        let loaded: Loaded = postcard::from_bytes(rest)?;
+        let (loaded, rest) = postcard::take_from_bytes::<Loaded>(rest)?;
+        let later: Later = if rest.is_empty() { Later::default() } else { postcard::from_bytes(rest)? };
         let mut settings = settings;
         settings.hasher = crate::event::Hasher::new(loaded.seed);
         let mut engine = Engine::new(settings);
@@ -140,6 +165,7 @@ impl Engine {
         engine.keys = Rows::restore(SubjectKind::Key, engine.settings.keys, loaded.keys);
         engine.clients = Rows::restore(SubjectKind::Client, engine.settings.clients, loaded.clients);
         [engine.keys.evicted, engine.clients.evicted, engine.endpoints.evicted] = loaded.evicted;
+        engine.newcomers = Rows::restore(SubjectKind::Site, one(1), later.take("newcomers")?);
         engine.calendar = loaded.calendar;
         engine.repeats = loaded.repeats;
         engine.peers = loaded.peers;

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::engine::{BudgetStatus, Engine, Totals};
+use crate::engine::{BudgetStatus, Engine, Memory, Totals};
 use crate::time::{Span, Timestamp};
 
 /// What the engine knows of itself, for `lapwing status`.
@@ -22,6 +22,8 @@ pub struct EngineStatus {
     pub endpoints: usize,
     /// Subjects that had to give way.
     pub evicted: u64,
+    /// Memory by own accounting.
+    pub memory: Memory,
     /// Open incidents.
     pub open: Vec<crate::incident::Incident>,
     /// Budget by budget.
@@ -41,6 +43,7 @@ impl Engine {
             clients: (self.clients.len(), self.clients.fulls()),
             endpoints: self.endpoints.len(),
             evicted: self.keys.evicted + self.clients.evicted + self.endpoints.evicted,
+            memory: self.memory(),
             open: self.open_incidents(),
             budgets: self.budget_status(),
             judging: self.judging(),

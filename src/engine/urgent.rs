@@ -4,6 +4,7 @@
 use crate::detect::scene::Scene;
 use crate::detect::{Fact, burst, error_spike, harvesting, leaked_key, retry_loop, traffic_drop};
 use crate::engine::Engine;
+use crate::engine::flood::FLOOD;
 use crate::event::{Event, Flags, Id, Severity, SubjectKind};
 use crate::incident::Change;
 use crate::incident::entry::{About, Evidence};
@@ -20,10 +21,10 @@ fn is_held(detector: &str) -> bool {
 }
 
 /// What an open incident did in the tick, for its numbers.
-struct Along {
-    requests: u64,
-    errors: u64,
-    usual: f64,
+pub(super) struct Along {
+    pub(super) requests: u64,
+    pub(super) errors: u64,
+    pub(super) usual: f64,
 }
 
 impl Engine {
@@ -175,23 +176,27 @@ impl Engine {
                 .filter(|(_, evidence)| self.goes_on(evidence, tick, history))
                 .map(|(i, _)| i)
                 .collect();
-            let title = entry
-                .evidence
-                .iter()
-                .find(|v| v.about == entry.about && v.detector == entry.incident.detector)
-                .map(|v| (v.about, v.tag));
+            let of_title = |v: &&Evidence| v.about == entry.about && v.detector == entry.incident.detector;
+            let mut titles = entry.evidence.iter().filter(of_title);
+            let first = titles.clone().next();
+            // A flood says more of the site than that it is busy.
+            let title = titles.find(|v| v.tag == FLOOD).or(first).map(|v| (v.about, v.tag));
             // What is a rate is counted along, since the rings do not reach back as far as an incident may last.
             let class = match entry.incident.detector.as_str() {
+                burst::NAME if title.is_some_and(|(_, tag)| tag == FLOOD) => None,
                 burst::NAME => Some(None),
                 error_spike::NAME => title.map(|(_, tag)| Class::ALL.get(tag as usize).copied()),
                 _ => None,
             };
+            let flood = title.is_some_and(|(_, tag)| tag == FLOOD);
             let counted = class.filter(|_| !active.is_empty());
             let along = counted.and_then(|class| self.along(entry.about, class, tick, history));
-            let counted = counted.is_some();
+            let along = along.or_else(|| self.newcomers_along(tick, history).filter(|_| flood && !active.is_empty()));
+            let counted = counted.is_some() || flood;
             let fresh = title.filter(|_| minute && !active.is_empty() && !entry.is_group());
             let fresh = fresh.and_then(|(about, tag)| {
-                let finding = self.fresh(entry.incident.detector.as_str(), about, tag, tick, history)?;
+                let mut finding = self.fresh(entry.incident.detector.as_str(), about, tag, tick, history)?;
+                finding.severity = *self.settings.severities.get(finding.detector).unwrap_or(&finding.severity);
                 let (parts, spread) = self.parts(about, &finding.parts);
                 Some((finding, parts, spread))
             });
@@ -252,6 +257,9 @@ impl Engine {
             let settings = &self.settings.leaked_key;
             return row.novelty.as_deref().is_some_and(|novelty| leaked_key::still(novelty, end, settings));
         }
+        if evidence.tag == FLOOD && evidence.detector == burst::NAME {
+            return self.is_flooded(tick, history);
+        }
         let Some(full) = row.full.as_deref() else { return false };
         let scene = self.scene(about.kind, tick, history);
         match evidence.detector.as_str() {
@@ -289,6 +297,9 @@ impl Engine {
             let novelty = row.novelty.as_deref()?;
             let context = self.key_context(row.full.as_deref(), end);
             return Some(leaked_key::finding(novelty, &context));
+        }
+        if tag == FLOOD && detector == burst::NAME {
+            return self.flood_now(tick, history);
         }
         let full = row.full.as_deref()?;
         let scene = self.scene(about.kind, tick, history);

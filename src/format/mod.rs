@@ -76,6 +76,8 @@ mod guess;
 
 mod turns;
 
+mod choice;
+
 mod parser;
 
 use std::borrow::Cow;
@@ -86,13 +88,14 @@ use smallvec::SmallVec;
 
 use crate::time::Timestamp;
 
+pub use choice::{Choice, ChoiceError};
 pub use dialect::Syntax;
 pub use envelope::Envelope;
 pub use fields::{Context, FieldPlace, Fields, MAPPABLE, alike};
 pub use file::{FileError, Sample};
 pub use guess::{Guess, Lack, SAMPLE_LINES, Vote, guess};
 pub use json::Json;
-pub use parser::{Choice, ChoiceError, Decision, PASTED, SourceParser};
+pub use parser::{Decision, PASTED, SourceParser};
 pub use registry::{Entry, Registry};
 pub use template::{FormatError, Template};
 pub use turns::Turn;

@@ -294,7 +294,9 @@ impl Book {
                 self.remember(entry, ended_at);
             } else if entry.withheld {
                 entry.close(ended_at);
-                self.kept.keep(entry.about, entry.incident.clone(), Reason::Budget, now);
+                let informs = entry.incident.severity == Severity::Info && !settings.tells_info;
+                let reason = if informs { Reason::Information } else { Reason::Budget };
+                self.kept.keep(entry.about, entry.incident.clone(), reason, now);
                 self.remember(entry, ended_at);
             } else if telling == Telling::Nothing && !entry.is_apart() {
                 self.untold = (self.untold.0 + 1, Some(ended_at));

@@ -134,7 +134,7 @@ impl Kept {
         if let Some(line) = same {
             line.at = at;
             line.reason = line.reason.min(reason);
-            if incident.grounds.had >= line.incident.grounds.had {
+            if incident.ended_at.is_some() || incident.grounds.had >= line.incident.grounds.had {
                 let id = std::mem::take(&mut line.incident.id);
                 let started_at = line.incident.started_at.min(incident.started_at);
                 line.incident = Incident { id, started_at, ..incident };

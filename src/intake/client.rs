@@ -31,6 +31,18 @@ impl Client<'_> {
         }
     }
 
+    /// Writes what it is counted as: an IPv4 address, or the /64 of an IPv6 one, of which one machine has as many
+    /// addresses as it likes.
+    pub fn write_identity(self, out: &mut String) {
+        match self {
+            Client::Address(IpAddr::V6(ip)) => {
+                let [a, b, c, d, ..] = ip.segments();
+                let _ = write!(out, "{}/64", Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0));
+            }
+            other => other.write(out),
+        }
+    }
+
     /// Writes the network: /24 of IPv4, /48 of IPv6; a host name is its own network.
     pub fn write_network(self, out: &mut String) {
         match self {
@@ -164,5 +176,31 @@ mod tests {
             parse(text.as_bytes()).write_network(&mut b);
             assert_eq!((a.as_str(), b.as_str()), (written, network));
         }
+    }
+
+    #[test]
+    fn any_number_of_addresses_of_one_machine_is_one_client() {
+        let identity = |text: &str| {
+            let mut out = String::new();
+            parse(text.as_bytes()).write_identity(&mut out);
+            out
+        };
+        let network = |text: &str| {
+            let mut out = String::new();
+            parse(text.as_bytes()).write_network(&mut out);
+            out
+        };
+        let (mut identities, mut networks) = (std::collections::BTreeSet::new(), std::collections::BTreeSet::new());
+        for n in 0..10_000u64 {
+            let random = n.wrapping_mul(0x9E37_79B9_7F4A_7C15);
+            let within_64 = format!("2001:db8:1:2:{:x}:{:x}:0:{:x}", random >> 48, random >> 32 & 0xffff, n);
+            identities.insert(identity(&within_64));
+            let within_48 = format!("2001:db8:1:{:x}::{n:x}", n & 0xffff);
+            networks.insert(network(&within_48));
+        }
+        assert_eq!(identities.into_iter().collect::<Vec<_>>(), ["2001:db8:1:2::/64"]);
+        assert_eq!(networks.into_iter().collect::<Vec<_>>(), ["2001:db8:1::/48"]);
+        assert_eq!(identity("203.0.113.9"), "203.0.113.9");
+        assert_eq!(identity("::ffff:203.0.113.9"), "203.0.113.9");
     }
 }

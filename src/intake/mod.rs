@@ -216,7 +216,7 @@ impl Texts {
     fn client(&mut self, client: Client<'_>, batch: &mut Batch) -> (Text, Text) {
         self.text.clear();
         self.network.clear();
-        client.write(&mut self.text);
+        client.write_identity(&mut self.text);
         client.write_network(&mut self.network);
         // A host name is counted by its bytes, an address by its one written form.
         let (id, network) = match client {

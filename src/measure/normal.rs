@@ -316,6 +316,11 @@ impl Normal {
         };
     }
 
+    /// Bytes it has on the heap.
+    pub fn heap_bytes(&self) -> usize {
+        size_of_val(&*self.by_hour_of_week)
+    }
+
     /// The hour up to which (inclusive) everything is learned.
     pub fn learned_hour(&self) -> i64 {
         self.learned

@@ -33,6 +33,11 @@ impl<const N: usize> Ring<N> {
         *slot = slot.saturating_add(n);
     }
 
+    /// The newest bucket that was counted.
+    pub fn newest(&self) -> i64 {
+        self.newest
+    }
+
     /// One bucket.
     pub fn get(&self, bucket: i64) -> u32 {
         if bucket > self.newest || bucket <= self.newest - N as i64 {

@@ -4,6 +4,9 @@
 //! profile and mixes. Both numbers are bounded; what gives way is what has been idle longest, and rows with a long
 //! history give way last.
 
+mod busy;
+mod room;
+
 use hashbrown::HashTable;
 use serde::{Deserialize, Serialize};
 
@@ -211,7 +214,9 @@ pub struct Rows {
     kind: SubjectKind,
     rows: Vec<Row>,
     index: HashTable<u32>,
+    /// As much as there is room for now, and at most.
     limits: Limits,
+    most: Limits,
     fulls: usize,
     hand: usize,
     touched: Vec<u32>,
@@ -220,6 +225,8 @@ pub struct Rows {
     busy_from: f64,
     /// Rows that had to give way.
     pub evicted: u64,
+    /// Rows ever made, since the start of the process.
+    pub inserted: u64,
 }
 
 /// How many subjects of one kind are remembered.
@@ -239,12 +246,14 @@ impl Rows {
             rows: Vec::new(),
             index: HashTable::new(),
             limits,
+            most: limits,
             fulls: 0,
             hand: 0,
             touched: Vec::new(),
             busy: Vec::new(),
             busy_from: f64::INFINITY,
             evicted: 0,
+            inserted: 0,
         }
     }
 
@@ -255,14 +264,7 @@ impl Rows {
             saved.sort_by_key(|row| std::cmp::Reverse(row.last_seen));
             saved.truncate(limits.rows);
         }
-        for (slot, row) in saved.iter().enumerate() {
-            rows.fulls += usize::from(row.full.is_some());
-            if row.touched {
-                rows.touched.push(slot as u32);
-            }
-            rows.index.insert_unique(row.id.0, slot as u32, |&s| saved[s as usize].id.0);
-        }
-        rows.rows = saved;
+        rows.fill(saved);
         rows
     }
 
@@ -296,6 +298,11 @@ impl Rows {
     /// How many have rings and a profile.
     pub fn fulls(&self) -> usize {
         self.fulls
+    }
+
+    /// How many are remembered at most, as there is room now.
+    pub fn limits(&self) -> Limits {
+        self.limits
     }
 
     /// Looks a subject up.
@@ -375,48 +382,6 @@ impl Rows {
         self.note_level(slot, around.population_mean);
     }
 
-    /// Lists every row whose level is at least `from` requests a minute where `population_mean` is usual; from then on the
-    /// list is kept up as rows learn.
-    pub fn list_busy(&mut self, from: f64, population_mean: f64) {
-        self.busy_from = from;
-        self.busy.clear();
-        for slot in 0..self.rows.len() as u32 {
-            self.rows[slot as usize].busy = false;
-            self.note_level(slot, population_mean);
-        }
-    }
-
-    /// Takes the list of rows that may be busy, in their order: every one that is must be put back by
-    /// [`Rows::keep_busy`].
-    pub fn take_busy(&mut self) -> Vec<u32> {
-        let mut busy = std::mem::take(&mut self.busy);
-        // Of a row that gave way its successor may be listed as well.
-        busy.sort_unstable();
-        busy.dedup();
-        for &slot in &busy {
-            if let Some(row) = self.rows.get_mut(slot as usize) {
-                row.busy = false;
-            }
-        }
-        busy
-    }
-
-    /// Lists a row as busy.
-    pub fn keep_busy(&mut self, slot: u32) {
-        if let Some(row) = self.rows.get_mut(slot as usize).filter(|row| !row.busy) {
-            row.busy = true;
-            self.busy.push(slot);
-        }
-    }
-
-    /// A row's level changes when it learns and when what is usual among all changes, and never in between.
-    fn note_level(&mut self, slot: u32, population_mean: f64) {
-        let full = self.rows.get(slot as usize).and_then(|row| row.full.as_deref());
-        if full.is_some_and(|full| full.normal.level(population_mean) >= self.busy_from) {
-            self.keep_busy(slot);
-        }
-    }
-
     /// Tells the keys that time has passed, also those that are silent.
     pub fn pass(&mut self, now: Timestamp, day: i32) {
         for novelty in self.rows.iter_mut().filter_map(|row| row.novelty.as_deref_mut()) {
@@ -431,6 +396,7 @@ impl Rows {
 
     fn insert(&mut self, row: Row) -> u32 {
         let id = row.id;
+        self.inserted += 1;
         let slot = if self.rows.len() < self.limits.rows {
             self.rows.push(row);
             self.rows.len() as u32 - 1
@@ -472,21 +438,40 @@ impl Rows {
     fn victim(&mut self, qualifies: impl Fn(&Row) -> bool) -> u32 {
         let mut best: Option<(Timestamp, u32)> = None;
         let (mut seen, mut steps) = (0, 0);
+        // Neighbours are alike (who came first, who was kept when room was made): those that are looked at lie far apart.
+        let stride = stride(self.rows.len());
         while seen < SAMPLE && steps < self.rows.len() {
-            self.hand = (self.hand + 1) % self.rows.len();
+            self.hand = (self.hand + stride) % self.rows.len();
             steps += 1;
             let row = &self.rows[self.hand];
             if !qualifies(row) {
                 continue;
             }
             seen += 1;
-            let known = Span::from_hours((row.last_seen - row.first_seen).days_f64().min(28.0) as i64 * 6);
-            let busy = if row.full.is_some() { Span::HOUR } else { Span::ZERO };
-            let worth = row.last_seen + known + busy;
+            let worth = row.worth();
             if best.is_none_or(|(least, _)| worth < least) {
                 best = Some((worth, self.hand as u32));
             }
         }
         best.map_or(self.hand as u32, |(_, slot)| slot)
     }
+}
+
+/// A step that leads evenly over `length` places and comes to each of them once before it comes to one again.
+fn stride(length: usize) -> usize {
+    let coprime = |step: usize| {
+        let (mut a, mut b) = (length, step);
+        while b > 0 {
+            (a, b) = (b, a % b);
+        }
+        a == 1
+    };
+    // The golden section.
+    let first = length * 382 / 1000;
+    (first.max(1)..=length).find(|step| coprime(*step)).unwrap_or(1)
+}
+
+/// Whether somebody came once, within a minute, and never again.
+fn is_passer_by(row: &Row) -> bool {
+    row.full.is_none() && row.last_seen - row.first_seen < Span::MINUTE
 }

@@ -32,7 +32,7 @@ const FULL_HISTORY: Span = Span::from_days(8);
 #[rustfmt::skip]
 const FACTS: &[&str] = &[
     // burst
-    "factor", "per_minute", "usual_per_minute", "hour_label", "share_of_site", "keys_up", "keys_total", "window",
+    "factor", "per_minute", "usual_per_minute", "hour_label", "share_of_site", "keys_up", "keys_total", "window", "new_keys", "usual_new_keys",
     // error-spike
     "class", "share", "usual_share", "errors", "callers", "statuses",
     // leaked-key
@@ -218,9 +218,9 @@ fn candidates(templates: &Templates, incident: &Incident) -> Vec<String> {
 
 fn kind(change: ChangeKind) -> NoticeType {
     match change {
-        ChangeKind::Opened | ChangeKind::Kept(_) => NoticeType::Opened,
         ChangeKind::Updated(_) => NoticeType::Updated,
         ChangeKind::Resolved(_) => NoticeType::Resolved,
+        ChangeKind::Opened | ChangeKind::Kept(_) => NoticeType::Opened,
     }
 }
 

@@ -12,6 +12,8 @@ mod layout;
 
 mod note;
 
+pub mod own;
+
 mod slack;
 
 pub mod email;

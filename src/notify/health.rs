@@ -3,10 +3,8 @@
 use serde::Serialize;
 
 use super::{Channel, ChannelKind};
-use crate::detect::{Impact, Trend};
-use crate::event::{Severity, Subject};
-use crate::incident::Where;
-use crate::notice::{Notice, NoticeType, SCHEMA};
+use crate::event::Severity;
+use crate::notice::{Notice, NoticeType, own};
 use crate::time::Timestamp;
 
 /// How a channel is doing.
@@ -85,28 +83,7 @@ pub(super) fn about_channel(
             "Check it with: lapwing check --send".to_owned(),
         ]
     };
-    Notice {
-        schema: SCHEMA,
-        kind,
-        incident: format!("channel-{name}-{}", since.millis()),
-        detector: "lapwing".to_owned(),
-        rule: "channel-broken".to_owned(),
-        severity: Severity::Critical,
-        subject: Subject::site(),
-        started_at: since,
-        detected_at: since,
-        ended_at: over.then_some(now),
-        observed: 0.0,
-        expected: 0.0,
-        unit: "messages".to_owned(),
-        trend: Trend::Steady,
-        impact: Impact::default(),
-        parts: Where::default(),
-        title,
-        summary,
-        actions,
-        at: now,
-        drill: false,
-        kept: None,
-    }
+    let words = own::Words { title, summary, actions };
+    let notice = own::notice(&format!("channel-{name}"), Severity::Critical, since, now, kind, words);
+    Notice { rule: "channel-broken".to_owned(), ..notice }
 }

@@ -10,7 +10,7 @@ use super::retry::{self, DOUBT, GIVE_UP_AFTER, GIVE_UP_TRIES, PROBE};
 use super::{ChannelKind, Outcome};
 use crate::event::Severity;
 use crate::notice::{Notice, NoticeType};
-use crate::store::OutboxRow;
+use crate::store::{ChannelRow, OutboxRow, PaceRow};
 use crate::time::{Span, Timestamp};
 
 /// After an outage of this length what piled up comes as digests, not as history.
@@ -80,18 +80,32 @@ pub(super) struct Lane {
 }
 
 impl Lane {
-    pub(super) fn new(kind: ChannelKind, pace: PaceSettings, broken: Option<(Timestamp, String)>, seed: u64) -> Self {
+    /// As the last run left it: `row`.
+    pub(super) fn new(
+        kind: ChannelKind,
+        pace: PaceSettings,
+        row: ChannelRow,
+        (now, monotonic): (Timestamp, Span),
+        seed: u64,
+    ) -> Self {
+        let broken = row.broken;
         Lane {
             kind,
-            pace: Pace::new(pace),
+            pace: Pace::restore(pace, &row.pace, now, monotonic),
             not_before: Span::ZERO,
             failures: 0,
-            failing_since: None,
+            failing_since: row.pace.failing_since.map(|since| monotonic - (now - since).max(Span::ZERO)),
             doubtful_since: None,
             last_error: broken.as_ref().map(|(_, why)| why.clone()),
             broken,
             seed,
         }
+    }
+
+    /// What a restart must know of its pace.
+    pub(super) fn remembered(&self, now: Timestamp, monotonic: Span) -> PaceRow {
+        let failing_since = self.failing_since.map(|since| now - (monotonic - since));
+        PaceRow { failing_since, ..self.pace.remembered(now, monotonic) }
     }
 
     /// Until when nothing is tried, while it fails.
@@ -370,7 +384,7 @@ mod tests {
     }
 
     fn lane() -> Lane {
-        Lane::new(ChannelKind::Slack, PaceSettings::default(), None, 7)
+        Lane::new(ChannelKind::Slack, PaceSettings::default(), ChannelRow::default(), (NOW, Span::ZERO), 7)
     }
 
     const NOW: Timestamp = Timestamp::from_secs(1000);

@@ -22,6 +22,8 @@ mod webhook;
 mod outbox_tests;
 #[cfg(test)]
 mod receivers;
+#[cfg(test)]
+mod storm_tests;
 
 use std::fmt;
 use std::future::Future;

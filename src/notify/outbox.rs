@@ -10,6 +10,7 @@ use super::health::{ChannelState, ChannelStatus, about_channel};
 use super::lane::{Lane, Step, Turned, Verdict};
 use super::{ChannelKind, Message, Notifier, Outcome, PaceSettings, Render, Routes, covers};
 use crate::event::{Hasher, Severity};
+use crate::fault;
 use crate::notice::{Notice, NoticeType};
 use crate::store::{OutboxRow, Store, StoreError};
 use crate::time::{Clock, Span, Timestamp};
@@ -272,7 +273,8 @@ async fn work(shared: Arc<Shared>, index: usize, mut stopped: watch::Receiver<bo
     let (Some(channel), Some(bell)) = (shared.channels.get(index).cloned(), shared.bells.get(index)) else { return };
     let name = &channel.name;
     let seed = Hasher::new(shared.store.secret().hash_seed).id(name.as_bytes()).0;
-    let mut lane = Lane::new(channel.kind, shared.pace.clone(), shared.store.channel(name).broken, seed);
+    let began = (shared.clock.now(), shared.clock.monotonic());
+    let mut lane = Lane::new(channel.kind, shared.pace.clone(), shared.store.channel(name), began, seed);
     while !*stopped.borrow() {
         if shared.is_repaired(name) {
             lane.try_now();
@@ -304,12 +306,20 @@ async fn work(shared: Arc<Shared>, index: usize, mut stopped: watch::Receiver<bo
                 for row in &mut rows {
                     row.decided_at = newest;
                 }
-                on_disk(&shared, name, move |store| store.replace(&numbers, rows)).await;
+                let (owned, pace) = (name.clone(), lane.remembered(now, monotonic));
+                on_disk(&shared, name, move |store| {
+                    store.replace(&numbers, rows)?;
+                    store.set_pace(&owned, pace)
+                })
+                .await;
             }
             Step::Send(number) => {
                 let Some((_, row)) = queue.into_iter().find(|(queued, _)| *queued == number) else { continue };
+                fault::point("send.before");
                 let Some(outcome) = send(&channel, &row, &mut stopped).await else { return };
+                fault::point("send.after");
                 settle(&shared, &channel, &mut lane, (number, row), outcome).await;
+                fault::point("send.settled");
             }
         }
         shared.show(name, &lane);
@@ -351,12 +361,16 @@ async fn settle(shared: &Arc<Shared>, channel: &Channel, lane: &mut Lane, sent: 
     if let Outcome::Partly { left: 0, why, .. } = &outcome {
         tracing::warn!(channel = %name, "not accepted for every recipient: {why}");
     }
-    let (verdict, turned) = lane.ended(outcome, &row, shared.clock.now(), shared.clock.monotonic());
+    let (now, monotonic) = (shared.clock.now(), shared.clock.monotonic());
+    let (verdict, turned) = lane.ended(outcome, &row, now, monotonic);
+    let (owned, pace) = (name.clone(), lane.remembered(now, monotonic));
+    if verdict == Verdict::Delivered {
+        on_disk(shared, name, move |store| store.delivered(&owned, &[number], pace)).await;
+    } else {
+        on_disk(shared, name, move |store| store.set_pace(&owned, pace)).await;
+    }
     match verdict {
-        Verdict::Delivered => {
-            let owned = name.clone();
-            on_disk(shared, name, move |store| store.delivered(&owned, &[number])).await;
-        }
+        Verdict::Delivered => {}
         Verdict::Later { next_try, why, settled } => {
             tracing::info!(channel = %name, "not delivered, tried again at {next_try}: {why}");
             on_disk(shared, name, move |store| {

@@ -11,10 +11,10 @@ use crate::store::{Cut, OutboxRow, Settings, Silence, Store};
 use crate::time::Timestamp;
 
 /// Follows tokio's clock, which the tests pause.
-struct PausedClock(tokio::time::Instant);
+pub(super) struct PausedClock(tokio::time::Instant);
 
 impl PausedClock {
-    fn new() -> Arc<Self> {
+    pub(super) fn new() -> Arc<Self> {
         Arc::new(PausedClock(tokio::time::Instant::now()))
     }
 }
@@ -30,7 +30,7 @@ impl Clock for PausedClock {
 }
 
 /// Answers as told, then accepts; remembers what came and when.
-struct Scripted {
+pub(super) struct Scripted {
     clock: Arc<PausedClock>,
     answers: Mutex<VecDeque<Outcome>>,
     always: Mutex<Option<Outcome>>,
@@ -47,7 +47,7 @@ impl Scripted {
         })
     }
 
-    fn always(&self, outcome: Option<Outcome>) {
+    pub(super) fn always(&self, outcome: Option<Outcome>) {
         *self.always.lock().unwrap() = outcome;
     }
 
@@ -102,19 +102,19 @@ impl Render for Plain {
     }
 }
 
-fn opened(incident: &str) -> Notice {
+pub(super) fn opened(incident: &str) -> Notice {
     notice(incident, NoticeType::Opened)
 }
 
-fn retry(why: &str) -> Outcome {
+pub(super) fn retry(why: &str) -> Outcome {
     Outcome::Retry { after: None, why: why.to_owned() }
 }
 
-struct House {
+pub(super) struct House {
     clock: Arc<PausedClock>,
-    store: Arc<Store>,
-    outbox: Outbox,
-    receivers: BTreeMap<String, Arc<Scripted>>,
+    pub(super) store: Arc<Store>,
+    pub(super) outbox: Outbox,
+    pub(super) receivers: BTreeMap<String, Arc<Scripted>>,
 }
 
 impl House {
@@ -124,7 +124,7 @@ impl House {
         House::on(clock, store, channels, Routes::default())
     }
 
-    fn on(
+    pub(super) fn on(
         clock: Arc<PausedClock>,
         store: Arc<Store>,
         channels: &[(&str, ChannelKind, Vec<Outcome>)],
@@ -148,17 +148,17 @@ impl House {
     }
 
     /// Decides and cuts, as the engine's loop does.
-    fn tell(&self, notices: &[Notice]) {
+    pub(super) fn tell(&self, notices: &[Notice]) {
         let outbox = self.outbox.decide(notices);
         self.store.cut(Cut { outbox, ..Cut::default() }).unwrap();
         self.outbox.wake();
     }
 
-    async fn pass(&self, span: Span) {
+    pub(super) async fn pass(&self, span: Span) {
         tokio::time::sleep(span.to_std()).await;
     }
 
-    fn texts(&self, channel: &str) -> Vec<String> {
+    pub(super) fn texts(&self, channel: &str) -> Vec<String> {
         self.receivers[channel].texts()
     }
 
@@ -167,7 +167,7 @@ impl House {
     }
 }
 
-const TEXT: ChannelKind = ChannelKind::Terminal;
+pub(super) const TEXT: ChannelKind = ChannelKind::Terminal;
 
 #[tokio::test(start_paused = true)]
 async fn a_message_goes_to_every_channel_once_and_is_forgotten() {

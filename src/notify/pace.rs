@@ -6,7 +6,8 @@
 use std::collections::VecDeque;
 
 use crate::event::Severity;
-use crate::time::Span;
+use crate::store::PaceRow;
+use crate::time::{Span, Timestamp};
 
 /// Limits of one channel.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -62,8 +63,34 @@ pub(super) struct Pace {
 }
 
 impl Pace {
+    #[cfg(test)]
     pub(super) fn new(settings: PaceSettings) -> Self {
         Pace { settings, last: None, last_digest: None, singles: VecDeque::new() }
+    }
+
+    /// As it was when the last run ended: `row` as [`Pace::remembered`] gave it. What lies in the future of a clock that
+    /// was set back is taken for now.
+    pub(super) fn restore(settings: PaceSettings, row: &PaceRow, now: Timestamp, monotonic: Span) -> Self {
+        let at = |then: Timestamp| monotonic - (now - then).max(Span::ZERO);
+        let mut pace = Pace {
+            settings,
+            last: row.last.map(at),
+            last_digest: row.digested.map(at),
+            singles: row.singles.iter().map(|(then, rule)| (at(*then), rule.clone())).collect(),
+        };
+        pace.forget(monotonic);
+        pace
+    }
+
+    /// What a restart must know.
+    pub(super) fn remembered(&self, now: Timestamp, monotonic: Span) -> PaceRow {
+        let at = |then: Span| now - (monotonic - then);
+        PaceRow {
+            last: self.last.map(at),
+            singles: self.singles.iter().map(|(then, rule)| (at(*then), rule.clone())).collect(),
+            digested: self.last_digest.map(at),
+            failing_since: None,
+        }
     }
 
     /// Whether a notice about one incident may go now.
@@ -151,6 +178,27 @@ mod tests {
         pace.said(at(20), Some("leak"));
         assert_eq!(pace.single(at(30), "leak", Severity::Critical), Turn::Held);
         assert_eq!(pace.single(at(700), "burst", Severity::Warning), Turn::Now);
+    }
+
+    #[test]
+    fn a_restart_allows_nothing_more() {
+        let now = Timestamp::from_secs(1_790_000_000);
+        let mut pace = Pace::new(PaceSettings::default());
+        for second in 0..6 {
+            pace.said(at(100 + second), Some("burst"));
+        }
+        pace.digested(at(100));
+        let row = pace.remembered(now, at(110));
+        // Forty seconds later, with a monotonic clock that began anew.
+        let mut again = Pace::restore(PaceSettings::default(), &row, now + at(40), at(2));
+        assert_eq!(again.single(at(2), "burst", Severity::Warning), Turn::Held);
+        assert!(!again.may_digest(at(2)) && again.may_digest(at(2 + 70)));
+        assert_eq!(again.remembered(now + at(40), at(2)), row);
+        // A clock that was set back makes it wait no longer than the window.
+        let mut back = Pace::restore(PaceSettings::default(), &row, now - Span::DAY, at(2));
+        assert_eq!(back.single(at(2), "burst", Severity::Warning), Turn::Held);
+        assert_eq!(back.single(at(2 + 601), "burst", Severity::Warning), Turn::Now);
+        assert_eq!(Pace::restore(PaceSettings::default(), &row, now + Span::DAY, at(2)).singles.len(), 0);
     }
 
     #[test]

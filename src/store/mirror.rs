@@ -28,6 +28,9 @@ pub(super) struct Meta {
     pub(super) shed: u64,
     /// A sealed copy of the secret file.
     pub(super) secret: Vec<u8>,
+    /// The run that wrote this ended in order.
+    #[serde(default)]
+    pub(super) closed: bool,
 }
 
 /// Everything but the history of closed incidents.

@@ -29,9 +29,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 pub use error::StoreError;
 pub use open::Recovery;
-pub use rows::{ChannelRow, IncidentRow, OutboxRow, Silence};
+pub use rows::{ChannelRow, IncidentRow, OutboxRow, PaceRow, Silence};
 pub use secret::Secret;
 
+use crate::fault;
 use crate::notice::NoticeType;
 use crate::time::{Clock, Span, Timestamp};
 use directory::Lock;
@@ -182,8 +183,10 @@ impl Store {
     pub fn cut(&self, cut: Cut) -> Result<(), StoreError> {
         let _one_at_a_time = self.cutting.lock().unwrap_or_else(PoisonError::into_inner);
         let now = self.clock.now();
+        fault::point("cut.before");
         let staged = self.stage(cut.outbox, &cut.incidents, now);
         let written = self.write_snapshot(&staged, cut.snapshot, now);
+        fault::point("cut.after-snapshot");
         let mut inner = self.inner();
         let mut ops = staged.ops;
         let before = inner.mirror.meta.clone();
@@ -218,6 +221,7 @@ impl Store {
         ops.extend(self.shed(&mut inner.mirror));
         ops.push(inner.mirror.meta_op());
         let committed = self.commit(&mut inner, &ops, written.is_ok());
+        fault::point("cut.after-commit");
         if committed.is_err() {
             // The file is there, but it is not the current one: the next cut writes it anew.
             let meta = &mut inner.mirror.meta;
@@ -228,6 +232,18 @@ impl Store {
         drop(inner);
         written?;
         committed
+    }
+
+    /// Marks the end of an orderly run, after its last cut: a start that does not find the mark says that the last run
+    /// was cut short.
+    ///
+    /// # Errors
+    /// The mark is not written; nothing else depends on it.
+    pub fn close(&self) -> Result<(), StoreError> {
+        let mut inner = self.inner();
+        inner.mirror.meta.closed = true;
+        let op = inner.mirror.meta_op();
+        self.commit(&mut inner, &[op], false)
     }
 
     /// The key of fingerprints and the seed of ids, made once per state directory.

@@ -21,6 +21,8 @@ pub struct Recovery {
     pub taken_at: Option<Timestamp>,
     /// Nothing was here before.
     pub first_start: bool,
+    /// The last run was cut short: by a kill, a crash, a loss of power.
+    pub cut_short: bool,
     /// Sentences about what could not be trusted and what that cost; empty on a good start.
     pub lost: Vec<String>,
     /// Where it was put.
@@ -47,6 +49,12 @@ pub(super) fn open(dir: &Path, settings: Settings, clock: Arc<dyn Clock>) -> Res
     if mirror.meta.secret != secret.sealed() {
         mirror.meta.secret = secret.sealed();
         rebuilt = true;
+    }
+    opening.recovery.cut_short = mirror.meta.generation > 0 && !mirror.meta.closed;
+    let was_closed = std::mem::take(&mut mirror.meta.closed);
+    if was_closed && !rebuilt {
+        // From here on this run is one that has not ended. Where that cannot be written, cuts will say so.
+        let _ = journal.commit(&[mirror.meta_op()], false, settings.incidents, &|_| true);
     }
     if rebuilt {
         let open = |id: &[u8]| std::str::from_utf8(id).is_ok_and(|id| mirror.open.contains_key(id));

@@ -1,7 +1,7 @@
 //! Messages owed: read, marked, merged, given up.
 
 use super::journal::{Op, Table};
-use super::rows::{ChannelRow, OutboxRow};
+use super::rows::{ChannelRow, OutboxRow, PaceRow};
 use super::{Store, StoreError, bury, was_told};
 use crate::notice::NoticeType;
 use crate::time::{Span, Timestamp};
@@ -53,8 +53,8 @@ impl Store {
         self.commit(&mut inner, &ops, false)
     }
 
-    /// A channel accepted these messages.
-    pub fn delivered(&self, channel: &str, numbers: &[u64]) -> Result<(), StoreError> {
+    /// A channel accepted these messages; what its pace goes by from now on.
+    pub fn delivered(&self, channel: &str, numbers: &[u64], pace: PaceRow) -> Result<(), StoreError> {
         let now = self.clock.now();
         let mut inner = self.inner();
         let mut ops = Vec::new();
@@ -66,6 +66,7 @@ impl Store {
         let row = inner.mirror.channels.entry(channel.to_owned()).or_default();
         row.last_delivered = Some(now);
         row.delivered += numbers.len() as u64;
+        row.pace = pace;
         ops.push(Op::put(Table::Channels, channel.as_bytes(), row));
         self.commit(&mut inner, &ops, false)
     }
@@ -149,6 +150,18 @@ impl Store {
         let mut inner = self.inner();
         let row = inner.mirror.channels.entry(channel.to_owned()).or_default();
         row.broken = broken;
+        let op = Op::put(Table::Channels, channel.as_bytes(), row);
+        self.commit(&mut inner, &[op], false)
+    }
+
+    /// Notes what a channel's pace goes by; nothing to do if that did not change.
+    pub fn set_pace(&self, channel: &str, pace: PaceRow) -> Result<(), StoreError> {
+        let mut inner = self.inner();
+        let row = inner.mirror.channels.entry(channel.to_owned()).or_default();
+        if row.pace == pace {
+            return Ok(());
+        }
+        row.pace = pace;
         let op = Op::put(Table::Channels, channel.as_bytes(), row);
         self.commit(&mut inner, &[op], false)
     }

@@ -166,4 +166,21 @@ pub struct ChannelRow {
     /// Messages it accepted in all.
     #[serde(default)]
     pub delivered: u64,
+    /// What its pace goes by.
+    #[serde(default)]
+    pub pace: PaceRow,
+}
+
+/// What a channel said lately, so that a restart allows no second storm. Instants are those of the wall clock.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct PaceRow {
+    /// When it last said anything.
+    pub last: Option<Timestamp>,
+    /// Single messages of the last minutes, with their rules.
+    pub singles: Vec<(Timestamp, String)>,
+    /// When it last made a digest because of a storm.
+    pub digested: Option<Timestamp>,
+    /// Since when it accepts nothing.
+    pub failing_since: Option<Timestamp>,
 }

@@ -18,6 +18,7 @@ use lz4_flex::frame::{FrameDecoder, FrameEncoder};
 
 use super::error::StoreError;
 use super::{SCHEMA, directory, seal};
+use crate::fault;
 use crate::time::Timestamp;
 
 const MAGIC: &[u8; 8] = b"LAPWSNAP";
@@ -72,7 +73,9 @@ pub(super) fn write(dir: &Path, snapshot: &Snapshot) -> Result<u64, StoreError> 
         let _ = fs::remove_file(&aside);
     }
     let bytes = written?;
+    fault::point("cut.before-rename");
     fs::rename(&aside, &target).map_err(|e| StoreError::io("put in place", &target, e))?;
+    fault::point("cut.before-sync");
     directory::sync(dir)?;
     Ok(bytes)
 }
@@ -84,6 +87,7 @@ fn write_aside(aside: &Path, snapshot: &Snapshot) -> Result<u64, StoreError> {
     out.write_all(&header(snapshot)).map_err(failed)?;
     let mut frame = FrameEncoder::new(out);
     frame.write_all(&snapshot.journal).map_err(failed)?;
+    fault::point("cut.in-snapshot");
     frame.write_all(&snapshot.state).map_err(failed)?;
     let mut out = frame.finish().map_err(|e| failed(e.into()))?;
     out.flush().map_err(failed)?;

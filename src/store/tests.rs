@@ -115,7 +115,7 @@ fn what_was_told_is_not_told_again_even_from_an_older_state() {
     let store = Store::in_memory(Arc::new(clock())).unwrap();
     store.cut(cut("one", "A")).unwrap();
     let number = store.queued("ops")[0].0;
-    store.delivered("ops", &[number]).unwrap();
+    store.delivered("ops", &[number], PaceRow::default()).unwrap();
     store.cut(cut("one", "A")).unwrap();
     assert!(store.queued("ops").is_empty());
     assert!(store.was_opened("ops", "A") && !store.was_opened("mail", "A") && !store.was_opened("ops", "B"));
@@ -137,6 +137,25 @@ fn old_snapshots_are_removed_but_three_hourly_ones() {
     assert_eq!(snapshot::generations(dir.path()), [25, 37, 49, 60]);
     assert_eq!(store.stats().generation, 60);
     assert!(store.stats().bytes > 0);
+}
+
+#[test]
+fn a_run_that_was_cut_short_is_known_from_one_that_ended() {
+    let dir = tempfile::tempdir().unwrap();
+    let (store, recovery) = open(dir.path());
+    assert!(!recovery.cut_short, "the first start");
+    store.cut(cut("one", "A")).unwrap();
+    drop(store);
+    let (store, recovery) = open(dir.path());
+    assert!(recovery.cut_short, "it never said that it ended");
+    store.cut(cut("two", "A")).unwrap();
+    store.close().unwrap();
+    drop(store);
+    let (store, recovery) = open(dir.path());
+    assert!(!recovery.cut_short);
+    store.cut(cut("three", "A")).unwrap();
+    drop(store);
+    assert!(open(dir.path()).1.cut_short);
 }
 
 #[test]
@@ -250,23 +269,74 @@ fn every_kind_of_damage_to_every_file_is_survived_and_told() {
     }
 }
 
+/// A damage at one of twenty places; `None` where it makes no difference which.
+type DamageAt = fn(&mut Vec<u8>, usize);
+
+const DAMAGES: [(&str, DamageAt, usize); 6] = [
+    ("bit", |b, at| b[at] ^= 1 << (at % 8), PLACES),
+    ("block", |b, at| b[at..].iter_mut().take(512).for_each(|byte| *byte ^= 0x5A), PLACES),
+    ("zero page", |b, at| b[at..].iter_mut().take(4096).for_each(|byte| *byte = 0), PLACES),
+    ("tail cut", |b, at| b.truncate(at), PLACES),
+    ("garbage tail", |b, at| b.extend((0..at as u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8)), PLACES),
+    ("empty", |b, _| b.clear(), 1),
+];
+const PLACES: usize = 20;
+
 #[test]
-fn twenty_places_of_the_journal() {
+fn every_file_damaged_at_twenty_places_is_survived_and_nothing_is_deleted() {
     let home = tempfile::tempdir().unwrap();
     let good = home.path().join("good");
-    open(&good).0.cut(cut("one", "A")).unwrap();
-    let length = fs::metadata(good.join("journal.redb")).unwrap().len() as usize;
-    for place in 0..20 {
-        let dir = home.path().join(place.to_string());
-        copy(&good, &dir);
-        let mut bytes = fs::read(dir.join("journal.redb")).unwrap();
-        let at = length / 20 * place;
-        bytes[at..(at + 4096).min(length)].fill(0xA5);
-        fs::write(dir.join("journal.redb"), bytes).unwrap();
-        let (store, recovery) = open(&dir);
-        assert_eq!(incidents_owed(&store), ["A"], "place {place}: {:?}", recovery.lost);
-        assert_eq!(recovery.state.as_deref(), Some(&b"one"[..]), "place {place}");
+    let clock = clock();
+    {
+        let (store, _) = Store::open(&good, Settings::default(), Arc::new(clock.clone())).unwrap();
+        store.cut(cut(&"old state ".repeat(900), "A")).unwrap();
+        clock.advance(Span::from_hours(2));
+        store.cut(cut(&"new state ".repeat(900), "B")).unwrap();
     }
+    let files: Vec<String> = fs::read_dir(&good)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned())
+        .filter(|name| name != directory::QUARANTINE)
+        .collect();
+    assert!(files.len() >= 6, "{files:?}");
+    let dir = home.path().join("damaged");
+    let mut told = 0;
+    for file in &files {
+        let whole = fs::read(good.join(file)).unwrap();
+        let missing = [("missing", None)].into_iter();
+        let damages =
+            DAMAGES.iter().flat_map(|(name, damage, places)| (0..*places).map(move |n| (*name, Some((damage, n)))));
+        for (name, damage) in damages.chain(missing) {
+            copy(&good, &dir);
+            let what = format!("{file}: {name} {:?}", damage.map(|(_, place)| place));
+            match damage {
+                None => fs::remove_file(dir.join(file)).unwrap(),
+                Some((damage, place)) => {
+                    let mut bytes = whole.clone();
+                    damage(&mut bytes, whole.len() * place / PLACES);
+                    fs::write(dir.join(file), bytes).unwrap();
+                }
+            }
+            let (store, recovery) = open(&dir);
+            let what = format!("{what}: {:?}", recovery.lost);
+            told += usize::from(!recovery.lost.is_empty());
+            assert!(recovery.quarantined.iter().all(|path| path.exists()), "{what}");
+            for path in &recovery.quarantined {
+                let name = path.file_name().unwrap().to_string_lossy();
+                assert!(name.starts_with("2026-11-21T"), "a dated name: {name}");
+            }
+            // One damaged file costs at most the newest state, and never a message that is owed.
+            let state = recovery.state.as_deref().unwrap_or_default();
+            let old = state.starts_with(b"old state") && file == "state-000000000002.snap";
+            assert!(state.starts_with(b"new state") || old, "{what}");
+            assert!(!old || !recovery.lost.is_empty(), "{what}");
+            assert_eq!(incidents_owed(&store), ["A", "B"], "{what}");
+            assert_eq!(store.open_incidents().len(), 2, "{what}");
+            drop(store);
+            fs::remove_dir_all(&dir).unwrap();
+        }
+    }
+    assert!(told > 80, "most of it is told: {told}");
 }
 
 #[test]
@@ -386,7 +456,7 @@ fn a_full_disk_is_an_error_and_marks_still_hold() {
     assert!(error.contains("journal"), "{error}");
     let numbers: Vec<u64> = store.queued("ops").iter().map(|(number, _)| *number).collect();
     assert_eq!(numbers.len(), 2);
-    assert!(store.delivered("ops", &numbers).is_err());
+    assert!(store.delivered("ops", &numbers, PaceRow::default()).is_err());
     assert!(store.queued("ops").is_empty(), "what was sent is not sent again");
     assert!(store.stats().failing.is_some());
 }

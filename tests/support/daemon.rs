@@ -62,14 +62,30 @@ impl Home {
 
     /// Starts the daemon and waits until it answers.
     pub(crate) fn start(&self) -> Running {
-        let mut command = binary(self.path());
-        command.args(["run", "--config"]).arg(self.config());
-        let mut daemon = Running::start("lapwing", &mut command, self.path());
-        machine::wait_for("the daemon watches", Duration::from_secs(60), || {
+        self.start_in(&[])
+    }
+
+    /// The same with an environment variable.
+    pub(crate) fn start_with(&self, variable: &str, value: &str) -> Running {
+        self.start_in(&[(variable, value.to_owned())])
+    }
+
+    /// The same with several.
+    pub(crate) fn start_in(&self, environment: &[(&str, String)]) -> Running {
+        let mut daemon = self.spawn_in(environment);
+        machine::wait_for("the daemon watches", Duration::from_secs(180), || {
             daemon.must_run();
             self.status().filter(|status| status["state"] == "watching")
         });
         daemon
+    }
+
+    /// Starts the daemon with environment variables and waits for nothing.
+    pub(crate) fn spawn_in(&self, environment: &[(&str, String)]) -> Running {
+        let mut command = binary(self.path());
+        command.args(["run", "--config"]).arg(self.config());
+        command.envs(environment.iter().map(|(name, value)| (*name, value.as_str())));
+        Running::start("lapwing", &mut command, self.path())
     }
 
     /// Runs another command to its end.

@@ -86,6 +86,16 @@ impl Running {
         }
     }
 
+    /// How it has ended, if it has.
+    pub(crate) fn has_ended(&mut self) -> Option<std::process::ExitStatus> {
+        self.child.try_wait().ok().flatten()
+    }
+
+    /// Its number.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Ends it without a word of warning (SIGKILL).
     pub(crate) fn kill(&mut self) {
         let _ = self.child.kill();
@@ -124,6 +134,13 @@ impl Drop for Running {
         }
         self.kill();
     }
+}
+
+/// Memory that a process has in use, in MiB; 0 if there is no such process.
+pub(crate) fn resident(id: u32) -> u64 {
+    let text = std::fs::read_to_string(format!("/proc/{id}/status")).unwrap_or_default();
+    let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap_or("0 kB");
+    line.trim().trim_end_matches(" kB").parse::<u64>().unwrap_or(0).div_ceil(1024)
 }
 
 /// Where a program is, if it is installed; servers lie where users' paths do not lead.

@@ -93,3 +93,80 @@ async fn webhook(State(kept): State<Kept>, body: Bytes) -> StatusCode {
         Err(_) => StatusCode::BAD_REQUEST,
     }
 }
+
+/// A webhook receiver that can keep a sender waiting for its answer.
+pub(crate) struct Slow {
+    /// Where it listens, on 127.0.0.1.
+    pub(crate) port: u16,
+    kept: Arc<Held>,
+}
+
+#[derive(Default)]
+struct Held {
+    hold: std::sync::atomic::AtomicBool,
+    got: Mutex<Vec<(String, Value)>>,
+}
+
+impl Slow {
+    /// Starts it; at first it answers at once.
+    pub(crate) fn start() -> Slow {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
+        let port = listener.local_addr().unwrap().port();
+        let kept = Arc::new(Held::default());
+        let all = kept.clone();
+        std::thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                let kept = all.clone();
+                std::thread::spawn(move || kept.answer(stream));
+            }
+        });
+        Slow { port, kept }
+    }
+
+    /// Whether answers are held back from now on; those that are held come when this ends.
+    pub(crate) fn hold(&self, hold: bool) {
+        self.kept.hold.store(hold, std::sync::atomic::Ordering::SeqCst);
+    }
+
+    /// The bodies that came.
+    pub(crate) fn got(&self) -> Vec<Value> {
+        self.kept.got.lock().unwrap().iter().map(|(_, body)| body.clone()).collect()
+    }
+
+    /// The incidents' ids as the headers said them.
+    pub(crate) fn ids(&self) -> Vec<String> {
+        self.kept.got.lock().unwrap().iter().map(|(id, _)| id.clone()).collect()
+    }
+}
+
+impl Held {
+    fn answer(&self, stream: std::net::TcpStream) {
+        use std::io::{BufRead, BufReader, Read, Write};
+        let Ok(writer) = stream.try_clone() else { return };
+        let (mut reader, mut writer) = (BufReader::new(stream), writer);
+        let (mut length, mut id) = (0, String::new());
+        loop {
+            let mut line = String::new();
+            // The sender may go away at any moment: then there is nobody to answer.
+            if reader.read_line(&mut line).unwrap_or(0) == 0 {
+                return;
+            }
+            let (name, value) = line.split_once(':').unwrap_or((line.trim(), ""));
+            match name.to_ascii_lowercase().as_str() {
+                "content-length" => length = value.trim().parse().unwrap_or(0),
+                "x-lapwing-incident" => id = value.trim().to_owned(),
+                "" => break,
+                _ => {}
+            }
+        }
+        let mut body = vec![0; length];
+        if reader.read_exact(&mut body).is_err() {
+            return;
+        }
+        self.got.lock().unwrap().push((id, serde_json::from_slice(&body).expect("JSON")));
+        while self.hold.load(std::sync::atomic::Ordering::SeqCst) {
+            std::thread::sleep(std::time::Duration::from_millis(20));
+        }
+        let _ = writer.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+    }
+}

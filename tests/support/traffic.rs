@@ -47,6 +47,16 @@ pub(crate) fn leaked(key: &str, i: usize, at: i64) -> Timed {
     (at, line(at, &client, key, "GET", &format!("/v1/orders/{}", 40_000 + i), 200, "python-requests/2.32.3"))
 }
 
+/// One ordinary request.
+pub(crate) fn request(at: i64, key: &str, client: &str, order: i64) -> Timed {
+    (at, line(at, client, key, "GET", &format!("/v1/orders/{order}"), 200, "okhttp/4.12.0"))
+}
+
+/// One request for any path, answered with any status.
+pub(crate) fn call(at: i64, client: &str, key: &str, path: &str, status: u16) -> Timed {
+    (at, line(at, client, key, "GET", path, status, "okhttp/4.12.0"))
+}
+
 /// The same failing request again and again, every ten seconds.
 pub(crate) fn retry_loop(key: &str, client: &str, from: i64, until: i64) -> Vec<Timed> {
     let times = (from..until).step_by(10);

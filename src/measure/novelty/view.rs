@@ -2,7 +2,7 @@
 
 use std::cmp::Reverse;
 
-use super::lists::Newcomer;
+use super::lists::{Address, NewAgent, Newcomer, Old};
 use super::{Novelty, Rate};
 use crate::event::Id;
 use crate::time::{Span, Timestamp};
@@ -32,6 +32,17 @@ pub struct Newcomers {
 }
 
 impl Novelty {
+    /// Bytes in use.
+    pub fn bytes(&self) -> usize {
+        let olds = (self.networks.capacity() + self.agents.capacity()) * size_of::<Old>();
+        let newcomers = self.newcomers.capacity() * size_of::<Newcomer>()
+            + self.addresses.capacity() * size_of::<Address>()
+            + self.new_agents.capacity() * size_of::<NewAgent>();
+        let counts = (self.endpoints.capacity() + self.used_agents.capacity()) * size_of::<(Id, u32)>();
+        let sketches = [&self.more_networks, &self.more_addresses].into_iter().flatten().count() * 320;
+        size_of::<Novelty>() + olds + newcomers + counts + sketches
+    }
+
     /// What the newcomers who came at `since` or later did until now.
     pub fn newcomers(&self, since: Timestamp) -> Newcomers {
         let mut all = Newcomers::default();

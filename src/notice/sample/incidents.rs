@@ -17,6 +17,7 @@ pub(super) fn incidents() -> Vec<Incident> {
         burst_of_client(),
         burst_of_source(),
         burst_of_site(),
+        flood_of_keys(),
         errors_on_endpoint(),
         limited_key(),
         refused_client(),
@@ -151,6 +152,22 @@ fn burst_of_site() -> Incident {
     incident.detected_at = incident.started_at + Span::from_mins(5);
     incident.parts.keys = parts(&[("acme", 0.03), ("bolt", 0.02), ("wayne", 0.02)]);
     incident.parts.endpoints = parts(&[("/v1/search", 0.44), ("/v1/orders", 0.2)]);
+    incident
+}
+
+fn flood_of_keys() -> Incident {
+    let told = facts([
+        ("new_keys", Fact::Count(48_200)),
+        ("usual_new_keys", Fact::Number(3.2)),
+        ("per_minute", Fact::Number(9_640.0)),
+        ("usual_per_minute", Fact::Number(0.64)),
+        ("keys_total", Fact::Count(500)),
+    ]);
+    let mut incident = incident("burst", Subject::site(), 9_640.0, 0.64, "new keys/min", told);
+    incident.id.replace_range(20.., "000001");
+    incident.impact = Impact { requests: 52_410, errors: 52_396, cost: None };
+    incident.parts.endpoints = parts(&[("/v1/search", 0.97)]);
+    incident.parts.clients = parts(&[("198.51.100.7", 0.62), ("2001:db8:7:1::/64", 0.38)]);
     incident
 }
 

@@ -1,0 +1,86 @@
+//! How events come in: each by its source's clock, and what is ahead of it waits for company.
+
+use crate::engine::Engine;
+use crate::engine::clocks::Reading;
+use crate::event::{Batch, Event};
+use crate::fault;
+use crate::incident::Change;
+use crate::time::Timestamp;
+
+/// Events ahead of their source's clock that wait for company.
+const WAITING: usize = 32;
+
+/// An event ahead of its source's clock, with its texts.
+pub(super) type Waiting = (Event, [Box<str>; 5]);
+
+impl Engine {
+    /// Takes events in, in the order of their lines, and judges every tick that they complete.
+    pub fn absorb(&mut self, batch: &Batch, out: &mut Vec<Change>) {
+        self.absorb_from(batch, 0, out);
+    }
+
+    /// The same from the event with this number on.
+    pub fn absorb_from(&mut self, batch: &Batch, from: usize, out: &mut Vec<Change>) {
+        for (number, event) in batch.events.iter().enumerate().skip(from) {
+            self.at_event = number;
+            fault::point("engine.event");
+            match self.clocks.read(event, self.wall) {
+                Reading::Trusted => {
+                    if !self.waiting.is_empty() {
+                        self.take_back(event.time, out);
+                    }
+                    self.step(event, batch, out);
+                }
+                Reading::Ahead => self.wait(event, batch, out),
+                Reading::Jumped => {
+                    self.release(out);
+                    self.step(event, batch, out);
+                }
+            }
+        }
+    }
+
+    /// After a panic in [`Engine::absorb_from`] or [`Engine::advance`]: passes over the event or the tick that it came
+    /// from. The number of the event to go on with.
+    pub fn recover(&mut self) -> usize {
+        if let Some(tick) = self.at_tick.take() {
+            self.judged = Some(tick);
+            // The event itself was not to blame, and is not counted yet.
+            return self.at_event;
+        }
+        self.at_event + 1
+    }
+
+    /// One event whose time is trusted.
+    fn step(&mut self, event: &Event, batch: &Batch, out: &mut Vec<Change>) {
+        self.judge_until(event.time - self.settings.lateness, out);
+        let texts = [event.key, event.client, event.endpoint, event.agent, event.network].map(|t| batch.text(t));
+        self.count(event, texts, out);
+    }
+
+    fn wait(&mut self, event: &Event, batch: &Batch, out: &mut Vec<Change>) {
+        let texts = [event.key, event.client, event.endpoint, event.agent, event.network].map(|t| batch.text(t).into());
+        self.waiting.push_back((*event, texts));
+        if self.waiting.len() > WAITING {
+            let now = self.clocks.newest().unwrap_or(event.time);
+            self.take_back(now, out);
+        }
+    }
+
+    /// What waited was right: it is counted in its own time.
+    pub(super) fn release(&mut self, out: &mut Vec<Change>) {
+        while let Some((event, texts)) = self.waiting.pop_front() {
+            self.judge_until(event.time - self.settings.lateness, out);
+            self.count(&event, std::array::from_fn(|i| &*texts[i]), out);
+        }
+    }
+
+    /// What waited was wrong: it is counted now.
+    fn take_back(&mut self, now: Timestamp, out: &mut Vec<Change>) {
+        while let Some((mut event, texts)) = self.waiting.pop_front() {
+            event.time = now;
+            self.totals.future += 1;
+            self.count(&event, std::array::from_fn(|i| &*texts[i]), out);
+        }
+    }
+}

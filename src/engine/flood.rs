@@ -1,0 +1,177 @@
+//! A flood of keys that nobody has ever seen: somebody tries keys, or makes them up.
+//!
+//! The first request of each new key is counted as if it were a stream of its own, with its own usual: a site that
+//! meets a hundred new customers an hour is used to them. A flood is a burst of that stream, told as one incident on
+//! the site.
+
+use crate::detect::grounds::Grounds;
+use crate::detect::scene::Scene;
+use crate::detect::{Fact, Facts, Finding, Impact, Parts, Trend, burst};
+use crate::engine::urgent::Along;
+use crate::engine::{Engine, SITE};
+use crate::event::{Event, Id, Severity, SubjectKind};
+use crate::incident::cause::{self, Verdict};
+use crate::incident::entry::{About, Candidate};
+use crate::measure::rows::Full;
+use crate::time::{Span, Timestamp};
+
+/// Marks the evidence of a flood among what is known of the site.
+pub(super) const FLOOD: u64 = 0xF100D;
+/// New keys within five minutes from which on it is one.
+const LEAST: f64 = 500.0;
+/// Share of a finding that new keys must make for it to be a part of the flood.
+const MOST: f64 = 0.6;
+/// The only row.
+const NEWCOMERS: Id = Id(1);
+/// How often a table that fills up is looked at, in newcomers.
+const LOOK_EVERY: u64 = 4096;
+
+/// The parts of memory that tables may take, in percent; what is left is for everything of fixed size.
+const SHARES: [(SubjectKind, usize); 3] =
+    [(SubjectKind::Key, 50), (SubjectKind::Client, 27), (SubjectKind::Endpoint, 15)];
+
+impl Engine {
+    /// A key that is met for the first time (or was forgotten).
+    pub(super) fn note_newcomer(&mut self, event: &Event) {
+        let around = super::around(self.settings.zone, 1.0, &self.calendar);
+        self.newcomers.absorb(NEWCOMERS, "new keys", event, &around);
+    }
+
+    /// Makes room where tables take more memory than they may. Not while slots are in use.
+    pub(super) fn make_room(&mut self) {
+        for (kind, percent) in SHARES {
+            let bytes = self.settings.memory / 100 * percent;
+            self.rows_mut(kind).keep_within(bytes);
+        }
+    }
+
+    /// Whether tables grew enough since the last look.
+    pub(super) fn is_room_due(&mut self) -> bool {
+        let inserted = [&self.keys, &self.clients, &self.endpoints].iter().map(|rows| rows.inserted).sum::<u64>();
+        let due = inserted - self.looked_at >= LOOK_EVERY;
+        if due {
+            self.looked_at = inserted;
+        }
+        due
+    }
+
+    /// The newcomers' own burst, if there is one.
+    fn flood(&mut self, tick: i64, history: Span) -> Option<Candidate> {
+        let end = Timestamp::of_bucket(tick + 1, crate::measure::ring::TICK);
+        let around = super::around(self.settings.zone, 1.0, &self.calendar);
+        let full = self.newcomers.get_mut(0)?.full.as_deref_mut()?;
+        let before = end - Span::from_millis(1);
+        if before.bucket(Span::HOUR) > full.normal.learned_hour() + 1 {
+            full.learn(before, &around);
+        }
+        let scene = self.scene(SubjectKind::Site, tick, history);
+        let full = self.newcomers.get(0)?.full.as_deref()?;
+        let now = burst::look(full, &scene);
+        let judged = burst::judge(SubjectKind::Site, full, now, &scene, 1, &self.settings.burst);
+        let fires = judged.fires() && now.seen >= LEAST;
+        let finding = fires.then(|| {
+            let grounds = burst::finding(SubjectKind::Site, full, &scene, judged, now).grounds;
+            self.flood_finding(full, now, burst::onset(full, &scene, judged.window), grounds)
+        });
+        if let Some(full) = self.newcomers.get_mut(0).and_then(|row| row.full.as_deref_mut()) {
+            full.normal.note(judged.bits, judged.need.min(1e9), judged.calm, end);
+        }
+        let mut flood = self.candidate(About { kind: SubjectKind::Site, id: SITE }, FLOOD, finding?, judged.window)?;
+        // It explains others, and nothing explains it.
+        flood.urgent = true;
+        Some(flood)
+    }
+
+    /// Adds the flood, if there is one, to the findings of a tick, and takes out what is a part of it: that everything is
+    /// busier, and refused, is what a flood does.
+    pub(super) fn fold_into_flood(&mut self, tick: i64, history: Span, candidates: &mut Vec<Candidate>) {
+        candidates.extend(self.flood(tick, history).filter(|_| self.settings.burst.enabled));
+        let flooded = candidates.iter().any(|c| c.tag == FLOOD) || self.has_open_flood();
+        let site = |c: &Candidate| flooded && c.about.kind == SubjectKind::Site;
+        candidates.retain(|c| c.tag == FLOOD || !(site(c) || self.is_of_newcomers(c)));
+    }
+
+    /// Where a finding belongs. Nothing else explains a flood.
+    pub(super) fn verdict(&self, candidate: &Candidate, now: Timestamp) -> Verdict {
+        if candidate.tag == FLOOD {
+            return self.book.on(candidate.about).map_or(Verdict::New, Verdict::Join);
+        }
+        cause::place(&self.book, candidate, now)
+    }
+
+    /// Whether a finding is what new keys do: they make most of it.
+    fn is_of_newcomers(&self, candidate: &Candidate) -> bool {
+        let Some(full) = self.newcomers.get(0).and_then(|row| row.full.as_deref()) else { return false };
+        let part = match candidate.about.kind {
+            SubjectKind::Key => return false,
+            SubjectKind::Endpoint => full.endpoints.share_of(candidate.about.id),
+            SubjectKind::Client => full.clients.share_of(candidate.about.id),
+            SubjectKind::Source | SubjectKind::Site => 1.0,
+        };
+        let since = candidate.finding.started_at.bucket(Span::MINUTE);
+        let newcomers = full.counts.mins.sum(since, i64::MAX) as f64;
+        newcomers >= LEAST / 5.0 && newcomers * part >= MOST * candidate.finding.excess
+    }
+
+    /// The newest numbers of a flood that is open.
+    pub(super) fn flood_now(&self, tick: i64, history: Span) -> Option<Finding> {
+        let full = self.newcomers.get(0)?.full.as_deref()?;
+        let scene = self.scene(SubjectKind::Site, tick, history);
+        let now = burst::look(full, &scene);
+        let judged = burst::judge(SubjectKind::Site, full, now, &scene, 1, &self.settings.burst);
+        let grounds = burst::finding(SubjectKind::Site, full, &scene, judged, now).grounds;
+        Some(self.flood_finding(full, now, scene.end, grounds))
+    }
+
+    /// Whether an open flood goes on.
+    pub(super) fn is_flooded(&self, tick: i64, history: Span) -> bool {
+        let Some(full) = self.newcomers.get(0).and_then(|row| row.full.as_deref()) else { return false };
+        // What is new is not measured against how busy the site is.
+        let scene = Scene { site_factor: 1.0, ..self.scene(SubjectKind::Site, tick, history) };
+        burst::still(full, &scene)
+    }
+
+    /// New keys of one tick, and how many are usual.
+    pub(super) fn newcomers_along(&self, tick: i64, history: Span) -> Option<Along> {
+        let full = self.newcomers.get(0)?.full.as_deref()?;
+        let scene = self.scene(SubjectKind::Site, tick, history);
+        let usual = full.normal.expected(scene.end, crate::measure::ring::TICK, &scene.around);
+        Some(Along { requests: u64::from(full.counts.tens.get(tick)), errors: 0, usual })
+    }
+
+    /// Whether a flood is among the open incidents: it explains what else the site does.
+    fn has_open_flood(&self) -> bool {
+        self.book.entries().iter().any(|entry| entry.evidence.iter().any(|evidence| evidence.tag == FLOOD))
+    }
+
+    fn flood_finding(&self, full: &Full, now: burst::Now, started_at: Timestamp, grounds: Grounds) -> Finding {
+        // What comes in the newest minute that has any: five minutes are not full yet when it is noticed.
+        let per_minute = full.counts.tens.sum(full.counts.tens.newest() - 6, full.counts.tens.newest() - 1) as f64;
+        let so_far = full.counts.mins.sum(started_at.bucket(Span::MINUTE), i64::MAX).max(now.seen as u64);
+        let mut facts = Facts::new();
+        facts.insert("new_keys".into(), Fact::Count(so_far));
+        facts.insert("usual_new_keys".into(), Fact::Number(now.expected));
+        facts.insert("per_minute".into(), Fact::Number(per_minute));
+        facts.insert("usual_per_minute".into(), Fact::Number(now.expected / 5.0));
+        facts.insert("keys_total".into(), Fact::Count(self.keys.fulls() as u64));
+        let refused = full.failures.iter().flatten().map(|f| f.tens.sum(i64::MIN, i64::MAX)).sum::<u64>();
+        let share = |mix: &crate::measure::mix::Mix| {
+            mix.shares().iter().filter(|s| s.now >= 0.02).map(|s| (s.id, s.now)).take(5).collect()
+        };
+        Finding {
+            detector: burst::NAME,
+            started_at,
+            observed: per_minute,
+            expected: now.expected / 5.0,
+            unit: "new keys/min",
+            bits: grounds.had,
+            excess: (now.seen - now.expected).max(0.0),
+            severity: Severity::Warning,
+            trend: Trend::Steady,
+            impact: Impact { requests: so_far, errors: refused, cost: None },
+            facts,
+            parts: Parts { endpoints: share(&full.endpoints), clients: share(&full.clients), ..Parts::default() },
+            grounds,
+        }
+    }
+}

@@ -1,0 +1,80 @@
+//! Errors of one tick, and whether they concern somebody.
+
+use crate::detect::{Finding, error_spike};
+use crate::engine::Engine;
+use crate::engine::judge::Looked;
+use crate::event::SubjectKind;
+use crate::incident::entry::Candidate;
+use crate::measure::failures::{Class, Failures};
+use crate::measure::ring::TICK;
+use crate::measure::rows::Full;
+use crate::time::{Span, Timestamp};
+
+impl Engine {
+    pub(super) fn errors(&mut self, tick: i64, history: Span, looked: &[Looked], candidates: &mut Vec<Candidate>) {
+        if !self.settings.error_spike.enabled {
+            return;
+        }
+        let end = Timestamp::of_bucket(tick + 1, TICK);
+        for one in looked.iter().filter(|l| !l.sound) {
+            let kind = one.about.kind;
+            for class in Class::ALL {
+                let scene = self.scene(kind, tick, history);
+                let Some(full) = self.rows(kind).get(one.slot).and_then(|row| row.full.as_deref()) else { continue };
+                if full.failures[class.index()].is_none() {
+                    continue;
+                }
+                let settings = &self.settings.error_spike;
+                let Some(judged) = error_spike::judge(kind, full, class, &scene, settings) else { continue };
+                let calm = judged.bits == 0.0 || !error_spike::still(full, class, &scene, settings);
+                let fires = judged.fires && !is_of_one_key(kind, full);
+                let found = if fires { error_spike::finding(kind, full, &scene, judged) } else { None };
+                let single = matches!(kind, SubjectKind::Key | SubjectKind::Client);
+                let patient = fires && single && self.others_fail(full, class, tick);
+                if let Some(failures) = self
+                    .rows_mut(kind)
+                    .get_mut(one.slot)
+                    .and_then(|row| row.full.as_deref_mut())
+                    .and_then(|full| full.failures[class.index()].as_deref_mut())
+                {
+                    failures.note(judged.fires, calm, end);
+                }
+                if let Some(finding) = found.filter(|finding| self.concerns_somebody(kind, class, finding)) {
+                    let tag = class.index() as u64;
+                    let candidate = self.candidate(one.about, tag, finding, judged.window);
+                    candidates.extend(candidate.map(|candidate| Candidate { patient, ..candidate }));
+                }
+            }
+        }
+    }
+
+    /// Refusals of strangers are scanners' background noise, and other detectors' business, unless one endpoint refuses
+    /// many of them alike.
+    fn concerns_somebody(&self, kind: SubjectKind, class: Class, finding: &Finding) -> bool {
+        if !matches!(class, Class::Denied | Class::Client) || matches!(kind, SubjectKind::Key | SubjectKind::Client) {
+            return true;
+        }
+        let callers = &finding.parts.keys;
+        let keyed: f64 = callers.iter().filter(|(id, _)| self.keys.find(*id).is_some()).map(|(_, share)| share).sum();
+        let told: f64 = callers.iter().map(|(_, share)| share).sum();
+        let many = callers.len() >= 8 && callers.first().is_some_and(|(_, share)| *share < 0.3);
+        keyed >= 0.5 * told.max(0.5) || (kind == SubjectKind::Endpoint && many)
+    }
+
+    /// Whether others fail as well: then a caller's errors may be a part of theirs, and wait for them.
+    fn others_fail(&self, one: &Full, class: Class, tick: i64) -> bool {
+        let Some(site) = self.site_row().and_then(|site| site.full.as_deref()) else { return false };
+        let failed =
+            |full: &Full| full.failures[class.index()].as_deref().map_or(0.0, |f| f.tens.sum(tick - 5, tick) as f64);
+        let requests = |full: &Full| full.counts.ticks(tick, 6) as f64;
+        let usual = site.failures[class.index()].as_deref().map_or(0.0, Failures::share);
+        let others = (failed(site) - failed(one)).max(0.0);
+        let among = (requests(site) - requests(one)).max(0.0);
+        others > (3.0 * usual).max(0.02) * among + 3.0
+    }
+}
+
+/// Whether a client is one key's machine: the key speaks for it.
+pub(super) fn is_of_one_key(kind: SubjectKind, full: &Full) -> bool {
+    kind == SubjectKind::Client && full.keys.shares().first().is_some_and(|top| top.now >= 0.8)
+}
