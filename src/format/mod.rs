@@ -77,6 +77,7 @@ mod guess;
 mod turns;
 
 mod choice;
+mod complete;
 
 mod parser;
 
