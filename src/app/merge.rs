@@ -287,6 +287,7 @@ pub(super) fn position(path: &Path, offset: u64, lines: u64, generation: u64, so
         offset,
         lines,
         unseen: Span::ZERO,
+        target: path.is_symlink().then(|| path.canonicalize().ok()).flatten(),
     })
 }
 

@@ -8,6 +8,20 @@ pub mod control;
 
 mod merge;
 
+pub mod tally;
+
+mod ledger;
+
+mod descriptors;
+
+mod machine;
+
+mod standing;
+
+mod wall;
+
+mod care;
+
 pub mod pipeline;
 
 pub mod telling;

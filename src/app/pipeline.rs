@@ -3,102 +3,31 @@
 //! What it remembers goes into one snapshot together with the read positions, so that a restart goes on from the very
 //! line after the last one counted.
 
-use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 use super::merge::Times;
 use super::status::SourceStatus;
+use super::tally::{More, Tally};
 use crate::config::{Config, SourcePlan};
 use crate::engine::{self, Engine, EngineStatus};
 use crate::event::{Batch, Hasher, SourceId};
-use crate::format::{Choice, ChoiceError, Decision, Fields, Registry, Reject, SAMPLE_LINES, SourceParser};
-use crate::incident::Change;
+use crate::format::{Choice, ChoiceError, Decision, Fields, Registry, SAMPLE_LINES, SourceParser};
 use crate::incident::kept::Weighed;
+use crate::incident::{Change, Incident};
 use crate::intake::{self, FingerprintKey, Intake};
-use crate::sanitize;
 use crate::source::{Position, Skipped, lines};
-use crate::time::Timestamp;
+use crate::time::{Span, Timestamp};
 
 /// Events that go to the engine at once.
 const BATCH_EVENTS: usize = 2048;
 /// The version of the snapshot's own part.
 const VERSION: u16 = 1;
-
-/// What was counted of one source: survives restarts, since it is how people check that no line is lost.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Tally {
-    /// Lines that were read.
-    pub parsed: u64,
-    /// Lines that were not, by reason.
-    pub rejected: BTreeMap<String, u64>,
-    /// Lines over the length limit.
-    pub oversize: u64,
-    /// Unfinished last lines of files that are over.
-    pub partial: u64,
-    /// NUL bytes in holes.
-    pub nul_bytes: u64,
-    /// The first rejected line, made safe to show.
-    pub sample: Option<String>,
-    /// Where reading of that line stopped: column, and what was wrong.
-    pub sample_reason: Option<String>,
-    /// The oldest line's time.
-    pub first: Option<Timestamp>,
-    /// The newest line's time.
-    pub newest: Option<Timestamp>,
-}
-
-impl Tally {
-    /// Lines that could not be read.
-    pub fn rejected_lines(&self) -> u64 {
-        self.rejected.values().sum()
-    }
-
-    /// Every line that was there: agrees with `wc -l` but for blank lines.
-    pub fn lines(&self) -> u64 {
-        self.parsed + self.rejected_lines() + self.oversize + self.partial
-    }
-
-    /// Adds another's counts.
-    pub fn add(&mut self, other: &Tally) {
-        self.parsed += other.parsed;
-        for (reason, count) in &other.rejected {
-            *self.rejected.entry(reason.clone()).or_default() += count;
-        }
-        self.oversize += other.oversize;
-        self.partial += other.partial;
-        self.nul_bytes += other.nul_bytes;
-        if self.sample.is_none() {
-            self.sample.clone_from(&other.sample);
-            self.sample_reason.clone_from(&other.sample_reason);
-        }
-        self.first = [self.first, other.first].into_iter().flatten().min();
-        self.newest = self.newest.max(other.newest);
-    }
-
-    fn pass(&mut self, skipped: Skipped) {
-        self.oversize += skipped.oversize_lines;
-        self.partial += skipped.partial_lines;
-        self.nul_bytes += skipped.nul_bytes;
-    }
-
-    fn reject(&mut self, line: &[u8], reject: Reject) {
-        self.count(reject.reason.as_str());
-        if self.sample.is_none() {
-            self.sample = Some(sanitize::redact_line(line));
-            self.sample_reason = Some(format!("column {}: {}", reject.column, reject.reason));
-        }
-    }
-
-    fn count(&mut self, reason: &str) {
-        match self.rejected.get_mut(reason) {
-            Some(count) => *count += 1,
-            None => drop(self.rejected.insert(reason.to_owned(), 1)),
-        }
-    }
-}
+/// A stamp further ahead of the wall clock than this is wrong.
+const AHEAD: Span = Span::from_mins(5);
 
 /// A sequence of lines of one source that are read alike: live there is one a source, in a replay one a file.
 #[derive(Debug)]
@@ -119,6 +48,8 @@ pub struct Pipeline {
     streams: Vec<Stream>,
     tallies: Vec<Tally>,
     batch: Batch,
+    /// Later stamps than this are wrong.
+    latest: Timestamp,
 }
 
 /// The part of a snapshot that is not the engine's.
@@ -129,6 +60,14 @@ struct Header {
     tallies: Vec<Tally>,
     decisions: Vec<(String, Decision)>,
     positions: Vec<Position>,
+}
+
+/// What stands behind the header, so that states of before it existed can be read.
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct Behind {
+    more: Vec<More>,
+    /// What links lead to, by generation.
+    targets: Vec<(u64, PathBuf)>,
 }
 
 /// What a snapshot held beside the pipeline.
@@ -227,6 +166,7 @@ impl Pipeline {
             tallies: header.tallies,
             streams: Vec::new(),
             batch: Batch::default(),
+            latest: Timestamp::MAX,
             names,
         };
         pipeline.tallies.resize_with(pipeline.names.len(), Tally::default);
@@ -303,6 +243,7 @@ impl Pipeline {
         let source = reading.source;
         let Some(tally) = self.tallies.get_mut(usize::from(source.0)) else { return };
         tally.pass(skipped);
+        let (before, latest) = (tally.offered(), self.latest);
         let (batch, intake) = (&mut self.batch, &mut self.intake);
         let mut rest = lines(bytes);
         loop {
@@ -311,9 +252,7 @@ impl Pipeline {
                 for line in rest.by_ref() {
                     match reading.parser.parse(line) {
                         Ok(record) => {
-                            tally.parsed += 1;
-                            tally.newest = tally.newest.max(Some(record.time));
-                            tally.first = Some(tally.first.unwrap_or(record.time).min(record.time));
+                            tally.read(record.time, latest);
                             intake.event(&record, source, batch);
                         }
                         Err(reject) => tally.reject(line, reject),
@@ -331,6 +270,7 @@ impl Pipeline {
             self.engine.absorb(batch, changes);
             batch.clear();
             if done {
+                tally.blanks(bytes, tally.offered() - before);
                 return;
             }
         }
@@ -363,6 +303,7 @@ impl Pipeline {
 
     /// The wall clock, live.
     pub fn wall(&mut self, now: Timestamp) {
+        self.latest = now + AHEAD;
         self.engine.wall(now);
     }
 
@@ -403,6 +344,11 @@ impl Pipeline {
         self.engine.patient(patient);
     }
 
+    /// The incidents that are open.
+    pub fn open_incidents(&self) -> Vec<Incident> {
+        self.engine.open_incidents()
+    }
+
     /// The engine's own account.
     pub fn status(&self) -> EngineStatus {
         self.engine.status()
@@ -413,10 +359,24 @@ impl Pipeline {
         self.engine.judged_until()
     }
 
+    /// Lines that went through a parser, of all sources there ever were.
+    pub fn offered(&self) -> u64 {
+        self.tallies.iter().map(Tally::offered).sum()
+    }
+
     /// What was counted, source by source in the order of the configuration.
     pub fn tallies(&self) -> Vec<(&str, &Tally)> {
         let tally = |p: &SourcePlan| self.names.iter().position(|n| *n == p.name).and_then(|i| self.tallies.get(i));
         self.plans.iter().filter_map(|p| Some((p.name.as_str(), tally(p)?))).collect()
+    }
+
+    /// What format the newest lines that could not be read seem to have, and why it seems so.
+    pub fn guess(&self, stream: usize) -> Option<(Option<String>, String)> {
+        let (plan, reading) = (self.plans.get(stream)?, self.streams.get(stream)?);
+        let strange = self.tallies.get(usize::from(reading.source.0))?.strange.lines();
+        let mut parser = SourceParser::new(Choice::Auto, self.registry.clone(), plan.zone).ok()?;
+        let guess = parser.offer(&strange);
+        Some((guess.format, guess.reason))
     }
 
     /// Source by source, for `lapwing status`; positions and lag are the reader's to add.
@@ -439,6 +399,7 @@ impl Pipeline {
             rejected_sample: tally.sample.clone(),
             oversize: tally.oversize,
             partial: tally.partial,
+            blank: tally.more.blank,
             nul_bytes: tally.nul_bytes,
             last_line_at: tally.newest,
             ..SourceStatus::default()
@@ -454,10 +415,14 @@ impl Pipeline {
             .zip(&self.streams)
             .filter_map(|(plan, stream)| Some((plan.name.clone(), stream.parser.decision()?)))
             .collect();
+        let more: Vec<More> = self.tallies.iter().map(|tally| tally.more.clone()).collect();
+        let targets: Vec<(u64, PathBuf)> =
+            positions.iter().filter_map(|p| Some((p.generation, p.target.clone()?))).collect();
         let header =
             Header { version: VERSION, names: self.names.clone(), tallies: self.tallies.clone(), decisions, positions };
         // Writing into memory cannot fail; an empty header would be told as damaged.
-        let header = postcard::to_stdvec(&header).unwrap_or_default();
+        let mut header = postcard::to_stdvec(&header).unwrap_or_default();
+        header.extend(postcard::to_stdvec(&Behind { more, targets }).unwrap_or_default());
         let memory = self.engine.save();
         let mut bytes = Vec::with_capacity(8 + header.len() + memory.len());
         bytes.extend_from_slice(&(header.len() as u64).to_le_bytes());
@@ -471,7 +436,18 @@ impl Pipeline {
 fn split(bytes: &[u8]) -> Option<(Header, &[u8])> {
     let (length, rest) = bytes.split_first_chunk::<8>()?;
     let (header, memory) = rest.split_at_checked(usize::try_from(u64::from_le_bytes(*length)).ok()?)?;
-    Some((postcard::from_bytes(header).ok()?, memory))
+    let (mut header, behind): (Header, _) = postcard::take_from_bytes(header).ok()?;
+    // The first states end here.
+    let behind = if behind.is_empty() { Behind::default() } else { postcard::from_bytes(behind).ok()? };
+    for (tally, more) in header.tallies.iter_mut().zip(behind.more) {
+        tally.more = more;
+    }
+    for (generation, target) in behind.targets {
+        if let Some(position) = header.positions.iter_mut().find(|p| p.generation == generation) {
+            position.target = Some(target);
+        }
+    }
+    Some((header, memory))
 }
 
 impl Times for Pipeline {

@@ -9,7 +9,8 @@ use globset::GlobBuilder;
 
 use super::Failure;
 use super::merge::{Merge, Unread};
-use super::pipeline::{Pipeline, PipelineError, Secrets, Tally};
+use super::pipeline::{Pipeline, PipelineError, Secrets};
+use super::tally::Tally;
 use super::telling::Teller;
 use crate::config::{Config, Source};
 use crate::detect::grounds::Grounds;

@@ -54,7 +54,10 @@ impl Follower {
                 Ok(Some(id)) => self.see(id, &file, now),
                 Ok(None) => unknown.push(file),
                 Err(e) => {
-                    self.refused.insert(file.path.clone(), (file.source, e.to_string()));
+                    self.refuse(&file.path, file.source, file.matched, &e, now);
+                    if let Some(refused) = self.refused.get_mut(&file.path) {
+                        refused.known = true;
+                    }
                     // Not readable now, but known: its position stays as it is.
                     for id in known {
                         if let Some(generation) = self.generations.get_mut(&id)
@@ -72,7 +75,7 @@ impl Follower {
         for file in unknown.into_iter().rev() {
             let fresh = !self.scanned && !established.contains(&file.lineage);
             if let Err(e) = self.meet(&file, fresh, now) {
-                self.refused.insert(file.path.clone(), (file.source, e.to_string()));
+                self.refuse(&file.path, file.source, file.matched, &e, now);
             }
         }
     }
@@ -163,7 +166,7 @@ impl Follower {
         let ids: Vec<u64> = self.generations.keys().copied().collect();
         for id in ids {
             let Some(generation) = self.generations.get(&id) else { continue };
-            let (source, path) = (generation.source, generation.path().clone());
+            let (source, path) = (generation.source, generation.position.path.clone());
             let directory = directory_of(&path);
             let above = directory_of(directory);
             let own = self.lineages.get(&(source, path.clone())).map(|&lineage| (lineage, Order::LIVE));
@@ -219,7 +222,7 @@ impl Follower {
                 _ => {}
             }
             if content.is_none() {
-                content = Some(file::open(&found.path)?);
+                content = Some(file::open(found.place())?);
             }
             let Some((file, facts)) = &content else { continue };
             if (facts.device, facts.inode) != (found.facts.device, found.facts.inode) {
@@ -265,10 +268,11 @@ impl Follower {
             generation.state = State::Reading;
             generation.closed = None;
         }
-        let moved = generation.position.path != found.path;
+        let moved = generation.position.path != found.path || generation.position.target != found.target;
         generation.position.path.clone_from(&found.path);
+        generation.position.target.clone_from(&found.target);
         generation.position.unseen = Span::ZERO;
-        if generation.source == found.source {
+        if generation.source == found.source && found.lineage != usize::MAX {
             generation.lineage = found.lineage;
         }
         generation.order = found.order;
@@ -284,7 +288,7 @@ impl Follower {
 
     /// Meets a file for the first time. `fresh` if nothing of its log was ever read before this start.
     fn meet(&mut self, found: &Found, fresh: bool, now: Span) -> io::Result<()> {
-        let (file, facts) = file::open(&found.path)?;
+        let (file, facts) = file::open(found.place())?;
         if (facts.device, facts.inode) != (found.facts.device, found.facts.inode) {
             return Ok(()); // Swapped since it was found: the next scan meets what is there then.
         }
@@ -292,7 +296,8 @@ impl Follower {
         let (name, start) = (source.settings.name.clone(), source.settings.start);
         let limit = self.limits.line_bytes;
         let packing = Packing::of(&bytes_before(&file, 10.min(facts.size), 10)?);
-        let position = unread(self.next_generation, name, found.path.clone());
+        let mut position = unread(self.next_generation, name, found.path.clone());
+        position.target.clone_from(&found.target);
         let mut generation = Generation::new(position, found.source, found.lineage, now);
         generation.order = found.order;
         generation.facts = facts;
