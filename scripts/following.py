@@ -151,6 +151,19 @@ class Lapwing:
         wanted = ledger.count
         wait("lapwing has read and saved", 60, lambda: self.saved(wanted))
 
+    def has_met(self, path):
+        """Waits until a file is known and saved: what a link led to while nobody looked is known to nobody."""
+        began = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 1))
+
+        def met():
+            status = self.status()
+            if status is None:
+                return False
+            files = [file["path"] for source in status["sources"] for file in source["files"]]
+            return path in files and (status["store"]["last_cut"] or "") > began
+
+        wait(f"{path} is met and saved", 60, met)
+
     def saved(self, wanted):
         status = self.status()
         if status is None or status["lines_total"] < wanted:
@@ -191,13 +204,17 @@ class Unrest(threading.Thread):
         try:
             while not self.over.wait(self.random.uniform(0.2, 1.5)):
                 with self.peace:
-                    self.follower.stop(signal.SIGTERM if self.random.random() < 0.25 else signal.SIGKILL)
+                    self.follower.stop(signal.SIGTERM if self.random.random() < 0.2 else signal.SIGKILL)
                     time.sleep(self.random.uniform(0, 0.4))
                     self.follower.start()
         except Exception as error:  # told by whoever asks for the result
             self.failed = error
 
     def end(self):
+        """After a kill or two at least: what was written last is not saved yet."""
+        began = time.monotonic()
+        while self.follower.kills < 2 and not self.failed and time.monotonic() - began < 30:
+            time.sleep(0.05)
         self.over.set()
         if self.is_alive():
             self.join()

@@ -384,6 +384,55 @@ fn f11_packed_while_running() {
 }
 
 #[test]
+fn f11_packed_with_any_of_the_four_while_stopped() {
+    for program in ["gzip", "bzip2", "xz", "zstd"] {
+        let mut tail = Tail::started(&["a.log*"]);
+        append(tail.at("a.log"), &numbered(0..400));
+        tail.look();
+        tail.stop();
+        append(tail.at("a.log"), &numbered(400..500));
+        fs::rename(tail.at("a.log"), tail.at("a.log.1")).unwrap();
+        append(tail.at("a.log"), &numbered(500..510));
+        let packed = std::process::Command::new(program).arg(tail.at("a.log.1")).output();
+        if packed.is_err() {
+            println!("{program} is not installed");
+            continue;
+        }
+        let _ = fs::remove_file(tail.at("a.log.1"));
+        tail.start();
+        tail.pass(Span::from_secs(40));
+        assert_numbers(&tail.take(), 0..510);
+        assert_eq!(tail.follower.as_mut().unwrap().caught_up(), Some((100, 1)), "{program}");
+    }
+}
+
+#[test]
+fn f11_an_archive_that_is_met_empty_under_any_name_is_no_log() {
+    let mut tail = Tail::started(&["a.log*"]);
+    append(tail.at("a.log"), &numbered(0..400));
+    tail.look();
+    fs::rename(tail.at("a.log"), tail.at("a.log.1")).unwrap();
+    append(tail.at("a.log"), &numbered(400..410));
+    File::create(tail.at("a.log.1.part")).unwrap();
+    tail.look();
+    gzip(&tail.at("a.log.1"));
+    // Written into the file that was there before, in two pieces.
+    let bytes = fs::read(tail.at("a.log.1.gz")).unwrap();
+    fs::remove_file(tail.at("a.log.1.gz")).unwrap();
+    let mut part = OpenOptions::new().append(true).open(tail.at("a.log.1.part")).unwrap();
+    for piece in bytes.chunks(bytes.len() / 2 + 1) {
+        part.write_all(piece).unwrap();
+        tail.pass(Span::from_secs(4));
+    }
+    fs::rename(tail.at("a.log.1.part"), tail.at("a.log.1.gz")).unwrap();
+    tail.pass(Span::from_mins(3));
+    tail.stop();
+    tail.start();
+    tail.pass(Span::from_secs(30));
+    assert_numbers(&tail.take(), 0..410);
+}
+
+#[test]
 fn f12_olddir_and_rename_then_copy() {
     let mut tail = Tail::new(&["a.log"]);
     tail.settings[0].rotated = vec![tail.at("elsewhere/*").to_str().unwrap().to_owned()];
@@ -445,6 +494,40 @@ fn f15_a_link_flips() {
     append(tail.at("1.log"), &numbered(12..13));
     tail.pass(Span::from_secs(4));
     assert_numbers(&tail.take(), 0..13);
+}
+
+#[test]
+fn f15_what_a_link_led_to_is_finished_after_a_restart_too() {
+    let mut tail = Tail::new(&["links/current"]);
+    for place in ["links", "files"] {
+        fs::create_dir(tail.at(place)).unwrap();
+    }
+    let link = |tail: &Tail, to: &str| {
+        std::os::unix::fs::symlink(tail.at(to), tail.at("links/new")).unwrap();
+        fs::rename(tail.at("links/new"), tail.at("links/current")).unwrap();
+    };
+    append(tail.at("files/1"), &numbered(0..300));
+    link(&tail, "files/1");
+    tail.start();
+    tail.stop();
+    append(tail.at("files/1"), &numbered(300..310));
+    append(tail.at("files/2"), &numbered(310..320));
+    link(&tail, "files/2");
+    tail.start();
+    append(tail.at("files/1"), &numbered(320..330));
+    tail.pass(Span::from_secs(4));
+    assert_numbers(&tail.take(), 0..330);
+    // Copied and truncated, and turned elsewhere, while stopped.
+    tail.stop();
+    append(tail.at("files/2"), &numbered(330..700));
+    fs::copy(tail.at("files/2"), tail.at("files/2.1")).unwrap();
+    File::create(tail.at("files/2")).unwrap();
+    append(tail.at("files/2"), &numbered(700..710));
+    link(&tail, "files/3");
+    append(tail.at("files/3"), &numbered(710..720));
+    tail.start();
+    tail.pass(Span::from_secs(40));
+    assert_numbers(&tail.take(), 330..720);
 }
 
 #[test]

@@ -21,6 +21,7 @@ const DETECTOR: &str = "lapwing";
 const FORMAT: &str = "format-changed";
 const UNREADABLE: &str = "source-unreadable";
 const SILENT: &str = "source-silent";
+const CLOCK: &str = "source-clock";
 
 /// More than this share of unread lines is too many,
 const TOO_MANY: f64 = 0.2;
@@ -40,6 +41,10 @@ const PATIENCE_UNREAD: Span = Span::from_mins(2);
 const PAUSES: i64 = 5;
 /// and than this.
 const SHORTEST_SILENCE: Span = Span::from_mins(10);
+/// A newest line that is older than this though lines come has a wrong stamp.
+const STALE: Span = Span::from_mins(30);
+/// Lines come if one came in this time.
+const COMING: Span = Span::MINUTE;
 /// Nights are seen before silence means anything.
 const KNOWN_FOR: Span = Span::DAY;
 /// Time passes in steps no longer than this.
@@ -70,6 +75,9 @@ struct Kept {
     good_for: Span,
     lines: u64,
     silent_for: Span,
+    /// When lines came last, by our own time.
+    came: Span,
+    stale_for: Span,
 }
 
 /// The watch over all sources.
@@ -86,7 +94,8 @@ pub(super) struct Care {
 impl Care {
     /// Goes on with what was told before a restart.
     pub(super) fn new(told: impl IntoIterator<Item = Notice>) -> Self {
-        let ours = |n: &Notice| n.detector == DETECTOR && [FORMAT, UNREADABLE, SILENT].contains(&n.rule.as_str());
+        let ours =
+            |n: &Notice| n.detector == DETECTOR && [FORMAT, UNREADABLE, SILENT, CLOCK].contains(&n.rule.as_str());
         Care { open: told.into_iter().filter(ours).collect(), ..Care::default() }
     }
 
@@ -104,6 +113,7 @@ impl Care {
         self.format(view, step, wall, guess, &mut told);
         self.unreadable(view, wall, &mut told);
         self.silent(view, step, wall, &mut told);
+        self.clock(view, step, wall, &mut told);
         told
     }
 
@@ -206,7 +216,7 @@ impl Care {
         let kept = self.sources.entry(view.name.to_owned()).or_default();
         if lines != kept.lines {
             let first_look = kept.lines == 0;
-            (kept.lines, kept.silent_for) = (lines, Span::ZERO);
+            (kept.lines, kept.silent_for, kept.came) = (lines, Span::ZERO, self.elapsed);
             if !first_look {
                 self.over(SILENT, view.name, wall, "Lines come again.", told);
             }
@@ -237,6 +247,39 @@ impl Care {
         let title = format!("No lines from source {name} since {newest}");
         let measured = (Severity::Warning, silent_for.mins_f64(), "minutes");
         told.push(self.opened(SILENT, name, measured, newest, wall, (title, summary, actions)));
+    }
+
+    fn clock(&mut self, view: &View<'_>, step: Span, wall: Timestamp, told: &mut Vec<Notice>) {
+        let elapsed = self.elapsed;
+        let kept = self.sources.entry(view.name.to_owned()).or_default();
+        if view.tally.newest.is_some_and(|newest| wall - newest <= STALE) {
+            kept.stale_for = Span::ZERO;
+            self.over(CLOCK, view.name, wall, "Its lines carry the time at which they are written again.", told);
+            return;
+        }
+        let coming = kept.lines > 0 && elapsed - kept.came <= COMING && view.tally.parsed > 0;
+        if coming && view.at_end && view.picture.behind == 0 {
+            kept.stale_for = kept.stale_for + step;
+        }
+        if kept.stale_for < LASTING || self.is_open(CLOCK, view.name) {
+            return;
+        }
+        let name = view.name;
+        let newest = view
+            .tally
+            .newest
+            .map_or_else(String::new, |newest| format!(" (the newest that can be right is of {newest})"));
+        let summary = format!(
+            "Lines of source {name} come now, with stamps that are half an hour old or older, or in the future{newest}. \
+             Such lines are counted and not judged as of now."
+        );
+        let actions = vec![
+            "Compare the clock of the server that writes the log with this one".to_owned(),
+            "If its stamps have no zone, set timezone in the configuration to the server's".to_owned(),
+        ];
+        let title = format!("The lines of source {name} carry a wrong time");
+        let measured = (Severity::Warning, STALE.mins_f64(), "minutes");
+        told.push(self.opened(CLOCK, name, measured, wall, wall, (title, summary, actions)));
     }
 
     fn is_open(&self, rule: &str, source: &str) -> bool {

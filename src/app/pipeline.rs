@@ -20,7 +20,7 @@ use crate::incident::kept::Weighed;
 use crate::incident::{Change, Incident};
 use crate::intake::{self, FingerprintKey, Intake};
 use crate::source::{Position, Skipped, lines};
-use crate::time::{Span, Timestamp};
+use crate::time::{Span, Timestamp, Zone};
 
 /// Events that go to the engine at once.
 const BATCH_EVENTS: usize = 2048;
@@ -34,6 +34,7 @@ const AHEAD: Span = Span::from_mins(5);
 struct Stream {
     source: SourceId,
     parser: SourceParser,
+    zone: Zone,
 }
 
 /// Lines in, changes out.
@@ -187,14 +188,14 @@ impl Pipeline {
     pub fn open(&mut self, source: &str) -> Result<usize, PipelineError> {
         let plan = self.plans.iter().find(|p| p.name == source);
         let (choice, zone, fields) = plan.map_or(
-            (Choice::Auto, self.plans.first().map_or(crate::time::Zone::Local, |p| p.zone), Fields::default()),
+            (Choice::Auto, self.plans.first().map_or(Zone::Local, |p| p.zone), Fields::default()),
             |p| (p.choice.clone(), p.zone, p.fields.clone()),
         );
         // Nobody looks at other fields here, so lines need not carry them.
         let parser = SourceParser::with_fields(choice, self.registry.clone(), zone, fields.only_asked())
             .map_err(|error| PipelineError::Format { name: source.to_owned(), error })?;
         let id = self.names.iter().position(|n| n == source).unwrap_or(0);
-        self.streams.push(Stream { source: SourceId(id as u16), parser });
+        self.streams.push(Stream { source: SourceId(id as u16), parser, zone });
         Ok(self.streams.len() - 1)
     }
 
@@ -251,7 +252,8 @@ impl Pipeline {
             let whole = catch_unwind(AssertUnwindSafe(|| {
                 for line in rest.by_ref() {
                     match reading.parser.parse(line) {
-                        Ok(record) => {
+                        Ok(mut record) => {
+                            record.time = tally.in_order(record.time, latest, reading.zone);
                             tally.read(record.time, latest);
                             intake.event(&record, source, batch);
                         }

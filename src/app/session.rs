@@ -30,6 +30,8 @@ use crate::time::{Clock, Span, Timestamp};
 pub(super) const LATENESS: Span = Span::from_secs(15);
 /// The shortest and the longest time between two cuts: a large state is saved less often.
 const CUT_BETWEEN: (Span, Span) = (Span::from_secs(5), Span::from_secs(60));
+/// A file that was met is saved sooner: until then a kill would make it unknown, and where a link leads may have changed.
+const CUT_SOON: Span = Span::SECOND;
 /// A cut may take this share of the time between two.
 const CUT_SHARE: i64 = 20;
 /// How often the picture is renewed.
@@ -110,7 +112,9 @@ impl Session {
         let mut stand = Stand::default();
         let mut steady = Wall::default();
         let mut changes: Vec<Change> = Vec::new();
-        let mut dirty = false;
+        // The first cut is made at once: from then on every file is known that was there.
+        let (mut dirty, mut met) = (true, true);
+        moments.cut = start - CUT_SOON;
         let names: Vec<String> = self.pipeline.tallies().iter().map(|(name, _)| (*name).to_owned()).collect();
         let over = self.care.keep_only(&names, self.clock.now());
         if !over.is_empty() {
@@ -130,7 +134,7 @@ impl Session {
                         self.enter(&chunk.bytes);
                         self.pipeline.take(stream, &chunk.bytes, chunk.skipped, &mut changes);
                     }
-                    self.positions.insert(chunk.position.generation, chunk.position);
+                    met |= self.positions.insert(chunk.position.generation, chunk.position).is_none();
                     stand.at_end = false;
                     dirty = true;
                 }
@@ -157,10 +161,10 @@ impl Session {
             let now = self.clock.monotonic();
             if !changes.is_empty() {
                 self.tell(&mut changes, wall, &mut moments, now);
-                dirty = false;
-            } else if dirty && now - moments.cut >= moments.cut_every {
+                (dirty, met) = (false, false);
+            } else if dirty && now - moments.cut >= if met { CUT_SOON } else { moments.cut_every } {
                 self.cut(Vec::new(), Vec::new(), &mut moments, now);
-                dirty = false;
+                (dirty, met) = (false, false);
             }
             if now - moments.look >= LOOK_EVERY {
                 moments.look = now;

@@ -7,12 +7,14 @@ use serde::{Deserialize, Serialize};
 use crate::format::Reject;
 use crate::sanitize;
 use crate::source::Skipped;
-use crate::time::{Span, Timestamp};
+use crate::time::{Span, Timestamp, Zone};
 
 /// Lines that could not be read are kept for a guess at their format: so many,
 const STRANGE_LINES: usize = 60;
 /// each up to this length, in bytes.
 const STRANGE_BYTES: usize = 4 << 10;
+/// A stamp that is older than the newest by more than this may be one of the hour that comes twice.
+const REPEATED: Span = Span::from_mins(30);
 /// Days of log time over which the longest pause of a source is remembered.
 const PAUSE_DAYS: usize = 8;
 /// A longer pause says that nobody wrote a log, not how often lines come.
@@ -95,6 +97,17 @@ impl Tally {
         self.oversize += skipped.oversize_lines;
         self.partial += skipped.partial_lines;
         self.nul_bytes += skipped.nul_bytes;
+    }
+
+    /// The time of a line that comes now. In the hour after clocks were set back, stamps without a zone repeat those of
+    /// the hour before; what seems that old is of now.
+    pub(super) fn in_order(&self, time: Timestamp, latest: Timestamp, zone: Zone) -> Timestamp {
+        match self.newest {
+            Some(newest) if newest - time > REPEATED => {
+                zone.again(time).filter(|again| *again <= latest).unwrap_or(time)
+            }
+            _ => time,
+        }
     }
 
     /// Counts a line that was read. One from after `latest` has a wrong stamp and says nothing of the newest line.
@@ -238,6 +251,21 @@ mod tests {
         tally.read(at(500_000), at(5));
         tally.read(at(-3), at(5));
         assert_eq!((tally.parsed, tally.newest, tally.first), (3, Some(at(0)), Some(at(-3))));
+    }
+
+    #[test]
+    fn f44_the_hour_that_comes_twice_makes_no_gap_and_no_spike() {
+        let zurich = Zone::parse("Europe/Zurich").unwrap();
+        let start = Timestamp::parse("2026-10-24T23:00:00Z").unwrap();
+        let mut tally = Tally::default();
+        for second in 0..4 * 3600 {
+            let true_time = start + Span::from_secs(second);
+            // As a reader of stamps without a zone takes them: the earlier of two.
+            let read = zurich.instant(zurich.wall(true_time));
+            let time = tally.in_order(read, true_time + Span::from_mins(5), zurich);
+            assert_eq!(time, true_time);
+            tally.read(time, Timestamp::MAX);
+        }
     }
 
     #[test]

@@ -51,6 +51,9 @@ impl Day {
         for _ in 0..seconds {
             self.now = self.now + Span::SECOND;
             self.tally.parsed += read;
+            if read + unread > 0 {
+                self.tally.newest = Some(self.wall());
+            }
             for _ in 0..unread {
                 let line = b"{\"token\":\"sk_live_4eC39HqLyjWDarjtT1zdp7dc\",\"status\":200}";
                 self.tally.reject(line, crate::format::Reject { column: 1, reason: crate::format::Reason::TooShort });
@@ -178,4 +181,31 @@ fn f46_an_hour_asleep_and_a_backlog_are_no_silence() {
     day.at_end = false;
     day.seconds(3600, 0, 0);
     assert_eq!(day.kinds(), [], "what lies unread is not silence");
+}
+
+#[test]
+fn f41_f42_lines_with_a_wrong_time_are_told_once_and_late_history_is_not() {
+    for hours in [-2, 24] {
+        let mut day = Day::new();
+        for _ in 0..20 * 60 {
+            day.now = day.now + Span::SECOND;
+            let latest = day.wall() + Span::from_mins(5);
+            day.tally.read(day.wall() + Span::from_hours(hours), latest);
+            day.look();
+        }
+        assert_eq!(day.kinds(), [(CLOCK, NoticeType::Opened)], "{hours} h");
+        let now = day.wall();
+        day.tally.read(now, now);
+        day.look();
+        assert_eq!(day.kinds()[1..], [(CLOCK, NoticeType::Resolved)]);
+    }
+    let mut day = Day::new();
+    let old = day.wall() - Span::from_days(1);
+    day.at_end = false;
+    for n in 0..3600 {
+        day.now = day.now + Span::SECOND;
+        day.tally.read(old + Span::from_secs(n), Timestamp::MAX);
+        day.look();
+    }
+    assert_eq!(day.kinds(), [], "a backlog");
 }

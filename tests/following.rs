@@ -1,0 +1,44 @@
+//! The short forms of the scripts that try the follower with the real binary: `scripts/follow-table` (nineteen
+//! situations, also with kills in between) and `scripts/follow-ledger` (random stories). `scripts/long-tests` runs the
+//! long forms.
+
+mod support;
+
+use std::process::Command;
+
+use support::machine;
+use support::tree;
+
+/// Runs a script with the binary under test; what it prints is the test's output.
+fn run(script: &str, arguments: &[&str]) {
+    if !machine::have_servers(script, &["python3"]) {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let path = tree::repository().join("scripts").join(script);
+    let mut command = Command::new("python3");
+    command.env("PYTHONDONTWRITEBYTECODE", "1").env("TZ", "UTC").env_remove("NOTIFY_SOCKET");
+    command.arg(path).args(["--binary", env!("CARGO_BIN_EXE_lapwing")]).args(arguments);
+    let output = command.arg("--folder").arg(folder.path()).output().expect("python3 starts");
+    let said = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    println!("{said}");
+    if !output.status.success() {
+        // What is to be looked at stays.
+        panic!("{script} {arguments:?}: {}\n{said}\nkept: {}", output.status, folder.keep().display());
+    }
+}
+
+#[test]
+fn nineteen_situations_lose_repeat_and_mangle_nothing() {
+    run("follow-table", &["--size", "2", "--jobs", "5"]);
+}
+
+#[test]
+fn nor_do_they_with_restarts_and_kills_in_between() {
+    run("follow-table", &["--size", "2", "--jobs", "5", "--kills"]);
+}
+
+#[test]
+fn random_stories_under_load_count_each_line_once() {
+    run("follow-ledger", &["--seeds", "2", "--rotations", "8", "--copytruncates", "4", "--kills", "8"]);
+}
