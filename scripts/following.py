@@ -120,7 +120,13 @@ class Lapwing:
             self.starts += 1
 
     def wait_until_ready(self):
-        wait("lapwing answers", 60, lambda: (self.status() or {}).get("state") in ("watching", "catching up"))
+        def ready():
+            process = self.process
+            if process is not None and process.poll() is not None:
+                raise RuntimeError(f"lapwing ended by itself: {self.said()[-2000:]}")
+            return (self.status() or {}).get("state") in ("watching", "catching up")
+
+        wait("lapwing answers", 60, ready)
 
     def stop(self, number=signal.SIGTERM):
         with self.lock:
@@ -141,6 +147,12 @@ class Lapwing:
     def status(self):
         done = subprocess.run(self.command("status", "--json"), capture_output=True)
         return json.loads(done.stdout) if done.returncode == 0 else None
+
+    def incidents(self):
+        """What was decided, each incident with its newest words."""
+        command = [self.binary, "incidents", "--config", self.config, "list", "--all", "--json", "--limit", "1000"]
+        done = subprocess.run(command, capture_output=True, check=True)
+        return [json.loads(line) for line in done.stdout.splitlines()]
 
     def total(self):
         status = self.status()

@@ -42,3 +42,9 @@ fn nor_do_they_with_restarts_and_kills_in_between() {
 fn random_stories_under_load_count_each_line_once() {
     run("follow-ledger", &["--seeds", "2", "--rotations", "8", "--copytruncates", "4", "--kills", "8"]);
 }
+
+#[test]
+fn a_budget_of_n_is_told_at_request_n_and_at_no_other() {
+    let plan = ["--seed", "7", "--rotations", "8", "--copytruncates", "4", "--kills", "12"];
+    run("follow-ledger", &[&plan[..], &["--edge", "150", "--keys", "24"]].concat());
+}

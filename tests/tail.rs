@@ -760,6 +760,8 @@ struct Model {
     writer: File,
     next: u32,
     partial: bool,
+    /// The number of the file that the link `current` leads to, if that is what is followed.
+    link: Option<u32>,
     history: Vec<String>,
     /// What the store holds: positions and the number of lines counted, as of one moment.
     cut: (BTreeMap<u64, Position>, usize),
@@ -785,7 +787,25 @@ impl Model {
 
     fn open(&mut self) {
         self.finish_line();
-        self.writer = OpenOptions::new().append(true).create(true).open(self.tail.at("a.log")).unwrap();
+        self.writer = OpenOptions::new().append(true).create(true).open(self.path()).unwrap();
+    }
+
+    /// The file that is written.
+    fn path(&self) -> PathBuf {
+        self.link.map_or_else(|| self.tail.at("a.log"), |number| self.tail.at(&format!("target{number}")))
+    }
+
+    /// Turns the link to a new file. What it led to must have been met before: else nobody can know it.
+    fn flip(&mut self) {
+        if self.tail.follower.is_none() {
+            return;
+        }
+        self.tail.look();
+        self.cut();
+        let number = self.link.map_or(0, |number| number + 1);
+        self.link = Some(number);
+        std::os::unix::fs::symlink(format!("target{number}"), self.tail.at("turned")).unwrap();
+        fs::rename(self.tail.at("turned"), self.tail.at("current")).unwrap();
     }
 
     fn cut(&mut self) {
@@ -816,6 +836,16 @@ impl Model {
                 self.next += 1;
                 self.partial = true;
             }
+            5 if self.link.is_some() => {
+                self.flip();
+                let late = self.random.below(30);
+                self.write(late);
+                if self.random.below(2) == 0 {
+                    self.tail.look();
+                    self.write(late / 2);
+                }
+                self.open();
+            }
             5 => {
                 // Renamed; the writer goes on for a while, then opens the new file.
                 self.shift();
@@ -832,7 +862,11 @@ impl Model {
                 // Copied and truncated with nothing written in between.
                 self.finish_line();
                 self.shift();
-                fs::copy(self.tail.at("a.log"), self.tail.at("a.log.1")).unwrap();
+                let copy = match self.link {
+                    Some(_) => PathBuf::from(format!("{}.{}", self.path().display(), 20_261_100 + self.history.len())),
+                    None => self.tail.at("a.log.1"),
+                };
+                fs::copy(self.path(), copy).unwrap();
                 if self.random.below(3) == 0 {
                     self.tail.look();
                 }
@@ -850,13 +884,18 @@ impl Model {
                 let lines = self.random.below(80);
                 self.write(lines);
             }
-            8 if self.tail.follower.is_some() => {
+            8 if self.tail.follower.is_some() && self.link.is_none() => {
                 // Deleted after all was seen, written a little longer, created again.
                 self.tail.look();
                 fs::remove_file(self.tail.at("a.log")).unwrap();
-                let late = self.random.below(20);
-                self.write(late);
-                self.open();
+                if self.random.below(3) == 0 {
+                    // At once, so that the inode may be the same.
+                    self.open();
+                } else {
+                    let late = self.random.below(20);
+                    self.write(late);
+                    self.open();
+                }
                 // What only a descriptor holds does not outlive a stop.
                 self.tail.read();
                 self.cut();
@@ -893,7 +932,7 @@ fn every_complete_line_exactly_once_whatever_happens() {
     let first = number("LAPWING_SEED").unwrap_or(0);
     let mut failed = Vec::new();
     for seed in first..first + number("LAPWING_SEEDS").unwrap_or(100) {
-        let tail = Tail::started(&[if seed % 2 == 0 { "a.log" } else { "a.log*" }]);
+        let tail = Tail::started(&[["a.log", "a.log*", "current"][seed as usize % 3]]);
         let writer = OpenOptions::new().append(true).create(true).open(tail.at("a.log")).unwrap();
         let mut model = Model {
             tail,
@@ -901,9 +940,14 @@ fn every_complete_line_exactly_once_whatever_happens() {
             writer,
             next: 0,
             partial: false,
+            link: None,
             history: Vec::new(),
             cut: Default::default(),
         };
+        if seed % 3 == 2 {
+            model.flip();
+            model.open();
+        }
         model.tail.look();
         model.cut();
         for _ in 0..80 {

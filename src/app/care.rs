@@ -317,6 +317,7 @@ impl Care {
             actions,
             at: now,
             drill: false,
+            kept: None,
         };
         self.open.push(notice.clone());
         notice

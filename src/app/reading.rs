@@ -9,8 +9,10 @@ use super::standing::{Picture, Standing};
 use crate::source::{Chunk, Follower, Position, Watcher};
 use crate::time::{Clock, Span};
 
-/// How often files are looked for when no event says so.
-const SCAN_EVERY: Span = Span::from_secs(2);
+/// How often files are looked for when no event says so: seldom where there are so many that looking takes its time.
+const SCAN_BETWEEN: (Span, Span) = (Span::from_secs(2), Span::from_secs(10));
+/// Looking takes a thirtieth of the time at most, and a tenth where events ask for it.
+const SCAN_SHARE: (i64, i64) = (33, 9);
 /// How often every position is handed on, also those that did not move.
 const POSITIONS_EVERY: Span = Span::from_secs(10);
 /// How often the picture is renewed.
@@ -91,6 +93,8 @@ struct Reading {
 impl Reading {
     fn run(mut self) {
         let mut scanned: Option<Span> = None;
+        let mut scan_took = Span::ZERO;
+        let mut scan_wanted = false;
         let mut told: Option<Span> = None;
         let mut drawn: Option<Span> = None;
         loop {
@@ -98,8 +102,14 @@ impl Reading {
                 return;
             }
             let now = self.clock.monotonic();
-            if scanned.is_none_or(|at| now - at >= SCAN_EVERY) {
+            let scan_every = if scan_wanted {
+                scan_took.times(SCAN_SHARE.1).min(SCAN_BETWEEN.1)
+            } else {
+                scan_took.times(SCAN_SHARE.0).clamp(SCAN_BETWEEN.0, SCAN_BETWEEN.1)
+            };
+            if scanned.is_none_or(|at| now - at >= scan_every) {
                 self.follower.scan(now);
+                (scan_took, scan_wanted) = (self.clock.monotonic() - now, false);
                 self.watcher.watch(self.follower.directories());
                 scanned = Some(now);
             }
@@ -131,8 +141,8 @@ impl Reading {
             else if let Err(TrySendError::Disconnected(_)) = self.out.try_send(Input::Rest(rest)) {
                 return;
             }
-            if progress.at_end && self.watcher.wait(LONGEST_WAIT.to_std()).scan {
-                scanned = None;
+            if progress.at_end {
+                scan_wanted |= self.watcher.wait(LONGEST_WAIT.to_std()).scan;
             }
         }
     }
