@@ -433,6 +433,27 @@ fn f11_an_archive_that_is_met_empty_under_any_name_is_no_log() {
 }
 
 #[test]
+fn f11_archives_do_not_wait_for_a_deleted_file_that_is_only_held_open() {
+    let mut tail = Tail::started(&["a.log*"]);
+    append(tail.at("a.log"), &numbered(0..300));
+    tail.look();
+    tail.stop();
+    // Packed while stopped, and another one packed while it is read.
+    append(tail.at("a.log"), &numbered(300..400));
+    fs::rename(tail.at("a.log"), tail.at("a.log.2")).unwrap();
+    gzip(&tail.at("a.log.2"));
+    append(tail.at("a.log.1"), &numbered(400..500));
+    append(tail.at("a.log"), &numbered(500..510));
+    tail.start();
+    tail.pass(Span::from_secs(14));
+    gzip(&tail.at("a.log.1"));
+    tail.pass(Span::from_secs(20));
+    assert_numbers(&tail.take(), 0..510);
+    tail.pass(Span::from_mins(3));
+    assert_eq!(tail.take(), [""; 0]);
+}
+
+#[test]
 fn f12_olddir_and_rename_then_copy() {
     let mut tail = Tail::new(&["a.log"]);
     tail.settings[0].rotated = vec![tail.at("elsewhere/*").to_str().unwrap().to_owned()];

@@ -31,7 +31,9 @@ fn f45_lines_up_to_a_minute_out_of_order_tell_what_sorted_ones_tell() {
         let mut site = ordinary();
         site.delay = delay;
         let start = at(START);
-        let burst = Stream::new("consumer-005", 400.0).steady().between(start, start + Span::from_mins(20));
+        let mut burst = Stream::new("consumer-005", 400.0).steady().between(start, start + Span::from_mins(20));
+        burst.clients = site.streams[5].clients.clone();
+        burst.agents = site.streams[5].agents.clone();
         let mut leak = Stream::new("consumer-007", 7.0).steady().between(start, start + Span::from_hours(1));
         leak.clients = (1..=37).map(|i| format!("45.83.{i}.7")).collect();
         site.streams.extend([burst, leak]);
@@ -87,9 +89,12 @@ fn f41_f42_f43_a_clock_that_steps_ten_minutes_long_tells_nothing() {
         // Afterwards it judges as before.
         let start = site.now;
         site.skew = |_| Span::ZERO;
-        site.streams.push(Stream::new("consumer-005", 400.0).steady().between(start, start + Span::from_mins(20)));
+        let mut burst = Stream::new("consumer-005", 400.0).steady().between(start, start + Span::from_mins(20));
+        burst.clients = site.streams[5].clients.clone();
+        burst.agents = site.streams[5].agents.clone();
+        site.streams.push(burst);
         site.run_until(start + Span::from_mins(30));
-        assert!(site.first("burst").is_some(), "skew {n}");
+        assert!(site.first("burst").is_some(), "skew {n}: {:?}", site.opened());
     }
 }
 

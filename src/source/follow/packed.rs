@@ -2,7 +2,7 @@
 //!
 //! An archive is read once to find out which known generation is inside, and then on from where that one was left; one
 //! that holds no known generation was rotated unseen and is read whole. One archive at a time, within the budget of
-//! each call, and never while the file it was made from is still held open.
+//! each call, and never while something is still to be read from a deleted file of the same log.
 
 use std::io::{self, BufRead};
 
@@ -48,9 +48,10 @@ impl Follower {
         }
         let Some(id) = ready else { return };
         let Some(lineage) = self.generations.get(&id).map(|g| g.lineage) else { return };
+        // What is still read from a deleted file is not looked for in an archive.
         let busy = self.generations.values().any(|g| {
-            g.is_unpacking()
-                || (g.lineage == lineage && g.open.is_some() && !g.named && matches!(g.state, State::Reading))
+            let open = g.open.is_some() && !g.named && matches!(g.state, State::Reading);
+            g.is_unpacking() || (g.lineage == lineage && open && g.behind() > 0)
         });
         if busy {
             return;
