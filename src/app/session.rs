@@ -201,13 +201,13 @@ impl Session {
             rows.push(IncidentRow::new(notice.clone(), wall).explained(change.incident.grounds));
             notices.push(notice);
         }
-        self.deliver(rows, &notices, &kept, wall, moments, now);
+        self.deliver(rows, &notices, &kept, moments, now);
     }
 
     /// Tells notices of Lapwing itself.
     fn say(&mut self, notices: &[Notice], wall: Timestamp, moments: &mut Moments, now: Span) {
         let rows = notices.iter().map(|n| IncidentRow::new(n.clone(), wall)).collect();
-        self.deliver(rows, notices, &[], wall, moments, now);
+        self.deliver(rows, notices, &[], moments, now);
     }
 
     fn deliver(
@@ -215,7 +215,6 @@ impl Session {
         rows: Vec<IncidentRow>,
         notices: &[Notice],
         kept: &[Notice],
-        wall: Timestamp,
         moments: &mut Moments,
         now: Span,
     ) {
