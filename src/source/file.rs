@@ -59,13 +59,9 @@ pub(super) fn regular(data: &std::fs::Metadata) -> io::Result<()> {
 pub(super) fn what(path: &Path, error: &io::Error) -> String {
     let place = if error.kind() == io::ErrorKind::PermissionDenied { closed(path) } else { None };
     let Some((closed, data)) = place else { return error.to_string() };
-    let (mode, kind) = (data.mode() & 0o7777, if data.is_dir() { "the directory " } else { "" });
-    format!(
-        "permission denied: {kind}{} has mode {mode:04o}, owner {} and group {}",
-        closed.display(),
-        data.uid(),
-        data.gid()
-    )
+    let place = if closed == path { "it".to_owned() } else { format!("the directory {}", closed.display()) };
+    let (mode, owner, group) = (data.mode() & 0o7777, data.uid(), data.gid());
+    format!("permission denied: {place} has mode {mode:04o}, owner {owner} and group {group}")
 }
 
 /// The command that lets a file be read, to be run by root.
