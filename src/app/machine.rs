@@ -64,7 +64,7 @@ fn named_twice(config: &Config) -> Vec<Diagnostic> {
 
 /// Whether all files can be held open.
 fn descriptor_limit(config: &Config, files: usize) -> Option<Diagnostic> {
-    let most = descriptors::within_limit(config.limits).open_files;
+    let most = descriptors::allowed(&config.limits);
     (files > most).then(|| {
         Diagnostic::warning(format!("{files} files are followed and {most} may be held open: they are read in turn"))
             .help("raise LimitNOFILE in the unit (or `ulimit -n`) and \"open_files\" under [limits]")

@@ -10,13 +10,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::descriptors;
 use crate::source::archive::{self, Archive, LineReader, Packing};
 use crate::source::{Limits, Position, Proof, Skipped, lines};
 use crate::time::{Span, Timestamp};
 
 /// Blocks looked at when a file's first time is searched: a file that begins with more noise is read as if it were old.
 const BLOCKS_PEEKED: usize = 8;
-/// So many files are held open until their turn comes; the others are opened by their names then.
+/// So many files at most are held open until their turn comes; the others are opened by their names then.
 const HELD: usize = 256;
 /// Bytes that a proof of identity covers.
 const PROOF_BYTES: u64 = 256;
@@ -86,6 +87,7 @@ impl Merge {
     /// From files with their streams; each is looked into for its first time. Files that cannot be opened are noted.
     pub(super) fn new(files: Vec<(PathBuf, usize, Option<u64>)>, limits: &Limits, times: &mut impl Times) -> Self {
         let mut merge = Merge { feeds: Vec::new(), line_bytes: limits.line_bytes, unread: Vec::new(), current: None };
+        let held = HELD.min(descriptors::allowed(limits) / 2);
         for (path, stream, until) in files {
             let mut feed = Feed {
                 path,
@@ -102,7 +104,7 @@ impl Merge {
                 lines: 0,
                 state: State::Pending,
             };
-            if merge.feeds.len() < HELD && is_file(&feed.path) {
+            if merge.feeds.len() < held && is_file(&feed.path) {
                 feed.hold();
             }
             match feed.peek(merge.line_bytes, times) {

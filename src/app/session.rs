@@ -84,6 +84,7 @@ struct Stand {
 struct Moments {
     cut: Span,
     cut_every: Span,
+    cut_soon: Span,
     look: Span,
     line: Span,
     alive: Span,
@@ -101,6 +102,7 @@ impl Session {
         let mut moments = Moments {
             cut: start,
             cut_every: CUT_BETWEEN.0,
+            cut_soon: CUT_SOON,
             look: start - LOOK_EVERY,
             line: start,
             alive: start,
@@ -162,7 +164,7 @@ impl Session {
             if !changes.is_empty() {
                 self.tell(&mut changes, wall, &mut moments, now);
                 (dirty, met) = (false, false);
-            } else if dirty && now - moments.cut >= if met { CUT_SOON } else { moments.cut_every } {
+            } else if dirty && now - moments.cut >= if met { moments.cut_soon } else { moments.cut_every } {
                 self.cut(Vec::new(), Vec::new(), &mut moments, now);
                 (dirty, met) = (false, false);
             }
@@ -261,6 +263,7 @@ impl Session {
         let after = self.clock.monotonic();
         moments.cut = after;
         moments.cut_every = (after - now).times(CUT_SHARE).clamp(CUT_BETWEEN.0, CUT_BETWEEN.1);
+        moments.cut_soon = (after - now).times(CUT_SHARE / 4).clamp(CUT_SOON, CUT_BETWEEN.1);
     }
 
     /// Enters lines that are counted now in the ledger, if one is kept.
