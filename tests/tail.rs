@@ -811,6 +811,26 @@ impl Model {
         self.writer = OpenOptions::new().append(true).create(true).open(self.path()).unwrap();
     }
 
+    /// Stops, kills or starts, at a moment that is not a quiet one.
+    fn restart_perhaps(&mut self) {
+        match self.random.below(6) {
+            0 if self.tail.follower.is_some() => {
+                self.cut();
+                self.tail.stop();
+            }
+            1 if self.tail.follower.is_some() => self.kill(),
+            2 if self.tail.follower.is_none() => self.tail.start(),
+            _ => {}
+        }
+    }
+
+    /// Everything since the last cut never happened.
+    fn kill(&mut self) {
+        self.tail.stop();
+        self.tail.stored.clone_from(&self.cut.0);
+        self.tail.got.truncate(self.cut.1);
+    }
+
     /// The file that is written.
     fn path(&self) -> PathBuf {
         self.link.map_or_else(|| self.tail.at("a.log"), |number| self.tail.at(&format!("target{number}")))
@@ -877,6 +897,12 @@ impl Model {
                     self.tail.look();
                     self.write(late / 2);
                 }
+                self.restart_perhaps();
+                if self.random.below(4) == 0 && self.tail.follower.is_none() {
+                    self.finish_line();
+                    gzip(&self.tail.at("a.log.1"));
+                }
+                self.restart_perhaps();
                 self.open();
             }
             6 => {
@@ -935,12 +961,7 @@ impl Model {
                 self.tail.pass(Span::from_secs(seconds));
             }
             12 => self.cut(),
-            13 if self.tail.follower.is_some() => {
-                // Killed: everything since the last cut never happened.
-                self.tail.stop();
-                self.tail.stored.clone_from(&self.cut.0);
-                self.tail.got.truncate(self.cut.1);
-            }
+            13 if self.tail.follower.is_some() => self.kill(),
             _ if self.random.below(2) == 0 => self.tail.look(),
             _ => self.tail.read(),
         }

@@ -130,7 +130,8 @@ fn file_status(file: &crate::source::follow::FileStatus) -> FileStatus {
 fn shown(mut files: Vec<FileStatus>) -> (Vec<FileStatus>, usize) {
     let more = files.len().saturating_sub(FILES_SHOWN);
     if more > 0 {
-        let idle = |file: &FileStatus| file.note.as_deref().is_none_or(|note| note == "idle" || note == "left alone");
+        let done = ["idle", "left alone", "finished", "a copy"];
+        let idle = |file: &FileStatus| file.note.as_deref().is_some_and(|note| done.contains(&note));
         files.sort_by_key(|file| (idle(file), std::cmp::Reverse(file.bytes_behind)));
         files.truncate(FILES_SHOWN);
         files.sort_by(|a, b| a.path.cmp(&b.path));

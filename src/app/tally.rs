@@ -222,8 +222,7 @@ mod tests {
 
     #[test]
     fn blank_lines_are_counted_and_an_unfinished_one_is_a_line() {
-        let mut tally = Tally::default();
-        tally.parsed = 2;
+        let mut tally = Tally { parsed: 2, ..Tally::default() };
         tally.blanks(b"one\r\n\r\n\ntwo", 2);
         assert_eq!((tally.more.blank, tally.lines()), (2, 4));
     }

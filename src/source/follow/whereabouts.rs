@@ -173,12 +173,15 @@ impl Follower {
         }
     }
 
-    /// The log that a matched file belongs to: one that is there, was there, or that a date in the name speaks of.
+    /// The log that a matched file belongs to: one that is there, was there, that the same patterns would name (it may
+    /// have been renamed a moment ago), or that a date in the name speaks of.
     fn base_of(&self, source: SourceId, path: &Path, matched: &BTreeSet<PathBuf>) -> (PathBuf, Order) {
+        let patterns = self.sources.iter().filter(|s| s.id == source).flat_map(|s| &s.patterns);
+        let named = |base: &Path| patterns.clone().any(|pattern| pattern.matches(base));
         let mut dated = None;
         for stem in path.file_name().map(stems).unwrap_or_default() {
             let base = directory_of(path).join(&stem.base);
-            if matched.contains(&base) || self.lineages.contains_key(&(source, base.clone())) {
+            if matched.contains(&base) || self.lineages.contains_key(&(source, base.clone())) || named(&base) {
                 return (base, stem.order);
             }
             if stem.dated() {
