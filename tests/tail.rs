@@ -433,6 +433,32 @@ fn f11_an_archive_that_is_met_empty_under_any_name_is_no_log() {
 }
 
 #[test]
+fn a_start_between_renaming_and_creating_knows_the_copies_and_reads_the_archives() {
+    let mut tail = Tail::started(&["*.log*"]);
+    append(tail.at("a.log"), "");
+    tail.look();
+    tail.stop();
+    // Known with nothing read, then written, rotated and read; the inode is the same.
+    append(tail.at("a.log"), &numbered(0..300));
+    fs::rename(tail.at("a.log"), tail.at("a.log.1")).unwrap();
+    append(tail.at("a.log"), &numbered(300..310));
+    tail.start();
+    tail.pass(Span::from_secs(20));
+    tail.stop();
+    // Rotated once more and packed; the new file is not there yet.
+    append(tail.at("a.log"), &numbered(310..700));
+    fs::rename(tail.at("a.log.1"), tail.at("a.log.3")).unwrap();
+    append(tail.at("a.log.1"), &numbered(700..1000));
+    fs::rename(tail.at("a.log"), tail.at("a.log.2")).unwrap();
+    gzip(&tail.at("a.log.1"));
+    tail.start();
+    tail.pass(Span::from_secs(30));
+    append(tail.at("a.log"), &numbered(1000..1010));
+    tail.pass(Span::from_secs(30));
+    assert_numbers(&tail.take(), 0..1010);
+}
+
+#[test]
 fn f11_archives_do_not_wait_for_a_deleted_file_that_is_only_held_open() {
     let mut tail = Tail::started(&["a.log*"]);
     append(tail.at("a.log"), &numbered(0..300));

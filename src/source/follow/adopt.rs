@@ -84,6 +84,7 @@ impl Follower {
     pub(super) fn account_for_the_unseen(&mut self, now: Span) {
         let mut forget = Vec::new();
         let mut retell = Vec::new();
+        let unpacked: HashSet<u64> = self.generations.values().filter_map(Generation::unpacked).collect();
         for generation in self.generations.values_mut().filter(|g| !g.named) {
             if let Some(open) = generation.open.as_mut() {
                 open.facts = Facts::of(open.file()).unwrap_or(open.facts);
@@ -113,7 +114,11 @@ impl Follower {
                 }
             }
             let unseen = now - generation.seen;
-            if generation.position.unseen + unseen >= FORGET {
+            // Of what nothing was read there is nothing to remember.
+            let nothing = generation.position.offset == 0
+                && !matches!(generation.state, State::Gone { partial: true, .. })
+                && !unpacked.contains(&generation.id);
+            if nothing || generation.position.unseen + unseen >= FORGET {
                 forget.push(generation.id);
             } else if unseen >= RETELL {
                 generation.position.unseen = generation.position.unseen + unseen;
@@ -197,6 +202,7 @@ impl Follower {
         let mut content: Option<(File, Facts)> = None;
         let mut over = Vec::new();
         let mut same = None;
+        let mut best: Option<(u64, u64, bool)> = None;
         for &id in candidates {
             let Some(generation) = self.generations.get_mut(&id) else { continue };
             if let Some(open) = &generation.open {
@@ -233,14 +239,21 @@ impl Follower {
             let unproven = generation.position.offset == 0 && found.order != Order::LIVE;
             let whole = !packed || facts.size == generation.position.offset;
             if whole && !unproven && proves(file, facts.size, &generation.position)? {
-                if packed {
-                    generation.state = State::Done;
+                // Of several that it may be, the one that was read furthest: a shorter past proves less.
+                let offset = generation.position.offset;
+                if best.is_none_or(|(most, ..)| offset > most) {
+                    best = Some((offset, id, packed));
                 }
-                same = Some(id);
-                break;
+                continue;
             }
             if exact {
                 over.push(id);
+            }
+        }
+        if let (None, Some((_, id, packed))) = (same, best) {
+            same = Some(id);
+            if let Some(generation) = self.generations.get_mut(&id).filter(|_| packed) {
+                generation.state = State::Done;
             }
         }
         for id in over {
