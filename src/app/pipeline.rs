@@ -187,10 +187,10 @@ impl Pipeline {
     /// A format that cannot be used.
     pub fn open(&mut self, source: &str) -> Result<usize, PipelineError> {
         let plan = self.plans.iter().find(|p| p.name == source);
-        let (choice, zone, fields) = plan.map_or(
-            (Choice::Auto, self.plans.first().map_or(Zone::Local, |p| p.zone), Fields::default()),
-            |p| (p.choice.clone(), p.zone, p.fields.clone()),
-        );
+        let (choice, zone, fields) = plan
+            .map_or((Choice::Auto, self.plans.first().map_or(Zone::Local, |p| p.zone), Fields::default()), |p| {
+                (p.choice.clone(), p.zone, p.fields.clone())
+            });
         // Nobody looks at other fields here, so lines need not carry them.
         let parser = SourceParser::with_fields(choice, self.registry.clone(), zone, fields.only_asked())
             .map_err(|error| PipelineError::Format { name: source.to_owned(), error })?;
