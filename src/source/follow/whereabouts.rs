@@ -178,17 +178,23 @@ impl Follower {
     fn base_of(&self, source: SourceId, path: &Path, matched: &BTreeSet<PathBuf>) -> (PathBuf, Order) {
         let patterns = self.sources.iter().filter(|s| s.id == source).flat_map(|s| &s.patterns);
         let named = |base: &Path| patterns.clone().any(|pattern| pattern.matches(base));
-        let mut dated = None;
+        let (mut dated, mut gone) = (None, None);
         for stem in path.file_name().map(stems).unwrap_or_default() {
             let base = directory_of(path).join(&stem.base);
-            if matched.contains(&base) || self.lineages.contains_key(&(source, base.clone())) || named(&base) {
+            if matched.contains(&base) || self.lineages.contains_key(&(source, base.clone())) {
                 return (base, stem.order);
+            }
+            // The shortest name wins: `a.log` for `a.log.1.gz`, though `a.log*` would name `a.log.1` as well.
+            let shorter =
+                gone.as_ref().is_none_or(|(known, _): &(PathBuf, Order)| base.as_os_str() < known.as_os_str());
+            if named(&base) && shorter {
+                gone = Some((base.clone(), stem.order));
             }
             if stem.dated() {
                 dated = Some((base, stem.order));
             }
         }
-        dated.unwrap_or_else(|| (path.to_owned(), Order::LIVE))
+        gone.or(dated).unwrap_or_else(|| (path.to_owned(), Order::LIVE))
     }
 
     fn look_at(
