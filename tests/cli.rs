@@ -237,6 +237,41 @@ fn formats_are_listed_detected_and_shown() {
 }
 
 #[test]
+fn detect_tells_formats_turns_envelopes_and_lacks() {
+    let json = |n| {
+        format!(
+            "{{\"time\":\"2026-03-02T14:31:07Z\",\"client_ip\":\"192.0.2.1\",\"method\":\"GET\",\"path\":\"/{n}\",\"status\":200}}\n"
+        )
+    };
+    let turned =
+        format!("{}\nrubbish token=s3cr3t-t0ken-of-somebody\n{}", lines(1202), (0..300).map(json).collect::<String>());
+    let (code, out, err) = run(&["formats", "detect", "--json", "-"], turned.as_bytes());
+    let answer: serde_json::Value = serde_json::from_str(&out).unwrap_or_else(|e| panic!("{e}: {out}{err}"));
+    assert_eq!((code, &answer["format"], &answer["all_lines"]), (0, &"combined".into(), &1503.into()), "{out}");
+    assert_eq!(answer["formats"][0]["lines"], 1202, "{out}");
+    assert_eq!(answer["formats"][1]["format"], "json", "{out}");
+    assert_eq!((&answer["turns"][0]["to"], &answer["turns"][0]["from"]), (&"json".into(), &"combined".into()), "{out}");
+    let line = answer["turns"][0]["line"].as_u64().unwrap();
+    assert_eq!(turned.lines().nth(line as usize - 1).unwrap().get(..7), Some("{\"time\""), "{out}");
+    assert!(!out.contains("s3cr3t"), "{out}");
+    assert!(answer["votes"].as_array().unwrap().iter().any(|v| v["format"] == "lighttpd"), "{out}");
+    assert!(answer["misses"][0]["lack"]["reason"].is_string(), "{out}");
+    let (_, out, _) = run(&["formats", "detect", "-"], turned.as_bytes());
+    assert!(out.starts_with("combined\n") && out.contains("json (before: combined)"), "{out}");
+    assert!(out.contains("What other formats lack:"), "{out}");
+
+    let wrapped = lines(30).replace("203.0.113.9 - ", "2026-03-02T14:31:07.1Z stdout F 203.0.113.9 - ");
+    let (code, out, _) = run(&["formats", "detect", "--json", "-"], wrapped.as_bytes());
+    let answer: serde_json::Value = serde_json::from_str(&out).unwrap();
+    assert_eq!((code, &answer["format"]), (0, &"combined".into()), "{out}");
+    assert_eq!(
+        (&answer["envelopes"][0]["envelope"], &answer["envelopes"][0]["lines"]),
+        (&"CRI".into(), &30.into()),
+        "{out}"
+    );
+}
+
+#[test]
 fn odd_logs_are_told_in_clear_words() {
     let dir = tempfile::tempdir().unwrap();
     let mut state = 0x9e37_79b9_7f4a_7c15_u64;

@@ -15,7 +15,7 @@ use super::tally::{More, Tally};
 use crate::config::{Config, SourcePlan};
 use crate::engine::{self, Engine, EngineStatus};
 use crate::event::{Batch, Hasher, SourceId};
-use crate::format::{Choice, ChoiceError, Decision, Fields, Registry, SAMPLE_LINES, SourceParser};
+use crate::format::{Choice, ChoiceError, Decision, Fields, Registry, SAMPLE_LINES, SourceParser, Turn};
 use crate::incident::kept::Weighed;
 use crate::incident::{Change, Incident};
 use crate::intake::{self, FingerprintKey, Intake};
@@ -273,8 +273,20 @@ impl Pipeline {
             batch.clear();
             if done {
                 tally.blanks(bytes, tally.offered() - before);
-                return;
+                break;
             }
+        }
+        let followed = stream < self.plans.len();
+        for turn in reading.parser.turns() {
+            let name = self.names.get(usize::from(source.0)).map_or("", String::as_str);
+            let Turn { from, to, line } = turn;
+            let text = format!("from line {line} on (counted since the start): {to} instead of {from}");
+            if followed {
+                tracing::info!(source = name, "{text}");
+            } else {
+                tracing::debug!(source = name, "{text}");
+            }
+            tally.turned = Some(text);
         }
     }
 
@@ -404,6 +416,7 @@ impl Pipeline {
             blank: tally.more.blank,
             nul_bytes: tally.nul_bytes,
             last_line_at: tally.newest,
+            turned: tally.turned.clone(),
             ..SourceStatus::default()
         };
         self.tallies().into_iter().enumerate().map(row).collect()

@@ -54,6 +54,8 @@ pub struct SourceStatus {
     pub name: String,
     /// The format its lines are read with, once known.
     pub format: Option<String>,
+    /// Where its lines last turned to another format, in words.
+    pub turned: Option<String>,
     /// Lines taken in: parsed, rejected, blank, over the length limit, partial.
     pub lines: u64,
     /// Lines that were read.

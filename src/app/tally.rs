@@ -41,6 +41,9 @@ pub struct Tally {
     pub first: Option<Timestamp>,
     /// The newest line's time; one from the future does not count.
     pub newest: Option<Timestamp>,
+    /// Where the lines last turned to another format, in words. Told since the start only.
+    #[serde(skip)]
+    pub turned: Option<String>,
     /// What later versions added; saved behind everything else.
     #[serde(skip)]
     pub more: More,
@@ -132,6 +135,9 @@ impl Tally {
     /// Counts a line that could not be read.
     pub(super) fn reject(&mut self, line: &[u8], reject: Reject) {
         self.count(reject.reason.as_str());
+        if reject.reason.is_understood() {
+            return;
+        }
         self.strange.keep(line);
         if self.sample.is_none() {
             self.sample = Some(sanitize::redact_line(line));

@@ -3,17 +3,15 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::anyhow;
 use clap::{Args, Subcommand};
 use serde_json::json;
 
 use super::ConfigArgument;
+use super::detect;
 use super::output::Output;
 use crate::app::{Failure, replay};
-use crate::format::{Choice, ChoiceError, PASTED, SAMPLE_LINES, Syntax, Template, guess};
+use crate::format::{Choice, ChoiceError, PASTED, Syntax, Template};
 use crate::sanitize;
-use crate::source::archive::{self, LineReader};
-use crate::source::lines;
 use crate::time::Zone;
 
 /// List the known formats, show one, or say which one fits a log
@@ -37,7 +35,7 @@ pub(super) struct Formats {
 enum Action {
     /// List them (also without a word)
     List,
-    /// Say which format fits a log, and why
+    /// Say which formats a log is in, from its first line to its last, and why
     Detect {
         /// A log; `-` is standard input
         #[arg(value_name = "FILE")]
@@ -65,32 +63,38 @@ impl Formats {
                 let width = registry.iter().map(|e| e.name.len()).max().unwrap_or(0);
                 for entry in registry.iter() {
                     if self.json {
-                        let row = json!({"name": entry.name, "description": entry.description, "origin": entry.origin});
+                        let row = json!({
+                            "name": entry.name,
+                            "aliases": entry.aliases,
+                            "description": entry.description,
+                            "origin": entry.origin,
+                        });
                         output.json(&row)?;
                     } else {
-                        output.line(&format!("{:width$}  {}", entry.name, entry.description))?;
+                        let also = match &*entry.aliases {
+                            [] => String::new(),
+                            aliases => format!(" (also: {})", aliases.join(", ")),
+                        };
+                        output.line(&format!("{:width$}  {}{also}", entry.name, entry.description))?;
                     }
                 }
                 Ok(ExitCode::SUCCESS)
             }
             Action::Explain { format } => {
-                let template = match Choice::parse(format) {
-                    Choice::Template(text) => Template::new(PASTED, &text, Zone::UTC)
-                        .map_err(|error| Failure::Usage(ChoiceError::Template { error, text }.to_string()))?,
-                    _ => match registry.get(format).map(|entry| entry.template().cloned()) {
-                        Some(Some(template)) => template,
-                        Some(None) => {
-                            return Err(Failure::Usage(format!(
-                                "\"{format}\" is JSON: its fields are told by their names"
-                            )));
-                        }
-                        None => {
-                            let error = ChoiceError::unknown(format, &registry);
-                            return Err(Failure::Usage(error.to_string()));
-                        }
-                    },
+                if let Choice::Template(text) = Choice::parse(format) {
+                    let template = Template::new(PASTED, &text, Zone::UTC)
+                        .map_err(|error| Failure::Usage(ChoiceError::Template { error, text }.to_string()))?;
+                    self.explain(output, format, &[template])?;
+                    return Ok(ExitCode::SUCCESS);
+                }
+                let Some(entry) = registry.get(format) else {
+                    return Err(Failure::Usage(ChoiceError::unknown(format, &registry).to_string()));
                 };
-                self.explain(output, format, &template)?;
+                if entry.templates().is_empty() {
+                    let message = format!("the fields of \"{format}\" are told by their names, in each line or log");
+                    return Err(Failure::Usage(message));
+                }
+                self.explain(output, format, entry.templates())?;
                 Ok(ExitCode::SUCCESS)
             }
             Action::Show { name } => {
@@ -109,62 +113,40 @@ impl Formats {
                 Ok(ExitCode::SUCCESS)
             }
             Action::Detect { file } => {
-                let cannot = |e: std::io::Error| {
-                    Failure::Running(anyhow!("cannot read {}: {}", file.display(), replay::plain(&e)))
-                };
-                let mut reader = LineReader::new(archive::open(file).map_err(cannot)?, config.limits.line_bytes);
-                let (mut block, mut sample) = (Vec::new(), Vec::new());
-                while sample.len() < SAMPLE_LINES && reader.next_block(&mut block).map_err(cannot)? {
-                    sample.extend(lines(&block).take(SAMPLE_LINES - sample.len()).map(<[u8]>::to_vec));
-                }
-                let sample: Vec<&[u8]> = sample.iter().map(Vec::as_slice).collect();
-                let guess = guess(&sample, &registry);
-                if self.json {
-                    let votes: Vec<_> =
-                        guess.votes.iter().map(|v| json!({"format": v.format, "fits": v.fits})).collect();
-                    output.json(&json!({
-                        "file": file.display().to_string(),
-                        "format": guess.format,
-                        "also": guess.also,
-                        "reason": guess.reason,
-                        "lines": guess.lines,
-                        "votes": votes,
-                    }))?;
-                } else {
-                    output.line(guess.format.as_deref().unwrap_or("no known format fits"))?;
-                    output.line(&sanitize::terminal(&guess.reason))?;
-                    for vote in &guess.votes {
-                        output.line(&format!("  {} of {} lines: {}", vote.fits, guess.lines, vote.format))?;
-                    }
-                }
-                Ok(if guess.format.is_some() { ExitCode::SUCCESS } else { ExitCode::from(1) })
+                detect::run(file, self.json, &registry, config.limits.line_bytes, config.zone, output)
             }
         }
     }
 
-    fn explain(&self, output: &mut Output, text: &str, template: &Template) -> Result<(), Failure> {
+    /// Says how a format is read; of one in several variants each.
+    fn explain(&self, output: &mut Output, text: &str, variants: &[Template]) -> Result<(), Failure> {
         let syntax = Syntax::of(text).as_str();
         let named = matches!(Choice::parse(text), Choice::Named(_));
-        let fields: Vec<(&str, &str)> = template.fields().collect();
-        if self.json {
-            let fields: Vec<_> = fields
-                .iter()
-                .map(|(name, role)| json!({"name": name, "is": (!role.is_empty()).then_some(role)}))
-                .collect();
-            let kind = (!named).then_some(syntax);
-            output.json(&json!({"kind": kind, "fields": fields, "warnings": template.warnings()}))?;
-            return Ok(());
-        }
-        if !named {
-            output.line(&format!("written as {syntax} writes it"))?;
-        }
-        let width = fields.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
-        for (name, role) in fields {
-            let role = if role.is_empty() { "kept under its name" } else { role };
-            output.line(&sanitize::terminal(&format!("  {name:width$}  {role}")))?;
-        }
-        for warning in template.warnings() {
-            output.note(&format!("warning: {}", sanitize::terminal(warning)));
+        for (at, template) in variants.iter().enumerate() {
+            let fields: Vec<(&str, &str)> = template.fields().collect();
+            if self.json {
+                let fields: Vec<_> = fields
+                    .iter()
+                    .map(|(name, role)| json!({"name": name, "is": (!role.is_empty()).then_some(role)}))
+                    .collect();
+                let kind = (!named).then_some(syntax);
+                output.json(&json!({"kind": kind, "fields": fields, "warnings": template.warnings()}))?;
+                continue;
+            }
+            if !named {
+                output.line(&format!("written as {syntax} writes it"))?;
+            }
+            if variants.len() > 1 {
+                output.line(&format!("variant {} of {}:", at + 1, variants.len()))?;
+            }
+            let width = fields.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
+            for (name, role) in fields {
+                let role = if role.is_empty() { "kept under its name" } else { role };
+                output.line(&sanitize::terminal(&format!("  {name:width$}  {role}")))?;
+            }
+            for warning in template.warnings() {
+                output.note(&format!("warning: {}", sanitize::terminal(warning)));
+            }
         }
         Ok(())
     }

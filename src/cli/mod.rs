@@ -2,6 +2,7 @@
 
 mod check;
 mod completions;
+mod detect;
 mod drill;
 mod explain;
 mod formats;

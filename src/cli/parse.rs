@@ -19,7 +19,7 @@ use crate::intake::{EventView, Intake};
 use crate::sanitize;
 use crate::source::archive::{self, LineReader};
 use crate::source::lines;
-use crate::time::Zone;
+use crate::time::{Timestamp, Zone};
 
 /// Show how lines are read
 #[derive(Debug, Args)]
@@ -78,6 +78,8 @@ impl Parse {
         let mut parser = SourceParser::with_fields(choice, Arc::clone(&registry), zone, fields)
             .map_err(|e| Failure::Usage(e.to_string()))?;
         parser.near(replay::written(&self.file));
+        // What does not say when is shown all the same, as of the epoch.
+        parser.set_arrival(Some(Timestamp::from_secs(0)));
         for warning in parser.warnings() {
             output.note(&format!("warning: {warning}"));
         }

@@ -56,6 +56,9 @@ fn text(picture: &Picture) -> String {
     for source in &picture.sources {
         let format = source.format.as_deref().unwrap_or("not yet known");
         let _ = writeln!(out, "\nsource {}: format {format}", source.name);
+        if let Some(turned) = &source.turned {
+            let _ = writeln!(out, "  {turned}");
+        }
         let _ = writeln!(
             out,
             "  {} lines: {} read, {} not{}",

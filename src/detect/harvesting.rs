@@ -98,8 +98,8 @@ pub fn judge(
         .map(|seen| look(kind, harvest, full, scene, peers, settings, seen))
         .find(|look| look.fires)?;
     // What was read this morning says nothing of now.
-    let pace = pace(full, scene, &found.seen);
-    still_at(full, scene, pace).then(|| finding(harvest, full, scene, &found))
+    let pace = pace(harvest, full, scene, &found.seen);
+    still_at(harvest, full, scene, pace).then(|| finding(harvest, full, scene, &found))
 }
 
 /// What there is to say about a caller, whatever the verdict: for updates and the end of an open incident.
@@ -119,14 +119,22 @@ pub fn current(
 
 /// Whether what was told still goes on: at a quarter of its pace or more, and above the usual.
 pub fn still(harvest: &Harvest, full: &Full, scene: &Scene<'_>) -> bool {
-    still_at(full, scene, harvest.pace())
+    still_at(harvest, full, scene, harvest.pace())
 }
 
-fn still_at(full: &Full, scene: &Scene<'_>, pace: f64) -> bool {
+fn still_at(harvest: &Harvest, full: &Full, scene: &Scene<'_>, pace: f64) -> bool {
     // Over twenty minutes: its end should not be told an hour late.
     let hour = 3.0 * full.counts.minutes(scene.minute(), 20) as f64;
-    let usual = full.normal.expected(scene.end, Span::HOUR, &scene.around);
-    hour >= (OVER_AT * pace).max(1.5 * usual).max(1.0)
+    hour >= (OVER_AT * pace).max(busy(harvest, full, scene, scene.end)).max(1.0)
+}
+
+/// Requests in the hour before `end` that are more than the usual. Of who is met for the first time today, what it does
+/// today is no measure.
+fn busy(harvest: &Harvest, full: &Full, scene: &Scene<'_>, end: Timestamp) -> f64 {
+    if harvest.usual().2 == 0 {
+        return 0.0;
+    }
+    1.5 * full.normal.expected(end, Span::HOUR, &scene.around)
 }
 
 /// One window, looked at.
@@ -205,8 +213,8 @@ fn part_of_day(full: &Full, scene: &Scene<'_>, start: Timestamp) -> f64 {
 }
 
 /// Different resources an hour, over the hours in which it collects.
-fn pace(full: &Full, scene: &Scene<'_>, seen: &Seen) -> f64 {
-    let since = onset(full, scene, seen);
+fn pace(harvest: &Harvest, full: &Full, scene: &Scene<'_>, seen: &Seen) -> f64 {
+    let since = onset(harvest, full, scene, seen);
     let requests = requests_since(full, scene, since) as f64;
     // As many of its requests as in the whole window read something new.
     let fresh = (seen.resources / f64::from(seen.requests.max(1))).min(1.0);
@@ -218,16 +226,16 @@ fn requests_since(full: &Full, scene: &Scene<'_>, since: Timestamp) -> u64 {
 }
 
 /// The first hour of the unbroken run of busy ones.
-fn onset(full: &Full, scene: &Scene<'_>, seen: &Seen) -> Timestamp {
+fn onset(harvest: &Harvest, full: &Full, scene: &Scene<'_>, seen: &Seen) -> Timestamp {
     let last = (scene.end - Span::SECOND).bucket(Span::HOUR);
     let hour = |n: i64| full.counts.hours.get(n) as f64;
-    let busy = (0..24).map(|ago| hour(last - ago)).fold(0.0, f64::max) * 0.3;
+    let least = 0.3 * (0..24).map(|ago| hour(last - ago)).fold(0.0, f64::max);
     let first = seen.start.bucket(Span::HOUR);
     let mut start = last;
     // The hour that runs has hardly begun.
     for n in (first..last).rev() {
         let end = Timestamp::of_bucket(n + 1, Span::HOUR);
-        if hour(n) < busy.max(1.5 * full.normal.expected(end, Span::HOUR, &scene.around)) {
+        if hour(n) < least.max(busy(harvest, full, scene, end)) {
             break;
         }
         start = n;
@@ -236,14 +244,14 @@ fn onset(full: &Full, scene: &Scene<'_>, seen: &Seen) -> Timestamp {
 }
 
 fn finding(harvest: &Harvest, full: &Full, scene: &Scene<'_>, look: &Look) -> Finding {
-    let started_at = onset(full, scene, &look.seen);
+    let started_at = onset(harvest, full, scene, &look.seen);
     let resources = look.seen.resources.round();
     let crawler = harvest.is_crawler();
     let mut facts = Facts::new();
     let mut put = |name: &str, fact| facts.insert(name.to_owned(), fact);
     put("resources", Fact::Count(resources as u64));
     put("collecting_for", Fact::Span(scene.end - started_at));
-    put("resources_per_hour", Fact::Number(pace(full, scene, &look.seen)));
+    put("resources_per_hour", Fact::Number(pace(harvest, full, scene, &look.seen)));
     put("peers_only", Fact::Flag(look.peers_only));
     put("crawler", Fact::Flag(crawler));
     if !look.peers_only {

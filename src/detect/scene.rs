@@ -81,8 +81,8 @@ pub fn need_bits(kind: SubjectKind, streams: usize, history: Span, sensitivity: 
     if single {
         match days {
             d if d < 1.0 => f64::INFINITY,
-            d if d < 3.0 => base.max(60.0),
-            d if d < 7.0 => base.max(45.0),
+            d if d < 3.0 => base.max(50.0),
+            d if d < 7.0 => base.max(36.0),
             _ => base,
         }
     } else {

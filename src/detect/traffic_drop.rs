@@ -42,12 +42,21 @@ impl Default for Settings {
     }
 }
 
-/// Judges one stream at the end of a minute.
+impl Settings {
+    /// The level, in requests a minute, below which no silence is odd: half of the least that must be expected in an hour.
+    pub fn least_level(&self) -> f64 {
+        self.least_expected / 120.0
+    }
+}
+
+/// Judges one stream at the end of a minute; `site` is the share of its usual that the whole site does (at most 1): on a
+/// holiday everybody is quiet.
 pub fn judge(
     kind: SubjectKind,
     full: &Full,
     last_seen: Timestamp,
     scene: &Scene<'_>,
+    site: f64,
     settings: &Settings,
 ) -> Option<Finding> {
     let days = scene.history.days_f64().min(full.normal.age(scene.end).days_f64());
@@ -70,7 +79,12 @@ pub fn judge(
     let mut best: Option<(f64, Span, f64, f64)> = None;
     for (w, minutes) in [(1usize, 5i64), (2, 15), (3, 60)] {
         let window = Span::from_mins(minutes);
-        let expected = full.normal.expected_at_least(scene.end, window, &scene.around);
+        let wide = matches!(kind, SubjectKind::Site | SubjectKind::Source);
+        let expected = if wide {
+            full.normal.expected_at_least(scene.end, window, &scene.around)
+        } else {
+            site * full.normal.expected_steadily(scene.end, window, &scene.around)
+        };
         if expected < settings.least_expected {
             continue;
         }

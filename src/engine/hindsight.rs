@@ -43,6 +43,7 @@ impl Engine {
         fresh.agents = self.agents;
         fresh.means = self.means;
         fresh.known_before = span.max(HISTORY);
+        fresh.list_busy();
         fresh
     }
 }

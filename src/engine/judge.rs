@@ -1,9 +1,10 @@
 //! One tick: look at what moved, judge it, place the findings, tell what is due.
 
 use serde::{Deserialize, Serialize};
+use smallvec::SmallVec;
 
 use crate::detect::scene::{Scene, need_bits};
-use crate::detect::{Fact, Finding, burst, error_spike, traffic_drop};
+use crate::detect::{Fact, Finding, burst, error_spike, leaked_key, traffic_drop};
 use crate::engine::{Engine, SITE};
 use crate::event::SubjectKind;
 use crate::incident::Change;
@@ -13,7 +14,7 @@ use crate::incident::kept::Reason;
 use crate::measure::failures::Class;
 use crate::measure::normal::Surroundings;
 use crate::measure::ring::TICK;
-use crate::measure::rows::{Full, Rows};
+use crate::measure::rows::{Full, Row, Rows};
 use crate::time::{Span, Timestamp};
 
 /// A silence longer than this is not gone through tick by tick.
@@ -22,6 +23,11 @@ const LONGEST_WALK: Span = Span::from_hours(26);
 const SITE_UP: f64 = 1.8;
 /// once it has been so for this long.
 const SITE_UP_FOR: Span = Span::from_mins(5);
+
+/// A tick that ends an hour still belongs to it: by this much.
+const LAST: Span = Span::from_millis(1);
+/// How many risers are left out when it is asked whether everything is up.
+const RISERS: usize = 5;
 
 /// Everything rising together.
 #[derive(Clone, Copy, PartialEq, Debug, Default, Serialize, Deserialize)]
@@ -37,7 +43,12 @@ pub(super) struct SiteUp {
 pub(super) struct Looked {
     pub(super) about: About,
     pub(super) slot: u32,
-    pub(super) now: burst::Now,
+    /// Requests in the last five minutes.
+    pub(super) seen: f64,
+    /// No window can hold a burst ([`burst::Glance::is_light`]).
+    light: bool,
+    /// No class of failures can hold a spike, and each was noted as calm.
+    sound: bool,
 }
 
 impl Engine {
@@ -109,13 +120,7 @@ impl Engine {
     }
 
     fn surroundings(&self, kind: SubjectKind) -> Surroundings<'_> {
-        let population_mean = match kind {
-            SubjectKind::Key => self.means.keys,
-            SubjectKind::Client => self.means.clients,
-            SubjectKind::Endpoint => self.means.endpoints,
-            SubjectKind::Source | SubjectKind::Site => 10.0,
-        };
-        Surroundings { zone: self.settings.zone, calendar: &self.calendar, population_mean }
+        Surroundings { zone: self.settings.zone, calendar: &self.calendar, population_mean: self.means.of(kind) }
     }
 
     pub(super) fn scene(&self, kind: SubjectKind, tick: i64, history: Span) -> Scene<'_> {
@@ -168,54 +173,52 @@ impl Engine {
         self.means.keys = mean(&mut self.keys).unwrap_or(self.means.keys);
         self.means.clients = mean(&mut self.clients).unwrap_or(self.means.clients);
         self.means.endpoints = mean(&mut self.endpoints).unwrap_or(self.means.endpoints);
+        self.list_busy();
     }
 
-    /// Everything that moved in this tick, or is watched, with what it did in the last five minutes.
+    /// Everything that moved in this tick, or is watched, with what it did in the last five minutes. Most of it is too
+    /// little for any detector: that is found out here, once, from the counts alone.
     fn look(&mut self, tick: i64, history: Span) -> Vec<Looked> {
         let end = Timestamp::of_bucket(tick + 1, TICK);
-        let mut looked = Vec::new();
+        let mut looked = Vec::with_capacity(self.looked_last);
         let mut slots = std::mem::take(&mut self.scratch);
+        let (bursts, spikes) = (self.settings.burst, self.settings.error_spike);
         for kind in [SubjectKind::Site, SubjectKind::Endpoint, SubjectKind::Key, SubjectKind::Client] {
-            self.rows_mut(kind).take_touched(end, &mut slots);
+            let (rows, scene) = self.rows_in_scene(kind, tick, history);
+            rows.take_touched(end, &mut slots);
             for &slot in &slots {
-                self.learn(kind, slot, end);
-                let scene = self.scene(kind, tick, history);
-                let Some(row) = self.rows(kind).get(slot) else { continue };
-                let Some(full) = row.full.as_deref() else { continue };
-                let now = burst::look(full, &scene);
-                looked.push(Looked { about: About { kind, id: row.id }, slot, now });
+                rows.learn(slot, end - LAST, &scene.around);
+                let Some(row) = rows.get_mut(slot) else { continue };
+                let Some(full) = row.full.as_deref_mut() else { continue };
+                let sound = !spikes.enabled || error_spike::note_quiet(kind, full, &scene, &spikes);
+                let glance = burst::glance(full, &scene);
+                let light = glance.is_light(bursts.floor_of(kind));
+                looked.push(Looked { about: About { kind, id: row.id }, slot, seen: glance.five as f64, light, sound });
             }
         }
+        self.looked_last = looked.len();
         self.scratch = slots;
         looked
     }
 
-    /// Rows that are judged without having been touched in this hour learn it first.
-    fn learn(&mut self, kind: SubjectKind, slot: u32, end: Timestamp) {
-        let around = Surroundings {
-            zone: self.settings.zone,
-            calendar: &self.calendar,
-            population_mean: match kind {
-                SubjectKind::Key => self.means.keys,
-                SubjectKind::Client => self.means.clients,
-                SubjectKind::Endpoint => self.means.endpoints,
-                SubjectKind::Source | SubjectKind::Site => 10.0,
-            },
-        };
+    /// The rows of one kind, to change, and the scene of a tick for them.
+    fn rows_in_scene(&mut self, kind: SubjectKind, tick: i64, history: Span) -> (&mut Rows, Scene<'_>) {
+        let Engine { site, sources, endpoints, keys, clients, calendar, settings, means, site_up, .. } = self;
+        let around = Surroundings { zone: settings.zone, calendar, population_mean: means.of(kind) };
         let rows = match kind {
-            SubjectKind::Key => &mut self.keys,
-            SubjectKind::Endpoint => &mut self.endpoints,
-            SubjectKind::Client => &mut self.clients,
-            SubjectKind::Source => &mut self.sources,
-            SubjectKind::Site => &mut self.site,
+            SubjectKind::Key => keys,
+            SubjectKind::Endpoint => endpoints,
+            SubjectKind::Client => clients,
+            SubjectKind::Source => sources,
+            SubjectKind::Site => site,
         };
-        if let Some(full) = rows.get_mut(slot).and_then(|row| row.full.as_deref_mut()) {
-            // The tick that ends an hour still belongs to it.
-            let t = end - Span::from_millis(1);
-            if t.bucket(Span::HOUR) > full.normal.learned_hour() + 1 {
-                full.learn(t, &around);
-            }
-        }
+        (rows, Scene::new(tick, around, site_up.factor.max(1.0), history))
+    }
+
+    /// What one subject that moved did in the last five minutes, against its usual.
+    fn now_of(&self, one: &Looked, scene: &Scene<'_>) -> burst::Now {
+        let full = self.rows(one.about.kind).get(one.slot).and_then(|row| row.full.as_deref());
+        burst::Now { seen: one.seen, expected: full.map_or(0.0, |full| burst::usual(full, scene)) }
     }
 
     /// How much everything is up together: the site over five minutes, its five largest risers left out. Where few
@@ -225,18 +228,13 @@ impl Engine {
         let mut factor = 1.0;
         let site = looked.iter().find(|l| l.about.kind == SubjectKind::Site);
         if let Some(site) = site.filter(|_| history >= Span::from_hours(2)) {
-            let kind = self.callers();
-            let mut risers: Vec<burst::Now> = looked.iter().filter(|l| l.about.kind == kind).map(|l| l.now).collect();
-            risers.sort_by(|a, b| (b.seen - b.expected).total_cmp(&(a.seen - a.expected)));
-            let (mut seen, mut expected) = (site.now.seen, site.now.expected);
-            for now in risers.iter().take(5) {
+            let site = self.now_of(site, &self.scene(SubjectKind::Site, tick, history));
+            let (mut seen, mut expected) = (site.seen, site.expected);
+            for now in self.risers(tick, history, looked) {
                 seen -= now.seen;
                 expected -= now.expected.min(now.seen);
             }
             factor = ((seen + 50.0) / (expected.max(0.0) + 50.0)).max(1.0);
-            let up = |now: &&burst::Now| now.seen > 1.5 * now.expected + 3.0;
-            self.site_up.keys_up = risers.iter().filter(up).count() as u32;
-            self.site_up.keys_seen = risers.len() as u32;
         }
         self.site_up.factor = factor;
         self.calendar.note_site_factor(end, factor);
@@ -245,6 +243,44 @@ impl Engine {
         } else {
             self.site_up.since = None;
         }
+    }
+
+    /// The five callers that are the farthest above their usual, the farthest first.
+    ///
+    /// Nobody is farther above it than by all that was seen: in the order of what was seen, whoever comes behind the first
+    /// that was seen less than the fifth is above the usual cannot be among the five, so its usual need not be asked.
+    fn risers(&self, tick: i64, history: Span, looked: &[Looked]) -> SmallVec<[burst::Now; 8]> {
+        let kind = self.callers();
+        let scene = self.scene(kind, tick, history);
+        let mut order: SmallVec<[(f64, u32); 128]> =
+            looked.iter().zip(0..).filter(|(l, _)| l.about.kind == kind).map(|(l, i)| (l.seen, i)).collect();
+        order.sort_unstable_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
+        let mut best: SmallVec<[(f64, u32, burst::Now); 8]> = SmallVec::new();
+        for (seen, index) in order {
+            if best.len() == RISERS && best.last().is_some_and(|fifth| seen < fifth.0) {
+                break;
+            }
+            let Some(one) = looked.get(index as usize) else { continue };
+            let now = self.now_of(one, &scene);
+            let above = now.seen - now.expected;
+            // Of equals the one that was looked at first comes first.
+            let at = best.partition_point(|b| b.0.total_cmp(&above).reverse().then(b.1.cmp(&index)).is_lt());
+            best.insert(at, (above, index, now));
+            best.truncate(RISERS);
+        }
+        best.into_iter().map(|(_, _, now)| now).collect()
+    }
+
+    /// How many callers are clearly above their usual, and how many were looked at.
+    fn count_risen(&mut self, tick: i64, history: Span, looked: &[Looked]) {
+        let kind = self.callers();
+        let scene = self.scene(kind, tick, history);
+        let callers = || looked.iter().filter(|l| l.about.kind == kind);
+        // Whoever was seen no more than three times is not, whatever is usual.
+        let up = |one: &&Looked| one.seen > 3.0 && one.seen > 1.5 * self.now_of(one, &scene).expected + 3.0;
+        let (risen, all) = (callers().filter(up).count(), callers().count());
+        self.site_up.keys_up = risen as u32;
+        self.site_up.keys_seen = all as u32;
     }
 
     /// The kind of subject that stands for a caller here: keys, or clients where few requests carry one.
@@ -261,30 +297,44 @@ impl Engine {
         let end = Timestamp::of_bucket(tick + 1, TICK);
         for one in looked {
             let kind = one.about.kind;
+            if one.light {
+                let floor = self.settings.burst.floor_of(kind);
+                let (rows, scene) = self.rows_in_scene(kind, tick, history);
+                if let Some(full) = rows.get_mut(one.slot).and_then(|row| row.full.as_deref_mut()) {
+                    let calm = burst::is_calm(full, &scene, floor);
+                    // No bits, whatever is needed.
+                    full.normal.note(0.0, 1e9, calm, end);
+                    full.today.reach(one.seen as u32, full.counts.minutes(scene.minute(), 60) as u32);
+                }
+                continue;
+            }
             let streams = self.rows(kind).fulls();
             let scene = self.scene(kind, tick, history);
+            let now = self.now_of(one, &scene);
             let Some(row) = self.rows(kind).get(one.slot) else { continue };
             let Some(full) = row.full.as_deref() else { continue };
             let settings = &self.settings.burst;
-            let judged = burst::judge(kind, full, one.now, &scene, streams, settings);
+            let judged = burst::judge(kind, full, now, &scene, streams, settings);
             let together = kind == SubjectKind::Site
                 && self.site_up.since.is_some_and(|since| end - since >= SITE_UP_FOR)
                 && judged.bits >= 0.5 * need_bits(kind, 1, history, settings.sensitivity)
-                && burst::fills_minutes(full, &scene, one.now);
+                && burst::fills_minutes(full, &scene, now);
             // What the cardinality cap lumps together comes and goes with what it lumps.
-            let news = || !is_of_one_key(kind, full) && self.beyond_peers(kind, full, one.now.seen);
-            let fires = (judged.fires() && !self.is_unsettled(one) && news()) || together;
-            let near = !fires && judged.is_near() && !self.quiet && !self.is_unsettled(one) && news();
-            let found = (fires || near).then(|| (burst::finding(kind, full, &scene, judged, one.now), judged.window));
-            let (five, sixty) = (one.now.seen, full.counts.minutes(scene.minute(), 60));
+            let news = || !is_of_one_key(kind, full) && self.beyond_peers(kind, full, now.seen);
+            let fires = (judged.fires() && !self.is_unsettled(kind, one.slot) && news()) || together;
+            let near = !fires && judged.is_near() && !self.quiet && !self.is_unsettled(kind, one.slot) && news();
+            let found = (fires || near).then(|| (burst::finding(kind, full, &scene, judged, now), judged.window));
+            let (five, sixty) = (now.seen, full.counts.minutes(scene.minute(), 60));
             let note = (judged.bits, judged.need.min(1e9), judged.calm);
             if let Some(full) = self.rows_mut(kind).get_mut(one.slot).and_then(|row| row.full.as_deref_mut()) {
                 full.normal.note(note.0, note.1, note.2, end);
-                full.today.five = full.today.five.max(five as u32);
-                full.today.sixty = full.today.sixty.max(sixty as u32);
+                full.today.reach(five as u32, sixty as u32);
                 full.today.incident |= fires;
             }
             if let Some((finding, window)) = found {
+                if kind == SubjectKind::Site {
+                    self.count_risen(tick, history, looked);
+                }
                 let candidate = self.candidate(one.about, 0, finding, window).and_then(|c| self.attribute(c));
                 if fires {
                     candidates.extend(candidate);
@@ -301,7 +351,7 @@ impl Engine {
             return;
         }
         let end = Timestamp::of_bucket(tick + 1, TICK);
-        for one in looked {
+        for one in looked.iter().filter(|l| !l.sound) {
             let kind = one.about.kind;
             for class in Class::ALL {
                 let scene = self.scene(kind, tick, history);
@@ -314,6 +364,8 @@ impl Engine {
                 let calm = judged.bits == 0.0 || !error_spike::still(full, class, &scene, settings);
                 let fires = judged.fires && !is_of_one_key(kind, full);
                 let found = if fires { error_spike::finding(kind, full, &scene, judged) } else { None };
+                let single = matches!(kind, SubjectKind::Key | SubjectKind::Client);
+                let patient = fires && single && self.others_fail(full, class, tick);
                 if let Some(failures) = self
                     .rows_mut(kind)
                     .get_mut(one.slot)
@@ -324,7 +376,8 @@ impl Engine {
                 }
                 if let Some(finding) = found.filter(|finding| self.concerns_somebody(kind, class, finding)) {
                     let tag = class.index() as u64;
-                    candidates.extend(self.candidate(one.about, tag, finding, judged.window));
+                    let candidate = self.candidate(one.about, tag, finding, judged.window);
+                    candidates.extend(candidate.map(|candidate| Candidate { patient, ..candidate }));
                 }
             }
         }
@@ -343,11 +396,22 @@ impl Engine {
         keyed >= 0.5 * told.max(0.5) || (kind == SubjectKind::Endpoint && many)
     }
 
+    /// Lists anew what is busy enough for its silence to be odd: whatever levels are compared with has changed.
+    pub(super) fn list_busy(&mut self) {
+        let settings = self.settings.traffic_drop;
+        let least = if settings.enabled { settings.least_level() } else { f64::INFINITY };
+        for kind in [SubjectKind::Site, SubjectKind::Source, SubjectKind::Endpoint, SubjectKind::Key] {
+            let mean = self.means.of(kind);
+            self.rows_mut(kind).list_busy(least, mean);
+        }
+    }
+
     /// Keys on their first day are judged by their number of networks, which no single request decides.
     fn young_keys(&mut self, looked: &[Looked], end: Timestamp) {
         for one in looked.iter().filter(|l| l.about.kind == SubjectKind::Key) {
             let young = self.keys.get(one.slot).and_then(|row| row.novelty.as_deref());
-            if young.is_some_and(crate::measure::novelty::Novelty::is_first_day) {
+            let settings = &self.settings.leaked_key;
+            if young.is_some_and(|novelty| novelty.is_first_day() && leaked_key::may_matter(novelty, settings)) {
                 self.judge_key(one.about, end);
             }
         }
@@ -362,6 +426,7 @@ impl Engine {
         let end = Timestamp::of_bucket(tick + 1, TICK);
         // One source is the whole site: it is told by its name.
         let site_is_more = self.sources.len() > 1;
+        let quiet = self.site_share(tick, history);
         for kind in [SubjectKind::Site, SubjectKind::Source, SubjectKind::Endpoint, SubjectKind::Key] {
             if kind == SubjectKind::Site && !site_is_more {
                 continue;
@@ -371,25 +436,47 @@ impl Engine {
             if !wide && self.calendar.is_void(end, Span::HOUR) {
                 continue;
             }
-            for slot in 0..self.rows(kind).len() as u32 {
-                let around = self.surroundings(kind);
-                let busy =
-                    self.rows(kind).get(slot).and_then(|row| row.full.as_deref()).is_some_and(|full| {
-                        full.normal.level(around.population_mean) >= settings.least_expected / 120.0
-                    });
-                if !busy {
+            let least = settings.least_level();
+            let (rows, scene) = self.rows_in_scene(kind, tick, history);
+            let mut found: SmallVec<[_; 4]> = SmallVec::new();
+            for slot in rows.take_busy() {
+                let level = |row: &Row| row.full.as_deref().map(|full| full.normal.level(scene.around.population_mean));
+                if rows.get(slot).and_then(level).is_none_or(|level| level < least) {
                     continue;
                 }
-                self.learn(kind, slot, end);
-                let scene = self.scene(kind, tick, history);
-                let Some(row) = self.rows(kind).get(slot) else { continue };
-                let Some(full) = row.full.as_deref() else { continue };
-                if let Some(finding) = traffic_drop::judge(kind, full, row.last_seen, &scene, &settings) {
-                    let about = About { kind, id: row.id };
-                    candidates.extend(self.candidate(about, 0, finding, Span::HOUR));
-                }
+                rows.keep_busy(slot);
+                rows.learn(slot, end - LAST, &scene.around);
+                let judged = rows.get(slot).and_then(|row| {
+                    let finding =
+                        traffic_drop::judge(kind, row.full.as_deref()?, row.last_seen, &scene, quiet, &settings)?;
+                    Some((About { kind, id: row.id }, finding))
+                });
+                found.extend(judged);
+            }
+            for (about, finding) in found {
+                candidates.extend(self.candidate(about, 0, finding, Span::HOUR));
             }
         }
+    }
+
+    /// The share of its usual that the whole site did in the last hour, at most 1.
+    pub(super) fn site_share(&self, tick: i64, history: Span) -> f64 {
+        let scene = self.scene(SubjectKind::Site, tick, history);
+        let Some(full) = self.site_row().and_then(|site| site.full.as_deref()) else { return 1.0 };
+        let now = burst::look_back(full, &scene, 60);
+        ((now.seen + 1.0) / (now.expected + 1.0)).min(1.0)
+    }
+
+    /// Whether others fail as well: then a caller's errors may be a part of theirs, and wait for them.
+    fn others_fail(&self, one: &Full, class: Class, tick: i64) -> bool {
+        let Some(site) = self.site_row().and_then(|site| site.full.as_deref()) else { return false };
+        let failed =
+            |full: &Full| full.failures[class.index()].as_deref().map_or(0.0, |f| f.tens.sum(tick - 5, tick) as f64);
+        let requests = |full: &Full| full.counts.ticks(tick, 6) as f64;
+        let usual = site.failures[class.index()].as_deref().map_or(0.0, crate::measure::failures::Failures::share);
+        let others = (failed(site) - failed(one)).max(0.0);
+        let among = (requests(site) - requests(one)).max(0.0);
+        others > (3.0 * usual).max(0.02) * among + 3.0
     }
 
     /// A finding with names and shares.

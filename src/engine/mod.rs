@@ -149,6 +149,8 @@ pub struct Engine {
     patient: bool,
     wall: Option<Timestamp>,
     scratch: Vec<u32>,
+    /// How many subjects the last tick looked at.
+    looked_last: usize,
 }
 
 /// An event ahead of its source's clock, with its texts.
@@ -165,6 +167,17 @@ struct Means {
 impl Default for Means {
     fn default() -> Self {
         Means { keys: 0.1, clients: 0.02, endpoints: 0.5 }
+    }
+}
+
+impl Means {
+    fn of(&self, kind: SubjectKind) -> f64 {
+        match kind {
+            SubjectKind::Key => self.keys,
+            SubjectKind::Client => self.clients,
+            SubjectKind::Endpoint => self.endpoints,
+            SubjectKind::Source | SubjectKind::Site => 10.0,
+        }
     }
 }
 
@@ -185,7 +198,7 @@ impl Engine {
         let one = |rows| Limits { rows, full: rows };
         let mut accounts = budgets::Accounts::default();
         accounts.arrange(&settings.budgets);
-        Engine {
+        let mut engine = Engine {
             accounts,
             site: Rows::new(SubjectKind::Site, one(1)),
             sources: Rows::new(SubjectKind::Source, one(settings.sources.len().max(1))),
@@ -211,14 +224,18 @@ impl Engine {
             patient: false,
             wall: None,
             scratch: Vec::new(),
+            looked_last: 0,
             settings,
-        }
+        };
+        engine.list_busy();
+        engine
     }
 
     /// New tuning, the same memory: for a reload.
     pub fn retune(&mut self, settings: Settings) {
         self.settings = settings;
         self.accounts.arrange(&self.settings.budgets);
+        self.list_busy();
     }
 
     /// While quiet, everything is learned and judged, but incidents that are over are told to nobody. Those that are

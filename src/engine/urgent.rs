@@ -212,6 +212,7 @@ impl Engine {
             if let Some((finding, parts, spread)) = fresh {
                 let peak = finding.observed;
                 let requests = entry.incident.impact;
+                entry.explain(&finding);
                 entry.take(finding, parts, spread);
                 entry.incident.peak = entry.incident.peak.max(peak);
                 if counted {
@@ -309,8 +310,9 @@ impl Engine {
             }
             traffic_drop::NAME => {
                 let silent = end - row.last_seen;
+                let quiet = self.site_share(tick, history);
                 let mut finding =
-                    traffic_drop::judge(about.kind, full, row.last_seen, &scene, &self.settings.traffic_drop)?;
+                    traffic_drop::judge(about.kind, full, row.last_seen, &scene, quiet, &self.settings.traffic_drop)?;
                 finding.facts.insert("silent_for".into(), Fact::Span(silent));
                 Some(finding)
             }

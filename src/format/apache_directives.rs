@@ -28,6 +28,7 @@ pub(super) fn meaning(directive: &Directive, flavour: Syntax) -> Meaning {
     let number = |name: &str| Meaning::Shaped(name.to_owned(), Known::EXTRA, Shape::Number);
     let word = |name: &str| Meaning::Shaped(name.to_owned(), Known::EXTRA, Shape::Word);
     let role = |name: &str, role, rank| Meaning::Field(name.to_owned(), Known::new(role, rank));
+    let count = |name: &str, role, rank| Meaning::Shaped(name.to_owned(), Known::new(role, rank), Shape::Whole);
     match (letter, argument) {
         ("t", _) => Meaning::Time,
         ("l", _) => Meaning::Ident,
@@ -48,10 +49,12 @@ pub(super) fn meaning(directive: &Directive, flavour: Syntax) -> Meaning {
         ("uri", Some(_)) => role("uri", Role::Target, 1),
         ("H", _) => role("protocol", Role::Protocol, 0),
         ("s", None) => role("status", Role::Status, 0),
-        ("b" | "B", _) => role("bytes_sent", Role::BytesOut, 0),
-        ("O", _) => role("bytes_out", Role::BytesOut, 1),
+        ("b", _) => role("bytes_sent", Role::BytesOut, 0),
+        // Counts, which are whole: a time with a fraction in their place belongs to another format.
+        ("B", _) => count("bytes_sent", Role::BytesOut, 0),
+        ("O", _) => count("bytes_out", Role::BytesOut, 1),
         ("I", None) if matches!(flavour, Syntax::Tomcat | Syntax::Tomcat9) => word("thread"),
-        ("I", _) => role("bytes_in", Role::BytesIn, 0),
+        ("I", _) => count("bytes_in", Role::BytesIn, 0),
         ("S", _) if matches!(flavour, Syntax::Tomcat | Syntax::Tomcat9) => word("session"),
         ("S", _) => number("bytes_total"),
         ("D", _) if flavour == Syntax::Tomcat9 => field("duration", Known::duration(Unit::Millis, 0)),

@@ -64,6 +64,9 @@ impl FieldPlace {
             return Some(1);
         }
         let header = ["http_", "sent_http_", "upstream_http_"].iter().find_map(|prefix| field.strip_prefix(prefix));
+        // W3C logs write `cs(X-Tokens)`.
+        let column = || ["cs(", "sc(", "rs("].iter().find_map(|prefix| field.strip_prefix(prefix)?.strip_suffix(')'));
+        let header = header.or_else(column);
         if header.is_some_and(|header| alike(header, &self.name)) {
             return Some(2);
         }

@@ -2,14 +2,16 @@
 //! are not. Strings are borrowed from the line; nothing is built that the record does not need.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use super::draft::Draft;
+use super::field::Unit;
 use super::fields::{FieldPlace, Fields, dotted};
 use super::instant;
 use super::names::Names;
+use super::own::own;
 use super::repair::repair;
 use super::role::{self, Known, ROLES, Role};
 use super::wall::Wall;
@@ -35,6 +37,8 @@ pub struct Json {
     mapping: HashMap<String, Known>,
     /// Paths that every line of this format has: at most 32.
     required: Vec<String>,
+    /// Statuses that are written as words.
+    statuses: HashMap<String, u16>,
     wall: Wall,
     names: Names,
     /// What the source's configuration says of fields, before everything else.
@@ -52,11 +56,17 @@ impl Json {
             name: name.to_owned(),
             mapping,
             required,
+            statuses: HashMap::new(),
             wall: Wall::new(zone),
             names: Names::default(),
             mapped: Vec::new(),
             fields: std::sync::Arc::default(),
         }
+    }
+
+    /// The same format with words for statuses.
+    pub(super) fn with_statuses(self, words: &BTreeMap<String, u16>) -> Json {
+        Json { statuses: words.iter().map(|(word, status)| (word.clone(), *status)).collect(), ..self }
     }
 
     /// See [`super::Template`]: what is required and mapped makes a format special.
@@ -82,45 +92,6 @@ impl Json {
             .and_then(|()| json.end())
             .map_err(|e| Problem::Syntax(e.column()))?;
         reader.finish().map_err(Problem::Meaning)
-    }
-
-    /// The record of a line that had to be repaired holds nothing of the repaired text.
-    fn detach<'a>(&'a self, record: Record<'_>) -> Record<'a> {
-        fn own<'a>(value: Option<Value<'_>>) -> Option<Value<'a>> {
-            value.map(|v| Cow::Owned(v.into_owned()))
-        }
-        Record {
-            format: &self.name,
-            time: record.time,
-            client: own(record.client),
-            forwarded_for: own(record.forwarded_for),
-            user: own(record.user),
-            consumer: own(record.consumer),
-            api_key: own(record.api_key),
-            method: own(record.method),
-            target: own(record.target),
-            protocol: own(record.protocol),
-            odd_request: own(record.odd_request),
-            status: record.status,
-            bytes_out: record.bytes_out,
-            bytes_in: record.bytes_in,
-            duration: record.duration,
-            referer: own(record.referer),
-            user_agent: own(record.user_agent),
-            host: own(record.host),
-            request_id: own(record.request_id),
-            body_digest: own(record.body_digest),
-            tokens_in: record.tokens_in,
-            tokens_out: record.tokens_out,
-            cost: record.cost,
-            model: own(record.model),
-            country: own(record.country),
-            extra: record
-                .extra
-                .into_iter()
-                .filter_map(|(name, value)| Some((self.names.get(name)?, Cow::Owned(value.into_owned()))))
-                .collect(),
-        }
     }
 }
 
@@ -151,7 +122,7 @@ impl Format for Json {
         };
         let problem = match (problem, repair(body)) {
             (Problem::Syntax(column), Some(repaired)) => match self.read(&repaired) {
-                Ok(record) => return Ok(self.detach(record)),
+                Ok(record) => return Ok(own(record, &self.name, &self.names)),
                 // Columns of the repaired text mean nothing to a reader of the log.
                 Err(Problem::Syntax(_)) => Problem::Syntax(column),
                 Err(meaning @ Problem::Meaning(_)) => meaning,
@@ -167,7 +138,7 @@ impl Format for Json {
 
 /// What a format file maps goes before what names tell by themselves.
 fn by_itself(known: Known) -> Known {
-    Known { rank: known.rank.saturating_add(super::registry::MAPPED_RANKS), ..known }
+    Known { rank: known.rank.saturating_add(super::file::MAPPED_RANKS), ..known }
 }
 
 enum Problem {
@@ -245,6 +216,7 @@ impl<'a> Reader<'a> {
                     }
                     None => self.half_a_time(&value),
                 },
+                Role::Status if !self.format.statuses.is_empty() => self.status(&value),
                 role => self.draft.put(role, known.unit, value.clone()).is_ok(),
             };
             if taken {
@@ -254,6 +226,16 @@ impl<'a> Reader<'a> {
             }
         }
         self.extra(known, value);
+    }
+
+    /// A status in digits, or as a word that the format knows.
+    fn status(&mut self, value: &[u8]) -> bool {
+        let word = std::str::from_utf8(value).ok().and_then(|word| self.format.statuses.get(word));
+        match word {
+            Some(status) => self.draft.record.status = Some(*status),
+            None => return self.draft.put(Role::Status, Unit::Guess, Cow::Owned(value.to_vec())).is_ok(),
+        }
+        true
     }
 
     fn number(&mut self, number: f64, whole: Option<u64>) {

@@ -52,11 +52,25 @@ mod repair;
 
 mod names;
 
+mod own;
+
 mod json;
+
+mod w3c;
+
+mod family;
+
+mod envelope;
+
+mod pieces;
+
+mod file;
 
 mod registry;
 
 mod guess;
+
+mod turns;
 
 mod parser;
 
@@ -69,12 +83,15 @@ use smallvec::SmallVec;
 use crate::time::Timestamp;
 
 pub use dialect::Syntax;
+pub use envelope::Envelope;
 pub use fields::{Context, FieldPlace, Fields, MAPPABLE, alike};
-pub use guess::{Guess, SAMPLE_LINES, Vote, guess};
+pub use file::{FileError, Sample};
+pub use guess::{Guess, Lack, SAMPLE_LINES, Vote, guess};
 pub use json::Json;
 pub use parser::{Choice, ChoiceError, Decision, PASTED, SourceParser};
-pub use registry::{Entry, FileError, Registry, Sample};
+pub use registry::{Entry, Registry};
 pub use template::{FormatError, Template};
+pub use turns::Turn;
 
 /// A value of a line: borrowed where the line holds it as it is, owned where escapes were undone. Bytes, since logs
 /// hold whatever a client sent.
@@ -166,6 +183,12 @@ pub enum Reason {
     TooLong,
     /// No known format fits the source.
     NoFormat,
+    /// A piece of a line that a container runtime has cut; the line is read with its last piece.
+    Piece,
+    /// A line about the log itself: `#Fields: ...`.
+    Directive,
+    /// A line that the server writes to the same log, but not about an HTTP request.
+    NotHttp,
 }
 
 impl Reason {
@@ -185,7 +208,15 @@ impl Reason {
             Reason::NotAccess => "not an access log line",
             Reason::TooLong => "line too long",
             Reason::NoFormat => "no format fits",
+            Reason::Piece => "piece of a line",
+            Reason::Directive => "directive",
+            Reason::NotHttp => "not an HTTP request",
         }
+    }
+
+    /// Whether the line was understood: it is just no request. Such lines are no reason to doubt the format.
+    pub const fn is_understood(self) -> bool {
+        matches!(self, Reason::Piece | Reason::Directive | Reason::NotHttp)
     }
 }
 
@@ -233,6 +264,25 @@ pub trait Format: Send + Sync + fmt::Debug {
     fn parse_loosely<'a>(&'a self, line: &'a [u8]) -> Result<Record<'a>, Reject> {
         self.parse(line)
     }
+
+    /// Whether its lines do not say when: the time comes from the envelope around them, and [`Record::time`] is to be
+    /// set by the caller.
+    fn is_timeless(&self) -> bool {
+        false
+    }
+
+    /// How much a line must look like this format, where that depends on what its log said.
+    fn weight(&self) -> u32 {
+        0
+    }
+
+    /// What the log said about its own columns, where a format listens to that: to be kept over a restart.
+    fn layout(&self) -> Option<String> {
+        None
+    }
+
+    /// Takes up what [`Format::layout`] said.
+    fn set_layout(&self, _: &str) {}
 }
 
 #[cfg(test)]

@@ -1,25 +1,14 @@
 //! The formats that are known: the files of `parsers/`, and those of a directory on disk that replace or join them.
 
-use std::collections::BTreeMap;
-use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
-use serde::Deserialize;
-use toml::Spanned;
-
-use super::dialect::Syntax;
-use super::field::Unit;
 use super::fields::Context;
-use super::json::Json;
-use super::role::{Known, Role};
-use super::template::{Override, Template};
+use super::file::{Compiled, File, FileError, Sample, Wrong};
+use super::template::Template;
 use super::{Format, Record};
 use crate::assets::{self, Asset, Folder};
 use crate::time::{Timestamp, Zone};
-
-/// Ranks of paths that a format file maps; those of usual names come after them.
-pub(super) const MAPPED_RANKS: u8 = 64;
 
 /// Every known format, by name.
 #[derive(Debug, Default)]
@@ -32,6 +21,8 @@ pub struct Registry {
 pub struct Entry {
     /// The name in `format = "..."`.
     pub name: String,
+    /// Other names that `format = "..."` may give it: servers whose default it is.
+    pub aliases: Vec<String>,
     /// One sentence for `lapwing formats`.
     pub description: String,
     /// Where it comes from: `built-in:parsers/combined.toml` or a path.
@@ -43,70 +34,6 @@ pub struct Entry {
     compiled: Compiled,
     /// The format states its own zone, which the source's does not replace.
     own_zone: Option<Zone>,
-}
-
-/// A line with the fields that must come out.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Sample {
-    /// The line.
-    pub line: String,
-    /// Field names of [`Record::field`] and their values; `""` in quotes where nothing may be read is written `"-"`.
-    #[serde(default)]
-    pub expect: BTreeMap<String, toml::Value>,
-}
-
-/// A format file that cannot be used.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{origin}: {message}")]
-pub struct FileError {
-    /// Which file: `built-in:parsers/combined.toml` or a path.
-    pub origin: String,
-    /// The file's content, for drawing the line; empty where it could not be read.
-    pub text: String,
-    /// What was expected, what was found, what to do.
-    pub message: String,
-    /// Where in the file, in bytes.
-    pub span: Option<Range<usize>>,
-}
-
-#[derive(Debug)]
-enum Compiled {
-    Template(Arc<Template>),
-    Json(Arc<Json>),
-}
-
-/// A format file as it is written.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct File {
-    name: Option<Spanned<String>>,
-    #[serde(default)]
-    description: String,
-    kind: Spanned<String>,
-    log_format: Option<Spanned<String>>,
-    zone: Option<Spanned<String>>,
-    /// What ends a header of syslog or a container runtime before the line, where there is one.
-    header_end: Option<String>,
-    #[serde(default)]
-    fields: BTreeMap<Spanned<String>, Spanned<Paths>>,
-    #[serde(default)]
-    units: BTreeMap<Spanned<String>, Spanned<String>>,
-    #[serde(default)]
-    require: Vec<String>,
-    #[serde(default)]
-    samples: Vec<Sample>,
-}
-
-/// What is wrong, and where in the file.
-type Wrong = (String, Range<usize>);
-
-/// One path or several, the best first.
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Paths {
-    One(String),
-    Many(Vec<String>),
 }
 
 impl Registry {
@@ -144,14 +71,21 @@ impl Registry {
         Ok(Registry { entries })
     }
 
-    /// A format by its name.
+    /// A format by its name, or by another name for it.
     pub fn get(&self, name: &str) -> Option<&Entry> {
-        self.entries.iter().find(|entry| entry.name == name)
+        let by_alias = || self.entries.iter().find(|entry| entry.aliases.iter().any(|alias| alias == name));
+        self.entries.iter().find(|entry| entry.name == name).or_else(by_alias)
     }
 
     /// All formats, by name.
     pub fn iter(&self) -> impl Iterator<Item = &Entry> {
         self.entries.iter()
+    }
+
+    /// Takes a format away.
+    #[cfg(test)]
+    pub(super) fn remove(&mut self, name: &str) {
+        self.entries.retain(|entry| entry.name != name);
     }
 
     /// The known name that looks most like one that is not known.
@@ -173,98 +107,77 @@ impl Entry {
     /// # Errors
     /// [`FileError`] with the place in the file.
     pub fn compile(asset: &Asset) -> Result<Entry, FileError> {
-        let failed = |message: String, span: Option<Range<usize>>| FileError {
+        let failed = |(message, span): Wrong| FileError {
             origin: asset.origin.clone(),
             text: asset.text.clone(),
             message,
             span,
         };
-        let file: File = toml::from_str(&asset.text).map_err(|e| failed(e.message().to_owned(), e.span()))?;
+        let file = File::parse(asset).map_err(failed)?;
         let name = file.name.as_ref().map_or_else(|| asset.stem().to_owned(), |name| name.get_ref().clone());
-        let zone = match &file.zone {
-            Some(zone) => Zone::parse(zone.get_ref()).map_err(|message| failed(message, Some(zone.span())))?,
-            None => Zone::Local,
-        };
-        let fields = file.mapping().map_err(|(message, span)| failed(message, Some(span)))?;
-        let syntax = match (file.kind.get_ref().as_str(), Syntax::parse(file.kind.get_ref())) {
-            ("json", _) => None,
-            (_, Some(syntax)) => Some(syntax),
-            (other, None) => {
-                let known = Syntax::names().collect::<Vec<_>>().join("\", \"");
-                let message = format!("expected kind = \"json\" or one of \"{known}\", found \"{other}\"");
-                return Err(failed(message, Some(file.kind.span())));
-            }
-        };
-        let compiled = match (syntax, &file.log_format) {
-            (None, None) => Compiled::Json(Arc::new(Json::new(&name, fields, &file.require, zone))),
-            (None, Some(text)) => {
-                return Err(failed("a JSON format has [fields], no log_format".to_owned(), Some(text.span())));
-            }
-            (Some(_), None) => {
-                let message = "expected log_format = '...' as it stands in the server's configuration".to_owned();
-                return Err(failed(message, Some(file.kind.span())));
-            }
-            (Some(syntax), Some(text)) => {
-                let overrides: Vec<Override> =
-                    fields.into_iter().map(|(name, known)| Override { name, known }).collect();
-                let template = Template::compile(&name, syntax, text.get_ref(), &overrides, zone);
-                let template = template.map_err(|e| failed(e.message, Some(place(&asset.text, text, e.span))))?;
-                Compiled::Template(Arc::new(template.behind_header(file.header_end.as_deref().unwrap_or_default())))
-            }
-        };
+        let own_zone = file.zone().map_err(failed)?;
+        let compiled = file.compile(&name, own_zone.unwrap_or(Zone::Local), asset).map_err(failed)?;
         Ok(Entry {
             name,
+            aliases: file.aliases,
             description: file.description,
             origin: asset.origin.clone(),
             text: asset.text.clone(),
             samples: file.samples,
             compiled,
-            own_zone: file.zone.is_some().then_some(zone),
+            own_zone,
         })
     }
 
     /// The format, compiled. Times without zone are read in the format's own, or in the system's.
     pub fn format(&self) -> Arc<dyn Format> {
-        match &self.compiled {
-            Compiled::Template(template) => template.clone(),
-            Compiled::Json(json) => json.clone(),
-        }
+        self.compiled.format()
     }
 
     /// The format for one source; a zone that the format states goes before the source's.
     pub fn format_within(&self, context: &Context) -> Arc<dyn Format> {
-        let own;
-        let context = match self.own_zone {
-            Some(zone) => {
-                own = context.in_zone(zone);
-                &own
-            }
-            None => context,
-        };
-        match &self.compiled {
-            Compiled::Template(template) => Arc::new(template.within(context)),
-            Compiled::Json(json) => Arc::new(json.within(context)),
-        }
+        self.compiled.format_within(&self.own(context))
     }
 
-    /// How much a line must look like this format to fit it: of two formats that fit, the higher one says more.
-    pub fn specificity(&self) -> u32 {
+    fn own(&self, context: &Context) -> Context {
+        self.own_zone.map_or_else(|| context.clone(), |zone| context.in_zone(zone))
+    }
+
+    /// How much a line must look like this format to fit it: of two formats that fit, the higher one says more. Of a
+    /// format in several variants that of the one which takes `line`, of one that listens to its log that of `format`.
+    pub(super) fn specificity(&self, format: &dyn Format, line: &[u8]) -> u32 {
         match &self.compiled {
             Compiled::Template(template) => template.specificity(),
+            Compiled::Family(family) => family.specificity_of(line),
             Compiled::Json(json) => json.specificity(),
+            Compiled::W3c(_) => format.weight(),
         }
     }
 
     /// What is not wrong but will make lines ambiguous or forgeable.
     pub fn warnings(&self) -> &[String] {
-        self.template().map_or(&[], Template::warnings)
+        self.templates().first().map_or(&[], Template::warnings)
     }
 
-    /// The compiled template; `None` of a JSON format.
-    pub fn template(&self) -> Option<&Template> {
+    /// The same for one source, with fields that its configuration maps and that the format does not have.
+    pub fn warnings_within(&self, context: &Context) -> Vec<String> {
+        let unmapped: Vec<Vec<(&str, String)>> =
+            self.templates().iter().map(|template| template.unmapped(&context.fields)).collect();
+        let mut warnings = self.warnings().to_vec();
+        if let Some((first, others)) = unmapped.split_first() {
+            // What one variant has is no reason to warn.
+            let everywhere = |target: &str| others.iter().all(|other| other.iter().any(|(name, _)| *name == target));
+            warnings.extend(first.iter().filter(|(target, _)| everywhere(target)).map(|(_, text)| text.clone()));
+        }
+        warnings
+    }
+
+    /// The compiled templates, one for each variant, the most exact first; none of a JSON or W3C format.
+    pub fn templates(&self) -> &[Template] {
         match &self.compiled {
-            Compiled::Template(template) => Some(template),
-            Compiled::Json(_) => None,
+            Compiled::Template(template) => std::slice::from_ref(template),
+            Compiled::Family(family) => family.variants(),
+            Compiled::Json(_) | Compiled::W3c(_) => &[],
         }
     }
 
@@ -274,32 +187,36 @@ impl Entry {
         if self.samples.is_empty() {
             wrong.push(format!("{}: no [[samples]]: a format without a line that proves it is refused", self.origin));
         }
-        let format = self.format();
         for sample in &self.samples {
-            match format.parse(sample.line.as_bytes()) {
-                Err(reject) => {
-                    wrong
-                        .push(format!("{}: column {}: {}: {}", self.origin, reject.column, reject.reason, sample.line));
-                }
-                Ok(record) => {
-                    for (field, expected) in &sample.expect {
-                        let found = record
-                            .field(field)
-                            .map_or_else(|| "-".to_owned(), |v| String::from_utf8_lossy(&v).into_owned());
-                        if !same(field, &found, expected) {
-                            wrong.push(format!(
-                                "{}: {field}: expected {expected}, found {found}: {}",
-                                self.origin, sample.line
-                            ));
-                        }
-                    }
+            let place = format!("{}: {}", self.origin, sample.line);
+            let format = self.format();
+            for line in &sample.before {
+                drop(format.parse(line.as_bytes()));
+            }
+            match (format.parse(sample.line.as_bytes()), &sample.rejected) {
+                (Err(reject), Some(reason)) if reject.reason.as_str() == reason => {}
+                (Err(reject), _) => wrong.push(format!("{place}: column {}: {}", reject.column, reject.reason)),
+                (Ok(_), Some(reason)) => wrong.push(format!("{place}: expected {reason}, found a request")),
+                (Ok(record), None) => {
+                    wrong.extend(sample.differences(&record).into_iter().map(|d| format!("{place}: {d}")));
                     if sample.expect.is_empty() {
-                        wrong.push(format!("{}: a sample without expect proves little: {}", self.origin, sample.line));
+                        wrong.push(format!("{place}: a sample without expect proves little"));
                     }
                 }
             }
         }
         wrong
+    }
+}
+
+impl Sample {
+    /// What a record says otherwise than the sample expects, in words.
+    pub(super) fn differences(&self, record: &Record<'_>) -> Vec<String> {
+        let found = |field: &str| {
+            record.field(field).map_or_else(|| "-".to_owned(), |v| String::from_utf8_lossy(&v).into_owned())
+        };
+        let different = self.expect.iter().filter(|(field, expected)| !same(field, &found(field), expected));
+        different.map(|(field, expected)| format!("{field}: expected {expected}, found {}", found(field))).collect()
     }
 }
 
@@ -314,50 +231,6 @@ fn same(field: &str, found: &str, expected: &toml::Value) -> bool {
         toml::Value::String(text) => found == text,
         _ => false,
     }
-}
-
-impl File {
-    /// `[fields]` and `[units]` to meanings by path.
-    fn mapping(&self) -> Result<Vec<(String, Known)>, Wrong> {
-        let mut mapping = Vec::new();
-        for (name, paths) in &self.fields {
-            let role = Role::parse(name.get_ref()).ok_or_else(|| {
-                let known: Vec<&str> = Role::names().collect();
-                (format!("expected one of {}, found \"{}\"", known.join(", "), name.get_ref()), name.span())
-            })?;
-            let unit = self.unit(name.get_ref())?;
-            let paths = match paths.get_ref() {
-                Paths::One(path) => std::slice::from_ref(path),
-                Paths::Many(paths) => paths,
-            };
-            for (rank, path) in paths.iter().enumerate() {
-                mapping.push((path.clone(), Known { role, rank: rank.min(usize::from(MAPPED_RANKS) - 1) as u8, unit }));
-            }
-        }
-        if let Some((name, _)) = self.units.iter().find(|(name, _)| !self.fields.contains_key(*name)) {
-            return Err((format!("[fields] has no {} for this unit", name.get_ref()), name.span()));
-        }
-        Ok(mapping)
-    }
-
-    fn unit(&self, field: &str) -> Result<Unit, Wrong> {
-        let Some((_, unit)) = self.units.iter().find(|(name, _)| name.get_ref() == field) else {
-            return Ok(Unit::Guess);
-        };
-        Unit::parse(unit.get_ref()).ok_or_else(|| {
-            (format!("expected \"s\", \"ms\", \"us\" or \"ns\", found \"{}\"", unit.get_ref()), unit.span())
-        })
-    }
-}
-
-/// The place of an error inside `log_format` as a place in the file. Exact where the text is written without escapes.
-fn place(file: &str, text: &Spanned<String>, inner: Option<Range<usize>>) -> Range<usize> {
-    let whole = text.span();
-    let (Some(inner), Some(at)) = (inner, file.get(whole.clone()).and_then(|raw| raw.find(text.get_ref().as_str())))
-    else {
-        return whole;
-    };
-    whole.start + at + inner.start..whole.start + at + inner.end
 }
 
 /// How many letters must be changed, added or taken away: Levenshtein's distance.

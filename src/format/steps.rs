@@ -33,6 +33,8 @@ pub(super) enum Shape {
     User,
     /// Digits, a dash, or a sign and digits.
     Number,
+    /// Digits or a dash.
+    Whole,
     /// Three digits or a dash.
     Status,
     /// Seconds with their fraction, as nginx writes them.
@@ -275,7 +277,13 @@ impl Step {
             Shape::Word => good(self.quoted || !value.contains(&b' '), Reason::Literal(b' ')),
             Shape::Address => good(field::is_client(value), Reason::Address),
             Shape::Ident => good(!value.is_empty() && !value.iter().any(|b| b" .:".contains(b)), Reason::Literal(b'-')),
-            Shape::User => good(!value.starts_with(b"- "), Reason::Literal(b'-')),
+            Shape::User => {
+                // What stands before the dash of the field before is no part of a name either: a header in front of the line.
+                // A client may name itself so all the same: its line is read loosely.
+                let dashes = value.ends_with(b" -") || memchr::memmem::find(value, b" - ").is_some();
+                let dashes = dashes && state.reading == Reading::Strict;
+                good(!value.starts_with(b"- ") && !dashes, Reason::Literal(b'-'))
+            }
             Shape::Status => {
                 let known = value.len() == 3 && value.iter().all(u8::is_ascii_digit);
                 good(known || value == b"-" || value == b"-1", Reason::Status)
@@ -284,6 +292,10 @@ impl Step {
                 let decimal = value.contains(&b'.') || state.reading == Reading::Loose;
                 let digits = value.iter().all(|b| b.is_ascii_digit() || *b == b'.');
                 good(value == b"-" || (digits && decimal && !value.is_empty()), Reason::Number)
+            }
+            Shape::Whole => {
+                let whole = !value.is_empty() && value.iter().all(u8::is_ascii_digit);
+                good(whole || value == b"-", Reason::Number)
             }
             Shape::Number => {
                 let digits = value.strip_prefix(b"+").or_else(|| value.strip_prefix(b"-")).unwrap_or(value);

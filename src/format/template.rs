@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::dialect::{self, Syntax};
 use super::field::{Escape, Unit};
-use super::fields::{Context, Fields};
+use super::fields::{Context, FieldPlace, Fields};
 use super::instant::TimeShape;
 use super::joining;
 use super::role::{Known, Role};
@@ -161,18 +161,36 @@ impl Template {
         overrides: &[Override],
         zone: Zone,
     ) -> Result<Template, FormatError> {
+        let (template, missing) = Template::compile_any(name, syntax, text, overrides, zone)?;
+        if let Some(name) = missing.first() {
+            let message = format!("the format has no variable \"{name}\"");
+            return Err(FormatError { message, span: None });
+        }
+        check(&template.steps, text)?;
+        Ok(template)
+    }
+
+    /// Compiles a format text that need not say when and what: of lines beside those about requests, or of lines whose
+    /// envelope says when. Also names the overrides that it has no variable for.
+    pub(super) fn compile_any(
+        name: &str,
+        syntax: Syntax,
+        text: &str,
+        overrides: &[Override],
+        zone: Zone,
+    ) -> Result<(Template, Vec<String>), FormatError> {
         if text.len() > TEXT_BYTES {
             let message = format!("the log format is {} bytes long; at most {TEXT_BYTES} are taken", text.len());
             return Err(FormatError::at(message, 0..0));
         }
         let dialect::Compiled { mut pieces, escape, mut warnings } = dialect::compile(text, syntax)?;
-        override_roles(&mut pieces, overrides)?;
+        let missing = override_roles(&mut pieces, overrides);
         let mut pieces = joining::join(pieces)?;
         keep_best_of_each_role(&mut pieces);
         let steps = build(pieces, escape, text, &mut warnings);
-        check(&steps, text)?;
         let trim = !steps.first.starts_with(b" ");
-        Ok(Template { name: name.to_owned(), steps, wall: Wall::new(zone), warnings, trim, header_end: Vec::new() })
+        let wall = Wall::new(zone);
+        Ok((Template { name: name.to_owned(), steps, wall, warnings, trim, header_end: Vec::new() }, missing))
     }
 
     /// The same format, also behind a header that ends so: `]: ` of syslog.
@@ -187,32 +205,37 @@ impl Template {
 
     /// The same format for one source: its zone, its lines, its fields.
     pub(super) fn within(&self, context: &Context) -> Template {
+        self.within_keeping(context, |name| context.fields.keeps(name))
+    }
+
+    /// The same, with a word of its own on which extra fields are kept.
+    pub(super) fn within_keeping(&self, context: &Context, keeps: impl Fn(&str) -> bool) -> Template {
         let mut template = Template { wall: context.wall.clone(), ..self.clone() };
-        template.take_fields(&context.fields);
+        template.warnings.extend(self.unmapped(&context.fields).into_iter().map(|(_, text)| text));
+        template.take_fields(&context.fields, keeps);
         template
     }
 
+    /// Fields that the source's configuration maps and that the format does not have: which, and a sentence about it.
+    pub(super) fn unmapped(&self, fields: &Fields) -> Vec<(&'static str, String)> {
+        let names: Vec<&str> = self.steps.fields.iter().map(|step| step.name.as_str()).collect();
+        let absent = fields.mapped().filter(|(_, _, places)| places.iter().all(|p| p.best_of(&names).is_empty()));
+        let tell = |places: &[FieldPlace]| {
+            let wanted: Vec<String> = places.iter().map(|place| format!("\"{place}\"")).collect();
+            let has: Vec<&str> = names.iter().copied().filter(|name| *name != "ident").collect();
+            format!("{}: the log format has no such field; it has {}", wanted.join(", "), has.join(", "))
+        };
+        absent.map(|(target, _, places)| (target, format!("{target} = {}", tell(places)))).collect()
+    }
+
     /// Gives fields the roles that the source's configuration says, and drops those that nobody asks for.
-    fn take_fields(&mut self, fields: &Fields) {
+    fn take_fields(&mut self, fields: &Fields, keeps: impl Fn(&str) -> bool) {
         let names: Vec<&str> = self.steps.fields.iter().map(|step| step.name.as_str()).collect();
         let mut mapped = Vec::new();
-        for (target, role, places) in fields.mapped() {
-            let mut found: Vec<(usize, Role)> = Vec::new();
-            for place in places {
-                found.extend(place.best_of(&names).into_iter().map(|at| (at, role)));
-            }
-            if found.is_empty() {
-                let wanted: Vec<String> = places.iter().map(|place| format!("\"{place}\"")).collect();
-                let has: Vec<&str> = names.iter().copied().filter(|name| *name != "ident").collect();
-                self.warnings.push(format!(
-                    "{target} = {}: the log format has no such field; it has {}",
-                    wanted.join(", "),
-                    has.join(", ")
-                ));
-            }
+        for (_, role, places) in fields.mapped() {
+            let found = places.iter().flat_map(|place| place.best_of(&names)).map(|at| (at, role));
             // The worst first, so that the best that a line has stays.
-            found.reverse();
-            mapped.extend(found);
+            mapped.extend(found.collect::<Vec<_>>().into_iter().rev());
         }
         let also = (0..self.steps.fields.len())
             .filter(|&at| {
@@ -221,7 +244,7 @@ impl Template {
             })
             .collect();
         for step in &mut self.steps.fields {
-            if step.known.role == Role::Extra && !fields.keeps(&step.name) {
+            if step.known.role == Role::Extra && !keeps(&step.name) {
                 step.known = Known::new(Role::Ignored, 0);
             }
         }
@@ -229,9 +252,26 @@ impl Template {
         self.steps.also = also;
     }
 
+    /// The names of the fields that are kept under them.
+    pub(super) fn extras(&self) -> impl Iterator<Item = &str> {
+        self.steps.fields.iter().filter(|step| step.known.role == Role::Extra).map(|step| step.name.as_str())
+    }
+
     /// The fields in their order: name, and what it is read as (empty for one that is kept under its name).
     pub fn fields(&self) -> impl Iterator<Item = (&str, &'static str)> {
         self.steps.fields.iter().map(|step| (step.name.as_str(), step.known.role.name()))
+    }
+
+    /// A variant must say when and what, as any format; the time may come from elsewhere.
+    pub(super) fn check_variant(&self, text: &str, timeless: bool) -> Result<(), FormatError> {
+        let timed = self.steps.fields.iter().any(|step| step.known.role == Role::Time);
+        if timeless && !timed { Ok(()) } else { check(&self.steps, text) }
+    }
+
+    /// Whether the last field takes whatever is left of a line.
+    pub(super) fn is_open(&self) -> bool {
+        let last = self.steps.fields.last();
+        last.is_some_and(|step| step.shape == Shape::Any && step.known.role == Role::Extra && step.until.is_empty())
     }
 
     /// How much a line must look like this format to fit: of two that fit, the one that asks for more says more.
@@ -293,8 +333,9 @@ impl Format for Template {
     }
 }
 
-/// Roles that a format file gives to variables by name.
-fn override_roles(pieces: &mut [Piece], overrides: &[Override]) -> Result<(), FormatError> {
+/// Roles that a format file gives to variables by name; the names that no variable has.
+fn override_roles(pieces: &mut [Piece], overrides: &[Override]) -> Vec<String> {
+    let mut missing = Vec::new();
     for wanted in overrides {
         let mut found = false;
         for piece in pieces.iter_mut() {
@@ -309,11 +350,10 @@ fn override_roles(pieces: &mut [Piece], overrides: &[Override]) -> Result<(), Fo
             }
         }
         if !found {
-            let message = format!("the format has no variable \"{}\"", wanted.name);
-            return Err(FormatError { message, span: None });
+            missing.push(wanted.name.clone());
         }
     }
-    Ok(())
+    missing
 }
 
 /// Of several fields with one role the best keeps it; the others are kept under their names.
@@ -415,7 +455,8 @@ fn shape_of(name: &str, known: Known, time: Option<TimePart>, shape: Option<Shap
         (Role::BytesOut | Role::BytesIn | Role::Duration | Role::TokensIn | Role::TokensOut, ..) => Shape::Number,
         (Role::ForwardedFor, ..) => Shape::List,
         _ if name.starts_with("upstream_") => Shape::List,
-        _ if name.ends_with("_port") || name == "pid" => Shape::Number,
+        _ if name.ends_with("_port") || name.ends_with("_queue") => Shape::Number,
+        _ if matches!(name, "pid" | "p" | "bytes_sent" | "request_length") => Shape::Number,
         _ => Shape::Any,
     }
 }

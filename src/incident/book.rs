@@ -78,6 +78,8 @@ pub struct Past {
     pub excess: f64,
     /// What it explains elsewhere.
     pub spread: Spread,
+    /// When it began.
+    pub started_at: Timestamp,
     /// When it ended.
     pub ended_at: Timestamp,
     /// Its largest `observed`.
@@ -130,6 +132,8 @@ impl Book {
         let Some(entry) = self.entries.get_mut(index) else { return };
         entry.note(&candidate, now);
         let same_subject = entry.about == candidate.about;
+        // Who was waited for has spoken.
+        entry.patient &= !same_subject || candidate.patient;
         let finding = candidate.finding;
         if same_subject && (rank < entry.rank || (rank == entry.rank && finding.detector == entry.incident.detector)) {
             if rank < entry.rank {
@@ -160,6 +164,8 @@ impl Book {
         entry.note(&candidate, now);
         entry.about = candidate.about;
         entry.rank = rank;
+        // Those that it waited for have spoken.
+        entry.patient = candidate.patient;
         entry.urgent |= candidate.urgent;
         entry.incident.subject = Subject::new(candidate.about.kind, candidate.name);
         entry.incident.history = candidate.history;
@@ -350,6 +356,7 @@ impl Book {
             detector: entry.incident.detector,
             excess: entry.evidence.iter().map(|v| v.excess).fold(0.0, f64::max),
             spread: entry.spread,
+            started_at: entry.incident.started_at,
             ended_at,
             peak: entry.incident.peak,
         });

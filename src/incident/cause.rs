@@ -1,13 +1,16 @@
 //! One cause, one incident: which open incident explains a finding, and in which order findings are looked at.
 
-use crate::detect::{burst, error_spike, traffic_drop};
+use crate::detect::{Fact, burst, error_spike, harvesting, retry_loop, traffic_drop};
 use crate::event::{Id, SubjectKind};
-use crate::incident::book::Book;
+use crate::incident::book::{Book, Past};
 use crate::incident::entry::{About, Candidate, Entry, Spread};
-use crate::time::Timestamp;
+use crate::time::{Span, Timestamp};
 
 /// Share of a finding's excess that must be explained for it to be no incident of its own.
 const ENOUGH: f64 = 0.7;
+
+/// What begins within this time began together.
+const TOGETHER: Span = Span::from_mins(2);
 
 /// What the book says to a finding.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -98,11 +101,16 @@ struct Rise<'a> {
     excess: f64,
     spread: &'a Spread,
     wide_errors: bool,
+    /// A loop that fails: during an outage it is a part of that.
+    failing_loop: bool,
 }
 
 impl<'a> Rise<'a> {
     fn of(candidate: &'a Candidate) -> Self {
-        Rise::new(candidate.finding.detector, candidate.about, candidate.finding.excess, &candidate.spread)
+        let finding = &candidate.finding;
+        let failing = matches!(finding.facts.get("failing"), Some(Fact::Flag(true)));
+        let rise = Rise::new(finding.detector, candidate.about, finding.excess, &candidate.spread);
+        Rise { failing_loop: finding.detector == retry_loop::NAME && failing, ..rise }
     }
 
     fn of_entry(entry: &'a Entry) -> Self {
@@ -115,7 +123,7 @@ impl<'a> Rise<'a> {
             && matches!(about.kind, SubjectKind::Endpoint | SubjectKind::Site | SubjectKind::Source)
             && spread.keys.len() >= 4
             && spread.keys.first().is_none_or(|(_, share)| *share < 0.7);
-        Rise { detector, about, excess, spread, wide_errors }
+        Rise { detector, about, excess, spread, wide_errors, failing_loop: false }
     }
 }
 
@@ -146,6 +154,11 @@ fn explains(entry: &Entry, rise: &Rise<'_>) -> f64 {
         let within = entry.about.kind == Endpoint && rise.about.kind == Key;
         return holds(wider || within);
     }
+    // Whoever is retrying what fails for everybody is a part of that.
+    if rise.failing_loop && entry.incident.detector == error_spike::NAME {
+        let part = rise.spread.endpoints.iter().find(|(id, _)| *id == entry.about.id).map_or(0.0, |(_, share)| *share);
+        return holds(matches!(entry.about.kind, Site | Source) || (entry.about.kind == Endpoint && part >= 0.5));
+    }
     if rise.wide_errors && !matches!(entry.incident.detector.as_str(), error_spike::NAME | "retry-loop") {
         return 0.0;
     }
@@ -156,11 +169,24 @@ fn explains(entry: &Entry, rise: &Rise<'_>) -> f64 {
         (Site, Site | Source) => 1.0,
         // Everything is up: a caller must stand out by a fifth of the whole excess to be news, an endpoint by most of it.
         (Site, kind) if same_detector || entry.incident.detector == burst::NAME => {
-            let news = if kind == Endpoint { 0.6 } else { 0.2 };
+            // Errors of everybody are everybody's, the largest caller's included.
+            let wide = rise.detector == error_spike::NAME && entry.spread.keys.len() + entry.spread.clients.len() >= 4;
+            let news = if kind == Endpoint || wide { 0.6 } else { 0.2 };
             holds(excess < news * entry.excess() || entry.is_group())
+        }
+        // Who calls more while everything fails is trying again.
+        (Site, Key | Client) if entry.incident.detector == error_spike::NAME && rise.detector == burst::NAME => {
+            holds(excess < 0.6 * entry.excess())
         }
         (Site, _) => 0.0,
         // One endpoint may make a site's rise; several together mean that the site is in trouble.
+        (Endpoint, Site | Source)
+            if same_detector
+                && rise.detector == error_spike::NAME
+                && part(&rise.spread.endpoints, entry.about.id) >= 0.6 =>
+        {
+            1.0
+        }
         (Endpoint, Site | Source) => Some(entry.excess() / excess).filter(|share| *share >= ENOUGH).unwrap_or(0.0),
         (_, Site | Source) => entry.excess() / excess,
         (Key | Client, Endpoint) => entry.excess() * part(&entry.spread.endpoints, about.id) / excess,
@@ -172,8 +198,7 @@ fn explains(entry: &Entry, rise: &Rise<'_>) -> f64 {
         (Endpoint, Key | Client) => {
             // An endpoint that fails for many explains each of them; one that is called too much does not.
             let there = part(&rise.spread.endpoints, entry.about.id);
-            let enough = if rise.detector == error_spike::NAME { 0.5 } else { 0.8 };
-            holds(same_detector && there >= enough)
+            holds(same_detector && there >= 0.5)
         }
         // Clients that came one after the other with the same agent and the same goal are told as a group.
         _ => 0.0,
@@ -208,6 +233,11 @@ fn sharpens(candidate: &Candidate, entry: &Entry) -> bool {
 /// Whether a finding only sees, through a long window, what has been told and is over.
 fn is_echo(book: &Book, candidate: &Candidate, now: Timestamp) -> bool {
     let from = (now - candidate.window).min(candidate.finding.started_at);
+    if candidate.finding.detector == harvesting::NAME {
+        // Whoever still collects is no echo of a rise that is over, only of having been told as a collector.
+        let told = |past: &Past| past.detector == harvesting::NAME && past.about == candidate.about;
+        return book.past().any(|past| told(past) && past.ended_at >= from);
+    }
     let excess = candidate.finding.excess.max(1.0);
     let part = |spread: &Spread| {
         let of =
@@ -224,6 +254,25 @@ fn is_echo(book: &Book, candidate: &Candidate, now: Timestamp) -> bool {
         // What the whole site did, each of its parts did.
         let within = past.about.kind == SubjectKind::Site && candidate.finding.started_at <= past.ended_at;
         if within || past.about == candidate.about || past.touched.contains(&candidate.about) {
+            return true;
+        }
+        // What began with it, was smaller and is seen through a long window only was a part of it.
+        let apart = (candidate.finding.started_at - past.started_at).millis().abs();
+        if apart <= TOGETHER.millis()
+            && past.excess >= candidate.finding.excess
+            && past.about.kind == SubjectKind::Endpoint
+        {
+            return true;
+        }
+        // What everybody did to an endpoint, each of them did.
+        let there =
+            candidate.spread.endpoints.iter().find(|(id, _)| *id == past.about.id).map_or(0.0, |(_, share)| *share);
+        let single = matches!(candidate.about.kind, SubjectKind::Key | SubjectKind::Client);
+        if single
+            && past.about.kind == SubjectKind::Endpoint
+            && there >= 0.5
+            && candidate.finding.started_at <= past.ended_at
+        {
             return true;
         }
         explained += past.excess * part(&past.spread) / excess;

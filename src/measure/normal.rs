@@ -196,6 +196,14 @@ impl Normal {
         window.mins_f64() * f64::from(rate) * self.short_factor().min(1.0)
     }
 
+    /// The same for a stream that may well pause: the least of this hour and of those beside it. A job that ends within
+    /// its hour is no silence.
+    pub fn expected_steadily(&self, end: Timestamp, window: Span, around: &Surroundings<'_>) -> f64 {
+        let here = self.expected_at_least(end, window, around);
+        let beside = |by: Span| self.expected_at_least(end + by, window, around);
+        here.min(beside(Span::HOUR)).min(beside(Span::ZERO - Span::HOUR))
+    }
+
     /// Variance beyond Poisson over squared mean for windows of index `w` of [`WINDOWS_MIN`] that end at `now`.
     pub fn spread(&self, w: usize, now: Timestamp, hour: usize) -> f64 {
         let of = |s: &Sums| (PRIOR_SPREAD.1 * PRIOR_SPREAD.0 + s.over) / (PRIOR_SPREAD.1 + s.weight);
@@ -228,9 +236,14 @@ impl Normal {
 
     /// Whether the stream makes bursts of its own often enough for them not to be news.
     pub fn is_irregular(&self) -> bool {
+        self.bursts >= 1.5 || self.is_wild()
+    }
+
+    /// Whether its hours vary by more than they are on average.
+    pub fn is_wild(&self) -> bool {
         let hourly = self.spread[3];
         let alpha = (PRIOR_SPREAD.1 * PRIOR_SPREAD.0 + hourly.over) / (PRIOR_SPREAD.1 + hourly.weight);
-        self.bursts >= 1.5 || alpha > 1.0
+        alpha > 1.0
     }
 
     /// Notes a judgement: surprise in bits against what is needed, and whether the stream is calm at `now`.

@@ -59,6 +59,14 @@ pub struct Today {
     pub incident: bool,
 }
 
+impl Today {
+    /// Notes totals over 5 and 60 minutes.
+    pub fn reach(&mut self, five: u32, sixty: u32) {
+        self.five = self.five.max(five);
+        self.sixty = self.sixty.max(sixty);
+    }
+}
+
 impl Full {
     fn new(t: Timestamp) -> Self {
         Full {
@@ -87,6 +95,9 @@ pub struct Row {
     pub last_seen: Timestamp,
     /// Whether it lies in the list of rows touched since they were last judged.
     pub touched: bool,
+    /// Whether it lies in the list of busy rows.
+    #[serde(skip)]
+    busy: bool,
     /// Requests of the current day while light.
     day: i64,
     requests: u32,
@@ -106,6 +117,7 @@ impl Row {
             first_seen: t,
             last_seen: t,
             touched: false,
+            busy: false,
             day: 0,
             requests: 0,
             full: None,
@@ -203,6 +215,9 @@ pub struct Rows {
     fulls: usize,
     hand: usize,
     touched: Vec<u32>,
+    /// Rows whose level is at least `busy_from` requests a minute, and some that no longer are.
+    busy: Vec<u32>,
+    busy_from: f64,
     /// Rows that had to give way.
     pub evicted: u64,
 }
@@ -227,6 +242,8 @@ impl Rows {
             fulls: 0,
             hand: 0,
             touched: Vec::new(),
+            busy: Vec::new(),
+            busy_from: f64::INFINITY,
             evicted: 0,
         }
     }
@@ -314,9 +331,14 @@ impl Rows {
             None => self.insert(Row::new(id, name, event.time)),
         };
         let row = &mut self.rows[slot as usize];
-        let was_full = row.full.is_some();
+        let learned = row.full.as_deref().map(|full| full.normal.learned_hour());
         row.absorb(self.kind, event, around);
-        let became_full = !was_full && row.full.is_some();
+        let learned_now = row.full.as_deref().map(|full| full.normal.learned_hour());
+        let became_full = learned.is_none() && learned_now.is_some();
+        if learned != learned_now {
+            self.note_level(slot, around.population_mean);
+        }
+        let row = &mut self.rows[slot as usize];
         if row.full.is_some() && !row.touched {
             row.touched = true;
             self.touched.push(slot);
@@ -342,6 +364,56 @@ impl Rows {
                     self.touched.push(slot);
                 }
             }
+        }
+    }
+
+    /// Lets a row learn the hours before the one of `t`, if it has not done so yet.
+    pub fn learn(&mut self, slot: u32, t: Timestamp, around: &Surroundings<'_>) {
+        let full = self.rows.get_mut(slot as usize).and_then(|row| row.full.as_deref_mut());
+        let Some(full) = full.filter(|full| t.bucket(Span::HOUR) > full.normal.learned_hour() + 1) else { return };
+        full.learn(t, around);
+        self.note_level(slot, around.population_mean);
+    }
+
+    /// Lists every row whose level is at least `from` requests a minute where `population_mean` is usual; from then on the
+    /// list is kept up as rows learn.
+    pub fn list_busy(&mut self, from: f64, population_mean: f64) {
+        self.busy_from = from;
+        self.busy.clear();
+        for slot in 0..self.rows.len() as u32 {
+            self.rows[slot as usize].busy = false;
+            self.note_level(slot, population_mean);
+        }
+    }
+
+    /// Takes the list of rows that may be busy, in their order: every one that is must be put back by
+    /// [`Rows::keep_busy`].
+    pub fn take_busy(&mut self) -> Vec<u32> {
+        let mut busy = std::mem::take(&mut self.busy);
+        // Of a row that gave way its successor may be listed as well.
+        busy.sort_unstable();
+        busy.dedup();
+        for &slot in &busy {
+            if let Some(row) = self.rows.get_mut(slot as usize) {
+                row.busy = false;
+            }
+        }
+        busy
+    }
+
+    /// Lists a row as busy.
+    pub fn keep_busy(&mut self, slot: u32) {
+        if let Some(row) = self.rows.get_mut(slot as usize).filter(|row| !row.busy) {
+            row.busy = true;
+            self.busy.push(slot);
+        }
+    }
+
+    /// A row's level changes when it learns and when what is usual among all changes, and never in between.
+    fn note_level(&mut self, slot: u32, population_mean: f64) {
+        let full = self.rows.get(slot as usize).and_then(|row| row.full.as_deref());
+        if full.is_some_and(|full| full.normal.level(population_mean) >= self.busy_from) {
+            self.keep_busy(slot);
         }
     }
 

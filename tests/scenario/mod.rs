@@ -295,7 +295,8 @@ impl Site {
             agent: put(&mut self.batch, agent),
             request: hasher.id(request.as_bytes()),
             resource: hasher.id(format!("{endpoint} {thing}").as_bytes()),
-            number: thing as u32,
+            // What is new to a stream is not the next one.
+            number: if stream.things == Things::New { hasher.id(&thing.to_le_bytes()).0 as u32 } else { thing as u32 },
             bytes_out: 512,
             duration_ms: 30,
             tokens_in: Event::UNKNOWN,

@@ -27,6 +27,7 @@ impl Json {
             name: self.name.clone(),
             mapping,
             required: self.required.clone(),
+            statuses: self.statuses.clone(),
             wall: context.wall.clone(),
             names: Names::default(),
             mapped,
