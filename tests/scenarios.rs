@@ -543,7 +543,7 @@ fn collector(key: &str, client: &str, agent: &str, things: Things) -> Stream {
     stream
 }
 
-fn is_harvest(change: &&Change) -> bool {
+fn is_harvest(change: &Change) -> bool {
     change.incident.detector == "harvesting"
 }
 
@@ -559,7 +559,8 @@ fn five_requests_a_minute_are_found_within_three_hours() {
         site.streams.push(collector(key, client, "okhttp", things));
         site.run_until(start + Span::from_hours(30));
         site.finish();
-        let first = site.changes.iter().find(is_harvest).unwrap_or_else(|| panic!("{things:?}: {:?}", site.opened()));
+        let first =
+            site.changes.iter().find(|c| is_harvest(c)).unwrap_or_else(|| panic!("{things:?}: {:?}", site.opened()));
         assert!(first.at - start <= Span::from_hours(3), "{things:?} {key}: noticed after {}", first.at - start);
         assert!(
             (first.incident.started_at - start).millis().abs() <= Span::HOUR.millis(),
@@ -569,7 +570,7 @@ fn five_requests_a_minute_are_found_within_three_hours() {
         let subject = if key.is_empty() { "client 198.18.7.7" } else { "key reader-3" };
         assert_eq!(first.incident.subject.to_string(), subject);
         assert_eq!(site.opened().len(), 1, "{:?}", site.opened());
-        let last = site.changes.iter().rfind(is_harvest).unwrap();
+        let last = site.changes.iter().rfind(|c| is_harvest(c)).unwrap();
         assert!(matches!(last.kind, ChangeKind::Resolved(_)), "{last:?}");
         let read = last.incident.observed;
         // Two thirds of the twelve-second steps bring a request.
@@ -595,7 +596,7 @@ fn a_restart_changes_nothing_about_who_collects() {
         site.changes
     };
     let changes = story(true);
-    assert!(changes.iter().any(|change| is_harvest(&change)));
+    assert!(changes.iter().any(is_harvest));
     assert_eq!(story(false), changes);
 }
 
@@ -619,6 +620,7 @@ fn search_engines_batches_big_and_new_readers_and_caches_do_not_harvest() {
     site.streams.push(collector("reader-4", "192.0.4.9", "okhttp", Things::Of(30)));
     site.run_until(start + Span::from_days(3));
     site.finish();
-    let harvests: Vec<_> = site.changes.iter().filter(is_harvest).filter(|c| c.kind == ChangeKind::Opened).collect();
+    let harvests: Vec<_> =
+        site.changes.iter().filter(|c| is_harvest(c)).filter(|c| c.kind == ChangeKind::Opened).collect();
     assert!(harvests.is_empty(), "{harvests:#?}");
 }

@@ -1,5 +1,6 @@
 //! What the daemon answers on its control socket.
 
+use std::fmt::Write;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::{Deserialize, Serialize};
@@ -64,9 +65,9 @@ impl Explained {
             text.push_str("  No steps were recorded for it.\n");
             return text;
         }
-        text.push_str(&format!("  {}\n", self.grounds.verdict()));
+        let _ = writeln!(text, "  {}", self.grounds.verdict());
         for line in &self.grounds.lines {
-            text.push_str(&format!("  - {line}\n"));
+            let _ = writeln!(text, "  - {line}");
         }
         text
     }

@@ -47,7 +47,7 @@ impl Grounds {
 
     /// Bits beyond what was asked for; negative where they were missing. A count has none: no budget changes it.
     pub fn surplus(&self) -> Option<f64> {
-        (self.measure == Measure::Bits).then(|| self.had - self.needed)
+        (self.measure == Measure::Bits).then_some(self.had - self.needed)
     }
 
     /// What it came to, in words.

@@ -196,7 +196,9 @@ fn choose(candidates: &[Candidate], lines: usize) -> Option<usize> {
     }
     let near = most - most / 50;
     let good = candidates.iter().enumerate().filter(|(_, c)| c.count >= near);
-    good.max_by(|(a, x), (b, y)| (x.specificity, b).cmp(&(y.specificity, a))).map(|(at, _)| at)
+    // Who opens more envelopes reads what was meant; who needs fewer may have read a header as a part of the line.
+    let opened = |c: &Candidate| c.fits.iter().flatten().sum::<usize>();
+    good.max_by(|(a, x), (b, y)| (opened(x), x.specificity, b).cmp(&(opened(y), y.specificity, a))).map(|(at, _)| at)
 }
 
 /// Formats that read what is left, greedily.

@@ -96,6 +96,7 @@ impl Failures {
     }
 
     /// For a second look at the log it was learned from: the usual share stays, the counts begin anew.
+    #[must_use]
     pub fn hindsight(&self, began: Timestamp) -> Self {
         let requests = f64::from(self.learned_requests);
         Failures { learned_errors: self.learned_errors, spread: self.spread, ..Failures::new(began, requests) }

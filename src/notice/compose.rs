@@ -218,10 +218,9 @@ fn candidates(templates: &Templates, incident: &Incident) -> Vec<String> {
 
 fn kind(change: ChangeKind) -> NoticeType {
     match change {
-        ChangeKind::Opened => NoticeType::Opened,
+        ChangeKind::Opened | ChangeKind::Kept(_) => NoticeType::Opened,
         ChangeKind::Updated(_) => NoticeType::Updated,
         ChangeKind::Resolved(_) => NoticeType::Resolved,
-        ChangeKind::Kept(_) => NoticeType::Opened,
     }
 }
 
