@@ -64,7 +64,44 @@ impl Default for Settings {
     }
 }
 
-/// What a stream did in the last five minutes against its usual: the first look at a tick.
+impl Settings {
+    /// Requests beyond the usual that such a stream must make in a window.
+    pub fn floor_of(&self, kind: SubjectKind) -> f64 {
+        if kind == SubjectKind::Site { self.site_floor } else { self.floor }
+    }
+}
+
+/// What a stream did in the windows that are due at a tick: counts alone, the first look.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Glance {
+    /// Requests in the last five minutes.
+    pub five: u64,
+    /// In the last hour, where such windows are due.
+    sixty: u64,
+    /// In the longest window of hours, where such windows are due.
+    day: u64,
+}
+
+/// The first look at a stream: its counts.
+pub fn glance(full: &Full, scene: &Scene<'_>) -> Glance {
+    let last = (scene.end - Span::from_millis(1)).bucket(Span::HOUR);
+    Glance {
+        five: full.counts.ticks(scene.tick, 30),
+        sixty: if scene.ends_minute() { full.counts.minutes(scene.minute(), 60) } else { 0 },
+        day: if scene.ends_quarter() { full.counts.hours.sum(last - 23, last) } else { 0 },
+    }
+}
+
+impl Glance {
+    /// Whether no window that is due holds as many requests as it must hold beyond the usual. The usual is never less than
+    /// nothing, and the shorter windows lie within the longer ones (1 in 5 minutes, 15 in 60, 6 hours in 24): [`judge`]
+    /// then passes over every window, and its bits are 0.
+    pub fn is_light(&self, floor: f64) -> bool {
+        (self.five.max(self.sixty).max(self.day) as f64) < floor
+    }
+}
+
+/// What a stream did in the last five minutes against its usual.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Now {
     /// Requests seen in five minutes.
@@ -73,13 +110,14 @@ pub struct Now {
     pub expected: f64,
 }
 
-/// The first look at a stream.
+/// The last five minutes of a stream against its usual.
 pub fn look(full: &Full, scene: &Scene<'_>) -> Now {
-    let window = Span::from_mins(5);
-    Now {
-        seen: full.counts.ticks(scene.tick, 30) as f64,
-        expected: full.normal.expected(scene.end, window, &scene.around),
-    }
+    Now { seen: full.counts.ticks(scene.tick, 30) as f64, expected: usual(full, scene) }
+}
+
+/// What is usual for a stream in the last five minutes.
+pub fn usual(full: &Full, scene: &Scene<'_>) -> f64 {
+    full.normal.expected(scene.end, Span::from_mins(5), &scene.around)
 }
 
 /// The same over more minutes, at most 60.
@@ -133,7 +171,7 @@ pub fn judge(
 ) -> Judgement {
     let normal = &full.normal;
     let end = scene.end;
-    let floor = if kind == SubjectKind::Site { settings.site_floor } else { settings.floor };
+    let floor = settings.floor_of(kind);
     let history = match kind {
         // What came with the log itself is as old as the log; a route that came later has its own first day.
         SubjectKind::Endpoint if normal.age(end) + Span::from_hours(2) < scene.history => {
@@ -179,6 +217,7 @@ pub fn judge(
                 }
                 (seen, normal.expected(end, window, &scene.around))
             }
+            _ if hours_seen(full, scene, minutes / 60) < floor => continue,
             _ => hours(full, scene, minutes / 60),
         };
         let g = if minutes <= 60 { g } else { 1.0 };
@@ -270,16 +309,23 @@ pub fn still(full: &Full, scene: &Scene<'_>) -> bool {
 
 /// The window that ends now and reaches back over `hours` hours, the current one counted from its start.
 fn hours(full: &Full, scene: &Scene<'_>, hours: i64) -> (f64, f64) {
+    let start = Timestamp::of_bucket((scene.end - Span::from_millis(1)).bucket(Span::HOUR) - hours + 1, Span::HOUR);
+    (hours_seen(full, scene, hours), full.normal.expected(scene.end, scene.end - start, &scene.around))
+}
+
+/// What was seen in it.
+fn hours_seen(full: &Full, scene: &Scene<'_>, hours: i64) -> f64 {
     let last = (scene.end - Span::from_millis(1)).bucket(Span::HOUR);
-    let first = last - hours + 1;
-    let start = Timestamp::of_bucket(first, Span::HOUR);
-    let seen = full.counts.hours.sum(first, last) as f64;
-    (seen, full.normal.expected(scene.end, scene.end - start, &scene.around))
+    full.counts.hours.sum(last - hours + 1, last) as f64
 }
 
 /// Back to at most 1.5 times the usual over 15 minutes, or too little beyond it to matter.
-fn is_calm(full: &Full, scene: &Scene<'_>, floor: f64) -> bool {
+pub fn is_calm(full: &Full, scene: &Scene<'_>, floor: f64) -> bool {
     let seen = full.counts.minutes(scene.minute(), 15) as f64;
+    // What is expected is never less than nothing.
+    if seen < floor / 2.0 {
+        return true;
+    }
     let expected = full.normal.expected(scene.end, Span::from_mins(15), &scene.around);
     seen <= 1.5 * expected || seen - expected < floor / 2.0
 }

@@ -60,6 +60,13 @@ impl Default for Settings {
     }
 }
 
+impl Settings {
+    /// Errors beyond the usual that a window of such a stream must hold.
+    fn floor_of(&self, kind: SubjectKind) -> f64 {
+        if matches!(kind, SubjectKind::Key | SubjectKind::Client) { self.caller_floor } else { self.floor }
+    }
+}
+
 /// What was judged of one class of failures.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Judgement {
@@ -77,6 +84,46 @@ pub struct Judgement {
     pub need: f64,
 }
 
+/// Whether every class of failures of a stream is too small to be judged in any window that is due; those are noted as
+/// calm, which is what [`judge`] comes to for them.
+pub fn note_quiet(kind: SubjectKind, full: &mut Full, scene: &Scene<'_>, settings: &Settings) -> bool {
+    // What is over since the longest window began need not even be added up.
+    let since = if scene.ends_minute() {
+        Timestamp::of_bucket(scene.minute() - 59, Span::MINUTE)
+    } else {
+        Timestamp::of_bucket(scene.tick - 29, TICK)
+    };
+    if full.is_sound_since(since) {
+        return true;
+    }
+    let mut quiet = true;
+    for (class, failures) in Class::ALL.into_iter().zip(&mut full.failures) {
+        let Some(failures) = failures.as_deref_mut().filter(|_| is_judged(kind, class)) else { continue };
+        if is_few(failures, kind, scene, settings) {
+            failures.note(false, true, scene.end);
+        } else {
+            quiet = false;
+        }
+    }
+    full.note_sound(quiet);
+    quiet
+}
+
+/// Bare clients that probe are the business of enumeration and credential stuffing.
+fn is_judged(kind: SubjectKind, class: Class) -> bool {
+    kind != SubjectKind::Client || !matches!(class, Class::Client | Class::Denied)
+}
+
+/// Whether there are fewer failures than the floor in the longest window that is due, and so in any.
+fn is_few(failures: &Failures, kind: SubjectKind, scene: &Scene<'_>, settings: &Settings) -> bool {
+    let recent = if scene.ends_minute() {
+        failures.mins.sum(scene.minute() - 59, scene.minute())
+    } else {
+        failures.tens.sum(scene.tick - 29, scene.tick)
+    };
+    (recent as f64) < settings.floor_of(kind)
+}
+
 /// Judges one class of failures of a stream.
 pub fn judge(
     kind: SubjectKind,
@@ -86,8 +133,7 @@ pub fn judge(
     settings: &Settings,
 ) -> Option<Judgement> {
     let failures = full.failures[class.index()].as_deref()?;
-    // Bare clients that probe are the business of enumeration and credential stuffing.
-    if kind == SubjectKind::Client && matches!(class, Class::Client | Class::Denied) {
+    if !is_judged(kind, class) {
         return None;
     }
     let usual = (1.5 * failures.share()).max(0.005);
@@ -98,14 +144,9 @@ pub fn judge(
     } + if scene.history < Span::HOUR { 10.0 } else { 0.0 }
         + settings.extra_bits;
     let single = matches!(kind, SubjectKind::Key | SubjectKind::Client);
-    let floor = if single { settings.caller_floor } else { settings.floor };
+    let floor = settings.floor_of(kind);
     // Most streams fail now and then: too few to say anything in any window that is due.
-    let recent = if scene.ends_minute() {
-        failures.mins.sum(scene.minute() - 59, scene.minute())
-    } else {
-        failures.tens.sum(scene.tick - 29, scene.tick)
-    };
-    if (recent as f64) < floor {
+    if is_few(failures, kind, scene, settings) {
         return Some(Judgement { class, bits: 0.0, window: Span::ZERO, share: 0.0, fires: false, need });
     }
     // Failures of a few callers are those callers' trouble, whoever else calls the same.

@@ -137,6 +137,22 @@ pub fn judge(novelty: &Novelty, context: &Context<'_>, settings: &Settings) -> O
     Some(finding)
 }
 
+/// Whether a key could be told of at all, whatever is usual for it: the part of "material" in [`judge`] that takes
+/// nothing but the key's own counts.
+pub fn may_matter(novelty: &Novelty, settings: &Settings) -> bool {
+    if novelty.is_rotated() {
+        return false;
+    }
+    if novelty.is_first_day() {
+        return novelty.networks_today() >= settings.networks;
+    }
+    // Newcomers of any window are among all of them: what these do not reach, those do not either.
+    let all = novelty.newcomers(Timestamp::MIN);
+    novelty.is_public()
+        || all.requests as f64 >= settings.requests
+        || all.networks >= settings.networks && all.requests >= settings.networks_requests
+}
+
 /// What there is to say about a key, whatever the verdict: for updates and the end of an open incident.
 pub fn finding(novelty: &Novelty, context: &Context<'_>) -> Finding {
     finding_of(novelty, context, &Surprise::of(novelty, context), false)
@@ -227,9 +243,12 @@ fn judge_first_day(novelty: &Novelty, context: &Context<'_>, settings: &Settings
         return None;
     }
     let networks = novelty.networks_today();
-    let lambda = context.peers.lambda(Kind::Key, Peak::Networks, f64::from(networks));
     let material = context.requests_day >= settings.requests && networks >= settings.networks;
-    if !material || lambda > settings.first_day_lambda {
+    if !material {
+        return None;
+    }
+    let lambda = context.peers.lambda(Kind::Key, Peak::Networks, f64::from(networks));
+    if lambda > settings.first_day_lambda {
         return None;
     }
     let mut finding = finding_of(novelty, context, &Surprise::of(novelty, context), false);

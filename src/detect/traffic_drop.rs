@@ -42,6 +42,13 @@ impl Default for Settings {
     }
 }
 
+impl Settings {
+    /// The level, in requests a minute, below which no silence is odd: half of the least that must be expected in an hour.
+    pub fn least_level(&self) -> f64 {
+        self.least_expected / 120.0
+    }
+}
+
 /// Judges one stream at the end of a minute.
 pub fn judge(
     kind: SubjectKind,

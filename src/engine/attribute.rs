@@ -2,13 +2,19 @@
 
 use crate::detect::burst;
 use crate::engine::Engine;
-use crate::engine::judge::Looked;
 use crate::event::{Id, SubjectKind};
 use crate::incident::entry::{About, Candidate};
 use crate::intake::routes::OTHER;
 use crate::measure::peers;
 use crate::measure::rows::Full;
 use crate::time::Span;
+
+/// A subject that moved in a window.
+struct Active {
+    about: About,
+    slot: u32,
+    now: burst::Now,
+}
 
 impl Engine {
     /// A rise of the site or of an endpoint that one key (or client, or endpoint) makes almost alone is that one's. If
@@ -32,9 +38,9 @@ impl Engine {
             };
             // Also those that were silent in this very tick.
             let active = self.active(kind, candidate.window);
-            let mut parts: Vec<(&Looked, f64)> = active
+            let mut parts: Vec<(&Active, f64)> = active
                 .iter()
-                .filter(|l| !self.is_unsettled(l))
+                .filter(|l| !self.is_unsettled(l.about.kind, l.slot))
                 .map(|l| (l, (l.now.seen - 1.2 * l.now.expected - 3.0).max(0.0) * there(l.about.id)))
                 .filter(|(_, part)| *part > 0.0)
                 .collect();
@@ -47,7 +53,7 @@ impl Engine {
             let few: f64 = parts.iter().take(4).map(|(_, part)| part).sum();
             let by_few = few >= 0.8 * whole.max(1.0) && kind != SubjectKind::Endpoint;
             if by_few {
-                let news = |l: &Looked| {
+                let news = |l: &Active| {
                     let full = self.rows(kind).get(l.slot).and_then(|row| row.full.as_deref());
                     full.is_some_and(|full| self.beyond_peers(kind, full, f64::from(full.today.five)))
                 };
@@ -85,7 +91,7 @@ impl Engine {
     }
 
     /// Everything of a kind that moved in a window (of at most an hour), with what it did there.
-    fn active(&self, kind: SubjectKind, window: Span) -> Vec<Looked> {
+    fn active(&self, kind: SubjectKind, window: Span) -> Vec<Active> {
         let scene = self.scene_now(kind);
         let minutes = (window.millis() / Span::MINUTE.millis()).clamp(5, 60);
         let since = scene.end - Span::from_mins(minutes);
@@ -93,17 +99,17 @@ impl Engine {
             .filter_map(|slot| {
                 let row = self.rows(kind).get(slot).filter(|row| row.last_seen >= since)?;
                 let now = burst::look_back(row.full.as_deref()?, &scene, minutes);
-                Some(Looked { about: About { kind, id: row.id }, slot, now })
+                Some(Active { about: About { kind, id: row.id }, slot, now })
             })
             .collect()
     }
 
     /// A route that is new, or what the cardinality cap lumps together: its traffic says nothing yet.
-    pub(super) fn is_unsettled(&self, looked: &Looked) -> bool {
-        if looked.about.kind != SubjectKind::Endpoint {
+    pub(super) fn is_unsettled(&self, kind: SubjectKind, slot: u32) -> bool {
+        if kind != SubjectKind::Endpoint {
             return false;
         }
-        let Some(row) = self.endpoints.get(looked.slot) else { return true };
+        let Some(row) = self.endpoints.get(slot) else { return true };
         let since = self.first_event.unwrap_or(row.first_seen);
         let late = row.first_seen - since > Span::from_hours(2);
         &*row.name == OTHER || (late && row.last_seen - row.first_seen < Span::DAY)

@@ -1,9 +1,11 @@
 //! One tick: look at what moved, judge it, place the findings, tell what is due.
 
 use serde::{Deserialize, Serialize};
+use smallvec::SmallVec;
 
 use crate::detect::scene::{Scene, need_bits};
-use crate::detect::{Fact, Finding, burst, error_spike, traffic_drop};
+use crate::detect::{Fact, Finding, burst, error_spike, leaked_key, traffic_drop};
+use crate::engine::look::Looked;
 use crate::engine::{Engine, SITE};
 use crate::event::SubjectKind;
 use crate::incident::Change;
@@ -13,31 +15,25 @@ use crate::incident::kept::Reason;
 use crate::measure::failures::Class;
 use crate::measure::normal::Surroundings;
 use crate::measure::ring::TICK;
-use crate::measure::rows::{Full, Rows};
+use crate::measure::rows::{Full, Row, Rows};
 use crate::time::{Span, Timestamp};
 
 /// A silence longer than this is not gone through tick by tick.
 const LONGEST_WALK: Span = Span::from_hours(26);
-/// Everything is up together from this factor on,
-const SITE_UP: f64 = 1.8;
-/// once it has been so for this long.
+/// Everything has to be up together for this long.
 const SITE_UP_FOR: Span = Span::from_mins(5);
+
+/// A tick that ends an hour still belongs to it: by this much.
+pub(super) const LAST: Span = Span::from_millis(1);
 
 /// Everything rising together.
 #[derive(Clone, Copy, PartialEq, Debug, Default, Serialize, Deserialize)]
 pub(super) struct SiteUp {
     /// The site factor of the last tick: 1 is usual.
-    factor: f64,
-    since: Option<Timestamp>,
-    keys_up: u32,
-    keys_seen: u32,
-}
-
-/// A subject that moved, after the first look.
-pub(super) struct Looked {
-    pub(super) about: About,
-    pub(super) slot: u32,
-    pub(super) now: burst::Now,
+    pub(super) factor: f64,
+    pub(super) since: Option<Timestamp>,
+    pub(super) keys_up: u32,
+    pub(super) keys_seen: u32,
 }
 
 impl Engine {
@@ -109,13 +105,7 @@ impl Engine {
     }
 
     fn surroundings(&self, kind: SubjectKind) -> Surroundings<'_> {
-        let population_mean = match kind {
-            SubjectKind::Key => self.means.keys,
-            SubjectKind::Client => self.means.clients,
-            SubjectKind::Endpoint => self.means.endpoints,
-            SubjectKind::Source | SubjectKind::Site => 10.0,
-        };
-        Surroundings { zone: self.settings.zone, calendar: &self.calendar, population_mean }
+        Surroundings { zone: self.settings.zone, calendar: &self.calendar, population_mean: self.means.of(kind) }
     }
 
     pub(super) fn scene(&self, kind: SubjectKind, tick: i64, history: Span) -> Scene<'_> {
@@ -168,87 +158,11 @@ impl Engine {
         self.means.keys = mean(&mut self.keys).unwrap_or(self.means.keys);
         self.means.clients = mean(&mut self.clients).unwrap_or(self.means.clients);
         self.means.endpoints = mean(&mut self.endpoints).unwrap_or(self.means.endpoints);
-    }
-
-    /// Everything that moved in this tick, or is watched, with what it did in the last five minutes.
-    fn look(&mut self, tick: i64, history: Span) -> Vec<Looked> {
-        let end = Timestamp::of_bucket(tick + 1, TICK);
-        let mut looked = Vec::new();
-        let mut slots = std::mem::take(&mut self.scratch);
-        for kind in [SubjectKind::Site, SubjectKind::Endpoint, SubjectKind::Key, SubjectKind::Client] {
-            self.rows_mut(kind).take_touched(end, &mut slots);
-            for &slot in &slots {
-                self.learn(kind, slot, end);
-                let scene = self.scene(kind, tick, history);
-                let Some(row) = self.rows(kind).get(slot) else { continue };
-                let Some(full) = row.full.as_deref() else { continue };
-                let now = burst::look(full, &scene);
-                looked.push(Looked { about: About { kind, id: row.id }, slot, now });
-            }
-        }
-        self.scratch = slots;
-        looked
-    }
-
-    /// Rows that are judged without having been touched in this hour learn it first.
-    fn learn(&mut self, kind: SubjectKind, slot: u32, end: Timestamp) {
-        let around = Surroundings {
-            zone: self.settings.zone,
-            calendar: &self.calendar,
-            population_mean: match kind {
-                SubjectKind::Key => self.means.keys,
-                SubjectKind::Client => self.means.clients,
-                SubjectKind::Endpoint => self.means.endpoints,
-                SubjectKind::Source | SubjectKind::Site => 10.0,
-            },
-        };
-        let rows = match kind {
-            SubjectKind::Key => &mut self.keys,
-            SubjectKind::Endpoint => &mut self.endpoints,
-            SubjectKind::Client => &mut self.clients,
-            SubjectKind::Source => &mut self.sources,
-            SubjectKind::Site => &mut self.site,
-        };
-        if let Some(full) = rows.get_mut(slot).and_then(|row| row.full.as_deref_mut()) {
-            // The tick that ends an hour still belongs to it.
-            let t = end - Span::from_millis(1);
-            if t.bucket(Span::HOUR) > full.normal.learned_hour() + 1 {
-                full.learn(t, &around);
-            }
-        }
-    }
-
-    /// How much everything is up together: the site over five minutes, its five largest risers left out. Where few
-    /// lines carry keys, clients take their place.
-    fn note_site_factor(&mut self, tick: i64, history: Span, looked: &[Looked]) {
-        let end = Timestamp::of_bucket(tick + 1, TICK);
-        let mut factor = 1.0;
-        let site = looked.iter().find(|l| l.about.kind == SubjectKind::Site);
-        if let Some(site) = site.filter(|_| history >= Span::from_hours(2)) {
-            let kind = self.callers();
-            let mut risers: Vec<burst::Now> = looked.iter().filter(|l| l.about.kind == kind).map(|l| l.now).collect();
-            risers.sort_by(|a, b| (b.seen - b.expected).total_cmp(&(a.seen - a.expected)));
-            let (mut seen, mut expected) = (site.now.seen, site.now.expected);
-            for now in risers.iter().take(5) {
-                seen -= now.seen;
-                expected -= now.expected.min(now.seen);
-            }
-            factor = ((seen + 50.0) / (expected.max(0.0) + 50.0)).max(1.0);
-            let up = |now: &&burst::Now| now.seen > 1.5 * now.expected + 3.0;
-            self.site_up.keys_up = risers.iter().filter(up).count() as u32;
-            self.site_up.keys_seen = risers.len() as u32;
-        }
-        self.site_up.factor = factor;
-        self.calendar.note_site_factor(end, factor);
-        if factor >= SITE_UP {
-            self.site_up.since.get_or_insert(end);
-        } else {
-            self.site_up.since = None;
-        }
+        self.list_busy();
     }
 
     /// The kind of subject that stands for a caller here: keys, or clients where few requests carry one.
-    fn callers(&self) -> SubjectKind {
+    pub(super) fn callers(&self) -> SubjectKind {
         let anonymous = self.keys.is_empty() || self.keys.fulls() * 4 < self.clients.fulls();
         if anonymous { SubjectKind::Client } else { SubjectKind::Key }
     }
@@ -261,30 +175,44 @@ impl Engine {
         let end = Timestamp::of_bucket(tick + 1, TICK);
         for one in looked {
             let kind = one.about.kind;
+            if one.light {
+                let floor = self.settings.burst.floor_of(kind);
+                let (rows, scene) = self.rows_in_scene(kind, tick, history);
+                if let Some(full) = rows.get_mut(one.slot).and_then(|row| row.full.as_deref_mut()) {
+                    let calm = burst::is_calm(full, &scene, floor);
+                    // No bits, whatever is needed.
+                    full.normal.note(0.0, 1e9, calm, end);
+                    full.today.reach(one.seen as u32, full.counts.minutes(scene.minute(), 60) as u32);
+                }
+                continue;
+            }
             let streams = self.rows(kind).fulls();
             let scene = self.scene(kind, tick, history);
+            let now = self.now_of(one, &scene);
             let Some(row) = self.rows(kind).get(one.slot) else { continue };
             let Some(full) = row.full.as_deref() else { continue };
             let settings = &self.settings.burst;
-            let judged = burst::judge(kind, full, one.now, &scene, streams, settings);
+            let judged = burst::judge(kind, full, now, &scene, streams, settings);
             let together = kind == SubjectKind::Site
                 && self.site_up.since.is_some_and(|since| end - since >= SITE_UP_FOR)
                 && judged.bits >= 0.5 * need_bits(kind, 1, history, settings.sensitivity)
-                && burst::fills_minutes(full, &scene, one.now);
+                && burst::fills_minutes(full, &scene, now);
             // What the cardinality cap lumps together comes and goes with what it lumps.
-            let news = || !is_of_one_key(kind, full) && self.beyond_peers(kind, full, one.now.seen);
-            let fires = (judged.fires() && !self.is_unsettled(one) && news()) || together;
-            let near = !fires && judged.is_near() && !self.quiet && !self.is_unsettled(one) && news();
-            let found = (fires || near).then(|| (burst::finding(kind, full, &scene, judged, one.now), judged.window));
-            let (five, sixty) = (one.now.seen, full.counts.minutes(scene.minute(), 60));
+            let news = || !is_of_one_key(kind, full) && self.beyond_peers(kind, full, now.seen);
+            let fires = (judged.fires() && !self.is_unsettled(kind, one.slot) && news()) || together;
+            let near = !fires && judged.is_near() && !self.quiet && !self.is_unsettled(kind, one.slot) && news();
+            let found = (fires || near).then(|| (burst::finding(kind, full, &scene, judged, now), judged.window));
+            let (five, sixty) = (now.seen, full.counts.minutes(scene.minute(), 60));
             let note = (judged.bits, judged.need.min(1e9), judged.calm);
             if let Some(full) = self.rows_mut(kind).get_mut(one.slot).and_then(|row| row.full.as_deref_mut()) {
                 full.normal.note(note.0, note.1, note.2, end);
-                full.today.five = full.today.five.max(five as u32);
-                full.today.sixty = full.today.sixty.max(sixty as u32);
+                full.today.reach(five as u32, sixty as u32);
                 full.today.incident |= fires;
             }
             if let Some((finding, window)) = found {
+                if kind == SubjectKind::Site {
+                    self.count_risen(tick, history, looked);
+                }
                 let candidate = self.candidate(one.about, 0, finding, window).and_then(|c| self.attribute(c));
                 if fires {
                     candidates.extend(candidate);
@@ -301,7 +229,7 @@ impl Engine {
             return;
         }
         let end = Timestamp::of_bucket(tick + 1, TICK);
-        for one in looked {
+        for one in looked.iter().filter(|l| !l.sound) {
             let kind = one.about.kind;
             for class in Class::ALL {
                 let scene = self.scene(kind, tick, history);
@@ -321,6 +249,9 @@ impl Engine {
                     .and_then(|full| full.failures[class.index()].as_deref_mut())
                 {
                     failures.note(judged.fires, calm, end);
+                }
+                if let Some(full) = self.rows_mut(kind).get_mut(one.slot).and_then(|row| row.full.as_deref_mut()) {
+                    full.note_sound(false);
                 }
                 if let Some(finding) = found.filter(|finding| self.concerns_somebody(kind, class, finding)) {
                     let tag = class.index() as u64;
@@ -343,11 +274,22 @@ impl Engine {
         keyed >= 0.5 * told.max(0.5) || (kind == SubjectKind::Endpoint && many)
     }
 
+    /// Lists anew what is busy enough for its silence to be odd: whatever levels are compared with has changed.
+    pub(super) fn list_busy(&mut self) {
+        let settings = self.settings.traffic_drop;
+        let least = if settings.enabled { settings.least_level() } else { f64::INFINITY };
+        for kind in [SubjectKind::Site, SubjectKind::Source, SubjectKind::Endpoint, SubjectKind::Key] {
+            let mean = self.means.of(kind);
+            self.rows_mut(kind).list_busy(least, mean);
+        }
+    }
+
     /// Keys on their first day are judged by their number of networks, which no single request decides.
     fn young_keys(&mut self, looked: &[Looked], end: Timestamp) {
         for one in looked.iter().filter(|l| l.about.kind == SubjectKind::Key) {
             let young = self.keys.get(one.slot).and_then(|row| row.novelty.as_deref());
-            if young.is_some_and(crate::measure::novelty::Novelty::is_first_day) {
+            let settings = &self.settings.leaked_key;
+            if young.is_some_and(|novelty| novelty.is_first_day() && leaked_key::may_matter(novelty, settings)) {
                 self.judge_key(one.about, end);
             }
         }
@@ -371,23 +313,24 @@ impl Engine {
             if !wide && self.calendar.is_void(end, Span::HOUR) {
                 continue;
             }
-            for slot in 0..self.rows(kind).len() as u32 {
-                let around = self.surroundings(kind);
-                let busy =
-                    self.rows(kind).get(slot).and_then(|row| row.full.as_deref()).is_some_and(|full| {
-                        full.normal.level(around.population_mean) >= settings.least_expected / 120.0
-                    });
-                if !busy {
+            let least = settings.least_level();
+            let (rows, scene) = self.rows_in_scene(kind, tick, history);
+            let mut found: SmallVec<[_; 4]> = SmallVec::new();
+            for slot in rows.take_busy() {
+                let level = |row: &Row| row.full.as_deref().map(|full| full.normal.level(scene.around.population_mean));
+                if rows.get(slot).and_then(level).is_none_or(|level| level < least) {
                     continue;
                 }
-                self.learn(kind, slot, end);
-                let scene = self.scene(kind, tick, history);
-                let Some(row) = self.rows(kind).get(slot) else { continue };
-                let Some(full) = row.full.as_deref() else { continue };
-                if let Some(finding) = traffic_drop::judge(kind, full, row.last_seen, &scene, &settings) {
-                    let about = About { kind, id: row.id };
-                    candidates.extend(self.candidate(about, 0, finding, Span::HOUR));
-                }
+                rows.keep_busy(slot);
+                rows.learn(slot, end - LAST, &scene.around);
+                let judged = rows.get(slot).and_then(|row| {
+                    let finding = traffic_drop::judge(kind, row.full.as_deref()?, row.last_seen, &scene, &settings)?;
+                    Some((About { kind, id: row.id }, finding))
+                });
+                found.extend(judged);
+            }
+            for (about, finding) in found {
+                candidates.extend(self.candidate(about, 0, finding, Span::HOUR));
             }
         }
     }

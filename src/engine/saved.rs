@@ -155,6 +155,7 @@ impl Engine {
         engine.means = loaded.means;
         engine.totals = loaded.totals;
         engine.waiting = loaded.waiting;
+        engine.list_busy();
         Ok(engine)
     }
 }
