@@ -3,121 +3,32 @@
 //! What it remembers goes into one snapshot together with the read positions, so that a restart goes on from the very
 //! line after the last one counted.
 
-use std::collections::BTreeMap;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::front::Front;
+pub use super::front::Tally;
 use super::merge::Times;
 use super::status::SourceStatus;
-use crate::config::{Config, SourcePlan};
+use crate::config::Config;
 use crate::engine::{self, Engine, EngineStatus};
 use crate::event::{Batch, Hasher, SourceId};
-use crate::format::{Choice, ChoiceError, Decision, Fields, Registry, Reject, SAMPLE_LINES, SourceParser};
+use crate::format::{ChoiceError, Decision, Registry};
 use crate::incident::Change;
 use crate::incident::kept::Weighed;
 use crate::intake::{self, FingerprintKey, Intake};
-use crate::sanitize;
-use crate::source::{Position, Skipped, lines};
+use crate::source::{Position, Skipped};
 use crate::time::Timestamp;
 
-/// Events that go to the engine at once.
-const BATCH_EVENTS: usize = 2048;
 /// The version of the snapshot's own part.
 const VERSION: u16 = 1;
-
-/// What was counted of one source: survives restarts, since it is how people check that no line is lost.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Tally {
-    /// Lines that were read.
-    pub parsed: u64,
-    /// Lines that were not, by reason.
-    pub rejected: BTreeMap<String, u64>,
-    /// Lines over the length limit.
-    pub oversize: u64,
-    /// Unfinished last lines of files that are over.
-    pub partial: u64,
-    /// NUL bytes in holes.
-    pub nul_bytes: u64,
-    /// The first rejected line, made safe to show.
-    pub sample: Option<String>,
-    /// Where reading of that line stopped: column, and what was wrong.
-    pub sample_reason: Option<String>,
-    /// The oldest line's time.
-    pub first: Option<Timestamp>,
-    /// The newest line's time.
-    pub newest: Option<Timestamp>,
-}
-
-impl Tally {
-    /// Lines that could not be read.
-    pub fn rejected_lines(&self) -> u64 {
-        self.rejected.values().sum()
-    }
-
-    /// Every line that was there: agrees with `wc -l` but for blank lines.
-    pub fn lines(&self) -> u64 {
-        self.parsed + self.rejected_lines() + self.oversize + self.partial
-    }
-
-    /// Adds another's counts.
-    pub fn add(&mut self, other: &Tally) {
-        self.parsed += other.parsed;
-        for (reason, count) in &other.rejected {
-            *self.rejected.entry(reason.clone()).or_default() += count;
-        }
-        self.oversize += other.oversize;
-        self.partial += other.partial;
-        self.nul_bytes += other.nul_bytes;
-        if self.sample.is_none() {
-            self.sample.clone_from(&other.sample);
-            self.sample_reason.clone_from(&other.sample_reason);
-        }
-        self.first = [self.first, other.first].into_iter().flatten().min();
-        self.newest = self.newest.max(other.newest);
-    }
-
-    fn pass(&mut self, skipped: Skipped) {
-        self.oversize += skipped.oversize_lines;
-        self.partial += skipped.partial_lines;
-        self.nul_bytes += skipped.nul_bytes;
-    }
-
-    fn reject(&mut self, line: &[u8], reject: Reject) {
-        self.count(reject.reason.as_str());
-        if self.sample.is_none() {
-            self.sample = Some(sanitize::redact_line(line));
-            self.sample_reason = Some(format!("column {}: {}", reject.column, reject.reason));
-        }
-    }
-
-    fn count(&mut self, reason: &str) {
-        match self.rejected.get_mut(reason) {
-            Some(count) => *count += 1,
-            None => drop(self.rejected.insert(reason.to_owned(), 1)),
-        }
-    }
-}
-
-/// A sequence of lines of one source that are read alike: live there is one a source, in a replay one a file.
-#[derive(Debug)]
-struct Stream {
-    source: SourceId,
-    parser: SourceParser,
-}
 
 /// Lines in, changes out.
 #[derive(Debug)]
 pub struct Pipeline {
     engine: Engine,
-    intake: Intake,
-    registry: Arc<Registry>,
-    plans: Vec<SourcePlan>,
-    /// Names by id. Ids are kept for good: what the engine knows of a source hangs on them.
-    names: Vec<String>,
-    streams: Vec<Stream>,
-    tallies: Vec<Tally>,
+    front: Front,
     batch: Batch,
 }
 
@@ -219,25 +130,16 @@ impl Pipeline {
                 }
             },
         };
-        let mut pipeline = Pipeline {
-            engine,
-            intake: Intake::new(config.intake_settings(by_id), secrets.fingerprint.clone(), secrets.hasher),
-            registry,
-            plans: config.sources.iter().map(|s| config.plan(s)).collect(),
-            tallies: header.tallies,
-            streams: Vec::new(),
-            batch: Batch::default(),
-            names,
-        };
-        pipeline.tallies.resize_with(pipeline.names.len(), Tally::default);
-        for plan in pipeline.plans.clone() {
-            let stream = pipeline.open(&plan.name)?;
-            if let Some((_, decision)) = header.decisions.iter().find(|(name, _)| *name == plan.name) {
-                pipeline.streams[stream].parser.restore(decision);
-            }
-        }
+        let intake = Intake::new(config.intake_settings(by_id), secrets.fingerprint.clone(), secrets.hasher);
+        let plans = config.sources.iter().map(|s| config.plan(s)).collect();
+        let front = Front::new(intake, registry, plans, names, header.tallies, &header.decisions)?;
         restored.positions = header.positions;
-        Ok((pipeline, restored))
+        Ok((Pipeline { engine, front, batch: Batch::default() }, restored))
+    }
+
+    /// What makes events of lines, and what makes changes of events: for two threads.
+    pub(super) fn parts(&mut self) -> (&mut Front, &mut Engine) {
+        (&mut self.front, &mut self.engine)
     }
 
     /// Opens a further stream of a source, with a parser of its own; its number.
@@ -245,115 +147,43 @@ impl Pipeline {
     /// # Errors
     /// A format that cannot be used.
     pub fn open(&mut self, source: &str) -> Result<usize, PipelineError> {
-        let plan = self.plans.iter().find(|p| p.name == source);
-        let (choice, zone, fields) = plan.map_or(
-            (Choice::Auto, self.plans.first().map_or(crate::time::Zone::Local, |p| p.zone), Fields::default()),
-            |p| (p.choice.clone(), p.zone, p.fields.clone()),
-        );
-        // Nobody looks at other fields here, so lines need not carry them.
-        let parser = SourceParser::with_fields(choice, self.registry.clone(), zone, fields.only_asked())
-            .map_err(|error| PipelineError::Format { name: source.to_owned(), error })?;
-        let id = self.names.iter().position(|n| n == source).unwrap_or(0);
-        self.streams.push(Stream { source: SourceId(id as u16), parser });
-        Ok(self.streams.len() - 1)
+        self.front.open(source)
     }
 
     /// Says about when the lines of a stream were written: the time of its file, or now. Times without year need it.
     pub fn near(&self, stream: usize, time: Timestamp) {
-        if let Some(stream) = self.streams.get(stream) {
-            stream.parser.near(time);
-        }
+        self.front.near(stream, time);
     }
 
     /// The same for the streams of all configured sources.
     pub fn near_now(&self, now: Timestamp) {
-        (0..self.plans.len()).for_each(|stream| self.near(stream, now));
+        self.front.near_now(now);
     }
 
     /// The ids of the configured sources, in the order of the configuration: stream `n` is source `n`.
     pub fn source_ids(&self) -> Vec<SourceId> {
-        self.streams.iter().take(self.plans.len()).map(|s| s.source).collect()
+        self.front.source_ids()
     }
 
     /// The stream of a configured source.
     pub fn stream_of(&self, source: SourceId) -> Option<usize> {
-        self.streams.iter().take(self.plans.len()).position(|s| s.source == source)
+        self.front.stream_of(source)
     }
 
     /// Closes all further streams; what they found out about the format of their source's lines holds from now on.
     pub fn settle(&mut self) {
-        for further in self.streams.split_off(self.plans.len()) {
-            let same = self.streams.iter_mut().find(|s| s.source == further.source);
-            if let (Some(stream), Some(decision)) = (same, further.parser.decision()) {
-                stream.parser.restore(&decision);
-            }
-        }
+        self.front.settle();
     }
 
     /// The name of a stream's source.
     pub fn name_of(&self, stream: usize) -> String {
-        let source = self.streams.get(stream).map_or(0, |s| usize::from(s.source.0));
-        self.names.get(source).cloned().unwrap_or_default()
+        self.front.name_of(stream)
     }
 
     /// Takes whole lines of a stream in. What comes of it is appended to `changes`.
     pub fn take(&mut self, stream: usize, bytes: &[u8], skipped: Skipped, changes: &mut Vec<Change>) {
-        self.sample(stream, bytes);
-        let Some(reading) = self.streams.get(stream) else { return };
-        let source = reading.source;
-        let Some(tally) = self.tallies.get_mut(usize::from(source.0)) else { return };
-        tally.pass(skipped);
-        let (batch, intake) = (&mut self.batch, &mut self.intake);
-        let mut rest = lines(bytes);
-        loop {
-            // A defect in a parser costs the line it falls over, not the daemon.
-            let whole = catch_unwind(AssertUnwindSafe(|| {
-                for line in rest.by_ref() {
-                    match reading.parser.parse(line) {
-                        Ok(record) => {
-                            tally.parsed += 1;
-                            tally.newest = tally.newest.max(Some(record.time));
-                            tally.first = Some(tally.first.unwrap_or(record.time).min(record.time));
-                            intake.event(&record, source, batch);
-                        }
-                        Err(reject) => tally.reject(line, reject),
-                    }
-                    if batch.events.len() >= BATCH_EVENTS {
-                        return false;
-                    }
-                }
-                true
-            }));
-            let done = whole.unwrap_or_else(|_| {
-                tally.count("internal error");
-                false
-            });
-            self.engine.absorb(batch, changes);
-            batch.clear();
-            if done {
-                return;
-            }
-        }
-    }
-
-    /// Lets an undecided parser look at lines.
-    fn sample(&mut self, stream: usize, bytes: &[u8]) {
-        let Some(reading) = self.streams.get_mut(stream) else { return };
-        if !reading.parser.wants_sample() {
-            return;
-        }
-        let sample: Vec<&[u8]> = lines(bytes).take(SAMPLE_LINES).collect();
-        if sample.is_empty() {
-            return;
-        }
-        let guess = reading.parser.offer(&sample);
-        let name = self.names.get(usize::from(reading.source.0)).map_or("", String::as_str);
-        match &guess.format {
-            // One of many files of history is no news.
-            Some(format) if stream >= self.plans.len() => tracing::debug!(source = name, format, "{}", guess.reason),
-            Some(format) => tracing::info!(source = name, format, "{}", guess.reason),
-            None => tracing::warn!(source = name, "{}", guess.reason),
-        }
+        let Pipeline { engine, front, batch } = self;
+        front.take(stream, bytes, skipped, batch, &mut |batch| engine.absorb(batch, changes));
     }
 
     /// Judges up to a moment though no lines come: what the wall clock does live.
@@ -374,8 +204,9 @@ impl Pipeline {
     /// Begins anew with what was learned so far as the usual: the second look at a log that was read to its end.
     #[must_use]
     pub fn hindsight(self) -> Self {
-        let tallies = vec![Tally::default(); self.tallies.len()];
-        Pipeline { engine: self.engine.hindsight(), tallies, ..self }
+        let Pipeline { engine, mut front, batch } = self;
+        front.count_anew();
+        Pipeline { engine: engine.hindsight(), front, batch }
     }
 
     /// What is kept for the daily summary, and what was in the last ones.
@@ -415,47 +246,23 @@ impl Pipeline {
 
     /// What was counted, source by source in the order of the configuration.
     pub fn tallies(&self) -> Vec<(&str, &Tally)> {
-        let tally = |p: &SourcePlan| self.names.iter().position(|n| *n == p.name).and_then(|i| self.tallies.get(i));
-        self.plans.iter().filter_map(|p| Some((p.name.as_str(), tally(p)?))).collect()
+        self.front.tallies()
     }
 
     /// Source by source, for `lapwing status`; positions and lag are the reader's to add.
     pub fn source_status(&self) -> Vec<SourceStatus> {
-        let format = |stream: usize| {
-            let reading = self.streams.get(stream)?;
-            match &self.plans.get(stream)?.choice {
-                Choice::Named(name) => Some(name.clone()),
-                Choice::Template(_) | Choice::TemplateOf(..) => Some("log_format".to_owned()),
-                Choice::Auto => reading.parser.decision().map(|d| d.format),
-            }
-        };
-        let row = |(stream, (name, tally)): (usize, (&str, &Tally))| SourceStatus {
-            name: name.to_owned(),
-            format: format(stream),
-            lines: tally.lines(),
-            parsed: tally.parsed,
-            rejected: tally.rejected_lines(),
-            rejected_by: tally.rejected.iter().map(|(reason, count)| (reason.clone(), *count)).collect(),
-            rejected_sample: tally.sample.clone(),
-            oversize: tally.oversize,
-            partial: tally.partial,
-            nul_bytes: tally.nul_bytes,
-            last_line_at: tally.newest,
-            ..SourceStatus::default()
-        };
-        self.tallies().into_iter().enumerate().map(row).collect()
+        self.front.source_status()
     }
 
     /// Everything that a restart needs, as of the last line taken in: the positions are those after that line.
     pub fn save(&self, positions: Vec<Position>) -> Vec<u8> {
-        let decisions = self
-            .plans
-            .iter()
-            .zip(&self.streams)
-            .filter_map(|(plan, stream)| Some((plan.name.clone(), stream.parser.decision()?)))
-            .collect();
-        let header =
-            Header { version: VERSION, names: self.names.clone(), tallies: self.tallies.clone(), decisions, positions };
+        let header = Header {
+            version: VERSION,
+            names: self.front.names().to_vec(),
+            tallies: self.front.all_tallies().to_vec(),
+            decisions: self.front.decisions(),
+            positions,
+        };
         // Writing into memory cannot fail; an empty header would be told as damaged.
         let header = postcard::to_stdvec(&header).unwrap_or_default();
         let memory = self.engine.save();
@@ -476,9 +283,6 @@ fn split(bytes: &[u8]) -> Option<(Header, &[u8])> {
 
 impl Times for Pipeline {
     fn time(&mut self, stream: usize, block: &[u8], line: &[u8]) -> Option<Timestamp> {
-        if self.streams.get(stream).is_some_and(|s| s.parser.wants_sample()) {
-            self.sample(stream, block);
-        }
-        self.streams.get(stream)?.parser.parse(line).ok().map(|record| record.time)
+        self.front.time(stream, block, line)
     }
 }

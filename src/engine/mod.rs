@@ -151,8 +151,7 @@ pub struct Engine {
     patient: bool,
     wall: Option<Timestamp>,
     scratch: Vec<u32>,
-    /// How many subjects the last tick looked at.
-    looked_last: usize,
+    looked: Vec<look::Looked>,
 }
 
 /// An event ahead of its source's clock, with its texts.
@@ -226,7 +225,7 @@ impl Engine {
             patient: false,
             wall: None,
             scratch: Vec::new(),
-            looked_last: 0,
+            looked: Vec::new(),
             settings,
         };
         engine.list_busy();
