@@ -216,9 +216,10 @@ fn old_states_are_opened_with_all_that_is_in_them() {
         assert_eq!(status["store"]["quarantined"], 0, "{what}");
         assert!(status["sources"][0]["lines"].as_u64().unwrap() > 1000, "{what}: counts go on: {status:#}");
         assert_eq!(status["engine"]["keys"][0], 3, "{what}: what is usual is known");
-        let incidents: Value =
-            serde_json::from_slice(&home.run(&["incidents", "list", "--all", "--json"]).stdout).unwrap();
-        assert!(incidents.to_string().contains("wayne"), "{what}: {incidents}");
+        // A line each: what is old by now may be told as well.
+        let incidents = home.run(&["incidents", "list", "--all", "--json"]).stdout;
+        let incidents = String::from_utf8_lossy(&incidents).into_owned();
+        assert!(incidents.contains("wayne"), "{what}: {incidents}");
         let silences = String::from_utf8_lossy(&home.run(&["silence", "list"]).stdout).into_owned();
         assert!(silences.contains("globex"), "{what}: {silences}");
         let outbox = String::from_utf8_lossy(&home.run(&["outbox"]).stdout).into_owned();
