@@ -397,6 +397,12 @@ impl Zone {
         (hours + 72).rem_euclid(168) as usize
     }
 
+    /// The later instant that has the same local time, where clocks were set back: stamps without a zone mean either.
+    pub fn again(self, t: Timestamp) -> Option<Timestamp> {
+        let back = self.offset(t) - self.offset(t + Span::HOUR);
+        (back > Span::ZERO && self.wall(t) == self.wall(t + back)).then(|| t + back)
+    }
+
     /// The local date and time at `t`, for texts.
     pub fn wall(self, t: Timestamp) -> NaiveDateTime {
         (t + self.offset(t)).utc().naive_utc()
@@ -510,6 +516,9 @@ mod tests {
         assert_eq!(zurich.hour_of_week(before), 6 * 24 + 1);
         assert_eq!(zurich.hour_of_week(after), 6 * 24 + 3);
         assert_eq!(Zone::UTC.hour_of_week(Timestamp::parse("2026-03-02T00:00:00Z").unwrap()), 0);
+        let first = Timestamp::parse("2026-10-25T00:30:00Z").unwrap();
+        assert_eq!(zurich.again(first), Some(first + Span::HOUR));
+        assert_eq!([zurich.again(first + Span::HOUR), zurich.again(before), Zone::UTC.again(first)], [None; 3]);
         // 02:30 happens twice on 25 October: the earlier one; 02:30 on 29 March never: an instant all the same.
         let wall = |s| NaiveDateTime::parse_from_str(s, "%Y-%m-%d %H:%M").unwrap();
         assert_eq!(zurich.instant(wall("2026-10-25 02:30")).to_rfc3339(), "2026-10-25T00:30:00Z");

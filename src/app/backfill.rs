@@ -6,6 +6,7 @@ use std::fmt::Write;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use super::ledger::Ledger;
 use super::merge::{Merge, position, whole_lines};
 use super::pipeline::{Pipeline, PipelineError};
 use super::replay::{is_asked_for, source_of};
@@ -38,6 +39,7 @@ pub(super) fn backfill(
     clock: &dyn Clock,
     stop: &AtomicBool,
     service: bool,
+    mut ledger: Option<&mut Ledger>,
 ) -> Result<Backfilled, PipelineError> {
     let mut done = Backfilled::default();
     let Files { read: files, left } = files(config, pipeline, clock);
@@ -65,6 +67,11 @@ pub(super) fn backfill(
     let mut told = clock.monotonic() - TELL_EVERY;
     while let Some(run) = merge.next(pipeline) {
         let (stream, skipped) = (run.stream, run.skipped);
+        if let Some(ledger) = ledger.as_deref_mut()
+            && let Err(error) = ledger.note(run.bytes)
+        {
+            tracing::error!(%error, "the ledger cannot be written");
+        }
         pipeline.take(stream, run.bytes, skipped, &mut changes);
         changes.clear();
         if stop.load(Ordering::Relaxed) {

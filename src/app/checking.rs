@@ -6,6 +6,7 @@ use std::sync::Arc;
 use anyhow::Context;
 
 use super::Failure;
+use super::machine;
 use super::replay::{plain, registry};
 use super::telling::Teller;
 use crate::config::{Config, Source};
@@ -13,7 +14,7 @@ use crate::diag::{Diagnostic, Origin, Place};
 use crate::format::{FileError, Registry, SourceParser};
 use crate::notice::{Notice, sample};
 use crate::notify::{self, Message, Outcome, Render};
-use crate::source::Follower;
+use crate::source::{Follower, remedy};
 use crate::time::{Clock, Span, SystemClock, Timestamp};
 
 /// What became of one message.
@@ -59,6 +60,7 @@ pub fn check(config: &Config) -> Vec<Diagnostic> {
         }
         found.extend(access(config, source));
     }
+    found.extend(machine::check(config));
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     for channel in &config.channels {
         if let Err(error) = channel.settings().build(clock.clone()) {
@@ -103,14 +105,9 @@ fn access(config: &Config, source: &Source) -> Vec<Diagnostic> {
 }
 
 fn unreadable(source: &str, path: &Path, error: &std::io::Error) -> Diagnostic {
-    let mut d = Diagnostic::error(format!("source \"{source}\": cannot read {}: {}", path.display(), plain(error)));
-    if error.kind() == std::io::ErrorKind::PermissionDenied {
-        d = d.help(format!(
-            "as root: chgrp adm {0} && chmod g+r {0}, and the same in its logrotate file",
-            path.display()
-        ));
-    }
-    d
+    let d = Diagnostic::error(format!("source \"{source}\": cannot read {}: {}", path.display(), plain(error)));
+    let denied = error.kind() == std::io::ErrorKind::PermissionDenied;
+    d.maybe_help(denied.then(|| remedy(path)))
 }
 
 /// The sample alerts of some detectors, as of now, marked as drills.

@@ -15,6 +15,8 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::answers::Desk;
 use super::backfill::backfill;
+use super::care::Care;
+use super::ledger::Ledger;
 use super::memory::Governor;
 use super::pipeline::{Pipeline, PipelineError, Secrets};
 use super::reading::{Input, Reader};
@@ -23,7 +25,7 @@ pub use super::session::Hear;
 use super::session::{Hearer, Session};
 use super::status::Board;
 use super::telling::Teller;
-use super::{Failure, control, systemd, trouble};
+use super::{Failure, control, descriptors, systemd, trouble};
 use crate::config::{Config, Invalid};
 use crate::event::Hasher;
 use crate::intake::FingerprintKey;
@@ -44,11 +46,12 @@ enum Wish {
     Reload,
 }
 
-/// Runs the daemon until it is told to stop.
+/// Runs the daemon until it is told to stop. With a `ledger`, an entry for every counted line goes to that file: what
+/// tests of exactly-once look at.
 ///
 /// # Errors
 /// The configuration cannot be used, the state directory is taken, or a part of the daemon died.
-pub fn run(path: &Path) -> Result<(), Failure> {
+pub fn run(path: &Path, ledger: Option<PathBuf>) -> Result<(), Failure> {
     let loaded = Config::load(path)?;
     for warning in &loaded.warnings {
         tracing::warn!("{}", warning.short());
@@ -97,7 +100,7 @@ pub fn run(path: &Path) -> Result<(), Failure> {
         let listener = control::listen(&socket)?;
         runtime.spawn(control::serve(listener, Arc::new(desk)));
     }
-    let daemon = Daemon { path: path.to_owned(), store, board, clock, runtime, stop, outbox };
+    let daemon = Daemon { path: path.to_owned(), ledger, store, board, clock, runtime, stop, outbox };
     let done = daemon.live(config, recovery, &wishes);
     if done.is_ok()
         && let Err(error) = daemon.store.close()
@@ -148,6 +151,7 @@ fn signals(runtime: &Runtime, stop: &Arc<AtomicBool>) -> Result<Receiver<Wish>, 
 
 struct Daemon {
     path: PathBuf,
+    ledger: Option<PathBuf>,
     store: Arc<Store>,
     board: Board,
     clock: Arc<dyn Clock>,
@@ -294,10 +298,13 @@ impl Daemon {
         damage.extend_from_slice(&restored.lost);
         let mut notes = restored.lost;
         let first = snapshot.is_none();
+        let mut ledger = self.ledger.as_deref().map(|path| Ledger::open(path, pipeline.offered())).transpose();
+        let mut ledger = ledger.as_mut().map(Option::take).map_err(|e| Failure::Usage(format!("the ledger: {e}")))?;
         let mut positions = restored.positions.into_iter().map(|p| (p.generation, p)).collect();
         if first {
             self.board.update(|picture| picture.state = "reading history".to_owned());
-            let past = backfill(&config, &mut pipeline, &*self.clock, &self.stop, true).map_err(refused)?;
+            let past =
+                backfill(&config, &mut pipeline, &*self.clock, &self.stop, true, ledger.as_mut()).map_err(refused)?;
             if past.stopped {
                 return Ok(None);
             }
@@ -307,7 +314,7 @@ impl Daemon {
         let sources = config.sources.iter().zip(pipeline.source_ids());
         let sources = sources.map(|(source, id)| (id, source.files.clone())).collect();
         let known = positions.values().cloned().collect();
-        let follower = Follower::new(sources, config.limits, known)
+        let follower = Follower::new(sources, descriptors::within_limit(config.limits), known)
             .map_err(|e| Failure::Usage(format!("the sources cannot be followed: {e}")))?;
         let outbox = {
             let _inside = self.runtime.enter();
@@ -340,6 +347,8 @@ impl Daemon {
             clock: self.clock.clone(),
             governor: Governor::new(config.memory),
             service: true,
+            care: Care::new(self.store.open_incidents().into_iter().map(|row| row.notice)),
+            ledger,
         };
         Ok(Some(Inside::start(session, follower, self.clock.clone())?))
     }
@@ -380,7 +389,7 @@ pub fn watch(config: Config, hear: Hear, started: impl FnOnce(&str)) -> Result<(
     let (mut pipeline, _) =
         Pipeline::new(&config, registry(&config)?, &Secrets::for_replay(), None).map_err(refused)?;
     pipeline.near_now(clock.now());
-    let past = backfill(&config, &mut pipeline, &*clock, &stop, false).map_err(refused)?;
+    let past = backfill(&config, &mut pipeline, &*clock, &stop, false, None).map_err(refused)?;
     if past.stopped {
         return Ok(());
     }
@@ -399,6 +408,8 @@ pub fn watch(config: Config, hear: Hear, started: impl FnOnce(&str)) -> Result<(
         clock: clock.clone(),
         governor: Governor::new(config.memory),
         service: false,
+        care: Care::default(),
+        ledger: None,
     };
     let inside = Inside::start(session, follower, clock)?;
     while inside.is_alive() {

@@ -4,18 +4,21 @@
 //! its first line's time has come, so that a hundred rotated copies cost one open file at a time.
 
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, Read, Seek};
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::descriptors;
 use crate::source::archive::{self, Archive, LineReader, Packing};
 use crate::source::{Limits, Position, Proof, Skipped, lines};
 use crate::time::{Span, Timestamp};
 
 /// Blocks looked at when a file's first time is searched: a file that begins with more noise is read as if it were old.
 const BLOCKS_PEEKED: usize = 8;
+/// So many files at most are held open until their turn comes; the others are opened by their names then.
+const HELD: usize = 256;
 /// Bytes that a proof of identity covers.
 const PROOF_BYTES: u64 = 256;
 
@@ -31,6 +34,8 @@ struct Feed {
     stream: usize,
     /// Read no further than this: a followed file may grow meanwhile.
     until: Option<u64>,
+    /// The file itself, which may be rotated before its turn comes, with the position at its end as it was found.
+    held: Option<(File, Position)>,
     reader: Option<LineReader<Archive>>,
     consumed: Arc<AtomicU64>,
     size: u64,
@@ -82,11 +87,13 @@ impl Merge {
     /// From files with their streams; each is looked into for its first time. Files that cannot be opened are noted.
     pub(super) fn new(files: Vec<(PathBuf, usize, Option<u64>)>, limits: &Limits, times: &mut impl Times) -> Self {
         let mut merge = Merge { feeds: Vec::new(), line_bytes: limits.line_bytes, unread: Vec::new(), current: None };
+        let held = HELD.min(descriptors::allowed(limits) / 2);
         for (path, stream, until) in files {
             let mut feed = Feed {
                 path,
                 stream,
                 until,
+                held: None,
                 reader: None,
                 consumed: Arc::default(),
                 size: 0,
@@ -97,6 +104,9 @@ impl Merge {
                 lines: 0,
                 state: State::Pending,
             };
+            if merge.feeds.len() < held && is_file(&feed.path) {
+                feed.hold();
+            }
             match feed.peek(merge.line_bytes, times) {
                 Ok(()) => merge.feeds.push(feed),
                 Err(error) => merge.unread.push(Unread { path: feed.path, error }),
@@ -163,18 +173,37 @@ impl Merge {
         let read = self.feeds.iter().filter(|f| f.state == State::Over);
         read.enumerate()
             .filter_map(|(i, f)| {
-                let offset = f.until.unwrap_or(f.size);
-                position(&f.path, offset, f.lines, i as u64 + 1, source_of(f.stream)).ok()
+                let (generation, source) = (i as u64 + 1, source_of(f.stream));
+                match &f.held {
+                    // As it was found: by now it may have been truncated, and its copy goes on from here.
+                    Some((_, found)) => Some(Position { generation, source, lines: f.lines, ..found.clone() }),
+                    None => position(&f.path, f.until.unwrap_or(f.size), f.lines, generation, source).ok(),
+                }
             })
             .collect()
     }
 }
 
 impl Feed {
+    /// Holds the file open. Where that fails, opening it by name when its turn comes says why.
+    fn hold(&mut self) {
+        let Ok(file) = File::open(&self.path) else { return };
+        let Ok(offset) = self.until.map_or_else(|| Ok(file.metadata()?.len()), io::Result::Ok) else { return };
+        if let Ok(found) = position_in(&file, &self.path, offset, 0, 0, String::new()) {
+            self.held = Some((file, found));
+        }
+    }
+
     fn open(&mut self, line_bytes: usize) -> io::Result<()> {
-        let archive = match self.until {
-            Some(length) => Archive::new(File::open(&self.path)?.take(length), Some(length))?,
-            None => archive::open(&self.path)?,
+        let held = self.held.as_mut().map(|(file, _)| file.rewind().and_then(|()| file.try_clone())).transpose()?;
+        let archive = match (self.until, held) {
+            (Some(length), Some(file)) => Archive::new(file.take(length), Some(length))?,
+            (Some(length), None) => Archive::new(File::open(&self.path)?.take(length), Some(length))?,
+            (None, Some(file)) => {
+                let length = file.metadata()?.len();
+                Archive::new(file, Some(length))?
+            }
+            (None, None) => archive::open(&self.path)?,
         };
         self.size = archive.size().unwrap_or(0);
         self.consumed = archive.consumed();
@@ -269,7 +298,17 @@ impl Feed {
 /// # Errors
 /// A file that cannot be read, or that does not reach as far.
 pub(super) fn position(path: &Path, offset: u64, lines: u64, generation: u64, source: String) -> io::Result<Position> {
-    let file = File::open(path)?;
+    position_in(&File::open(path)?, path, offset, lines, generation, source)
+}
+
+fn position_in(
+    file: &File,
+    path: &Path,
+    offset: u64,
+    lines: u64,
+    generation: u64,
+    source: String,
+) -> io::Result<Position> {
     let data = file.metadata()?;
     let proof = |from: u64, to: u64| -> io::Result<Proof> {
         let mut bytes = vec![0; (to - from) as usize];
@@ -287,6 +326,7 @@ pub(super) fn position(path: &Path, offset: u64, lines: u64, generation: u64, so
         offset,
         lines,
         unseen: Span::ZERO,
+        target: path.is_symlink().then(|| path.canonicalize().ok()).flatten(),
     })
 }
 

@@ -8,6 +8,18 @@ pub mod control;
 
 mod merge;
 
+mod ledger;
+
+mod descriptors;
+
+mod machine;
+
+mod standing;
+
+mod wall;
+
+mod care;
+
 pub mod pipeline;
 
 pub mod tally;

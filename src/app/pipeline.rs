@@ -4,34 +4,38 @@
 //! line after the last one counted.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 use super::merge::Times;
 use super::status::SourceStatus;
-use super::tally::{DEFECT, Tally};
+use super::tally::{DEFECT, More, Tally};
 use crate::config::{Config, SourcePlan};
 use crate::engine::{self, Engine, EngineStatus};
 use crate::event::{Batch, Hasher, SourceId};
 use crate::fault;
 use crate::format::{Choice, ChoiceError, Decision, Fields, Registry, SAMPLE_LINES, SourceParser, Turn};
-use crate::incident::Change;
 use crate::incident::kept::Weighed;
+use crate::incident::{Change, Incident};
 use crate::intake::{self, FingerprintKey, Intake};
 use crate::source::{Position, Skipped, lines};
-use crate::time::Timestamp;
+use crate::time::{Span, Timestamp, Zone};
 
 /// Events that go to the engine at once.
 const BATCH_EVENTS: usize = 2048;
 /// The version of the snapshot's own part.
 const VERSION: u16 = 1;
+/// A stamp further ahead of the wall clock than this is wrong.
+const AHEAD: Span = Span::from_mins(5);
 
 /// A sequence of lines of one source that are read alike: live there is one a source, in a replay one a file.
 #[derive(Debug)]
 struct Stream {
     source: SourceId,
     parser: SourceParser,
+    zone: Zone,
 }
 
 /// Lines in, changes out.
@@ -46,6 +50,8 @@ pub struct Pipeline {
     streams: Vec<Stream>,
     tallies: Vec<Tally>,
     batch: Batch,
+    /// Later stamps than this are wrong.
+    latest: Timestamp,
 }
 
 /// The part of a snapshot that is not the engine's.
@@ -56,6 +62,14 @@ struct Header {
     tallies: Vec<Tally>,
     decisions: Vec<(String, Decision)>,
     positions: Vec<Position>,
+}
+
+/// What stands behind the header, so that states of before it existed can be read.
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct Behind {
+    more: Vec<More>,
+    /// What links lead to, by generation.
+    targets: Vec<(u64, PathBuf)>,
 }
 
 /// What a snapshot held beside the pipeline.
@@ -154,6 +168,7 @@ impl Pipeline {
             tallies: header.tallies,
             streams: Vec::new(),
             batch: Batch::default(),
+            latest: Timestamp::MAX,
             names,
         };
         pipeline.tallies.resize_with(pipeline.names.len(), Tally::default);
@@ -173,15 +188,15 @@ impl Pipeline {
     /// A format that cannot be used.
     pub fn open(&mut self, source: &str) -> Result<usize, PipelineError> {
         let plan = self.plans.iter().find(|p| p.name == source);
-        let (choice, zone, fields) = plan.map_or(
-            (Choice::Auto, self.plans.first().map_or(crate::time::Zone::Local, |p| p.zone), Fields::default()),
-            |p| (p.choice.clone(), p.zone, p.fields.clone()),
-        );
+        let (choice, zone, fields) = plan
+            .map_or((Choice::Auto, self.plans.first().map_or(Zone::Local, |p| p.zone), Fields::default()), |p| {
+                (p.choice.clone(), p.zone, p.fields.clone())
+            });
         // Nobody looks at other fields here, so lines need not carry them.
         let parser = SourceParser::with_fields(choice, self.registry.clone(), zone, fields.only_asked())
             .map_err(|error| PipelineError::Format { name: source.to_owned(), error })?;
         let id = self.names.iter().position(|n| n == source).unwrap_or(0);
-        self.streams.push(Stream { source: SourceId(id as u16), parser });
+        self.streams.push(Stream { source: SourceId(id as u16), parser, zone });
         Ok(self.streams.len() - 1)
     }
 
@@ -230,6 +245,7 @@ impl Pipeline {
         let source = reading.source;
         let Some(tally) = self.tallies.get_mut(usize::from(source.0)) else { return };
         tally.pass(skipped);
+        let (before, latest) = (tally.offered(), self.latest);
         let (batch, intake) = (&mut self.batch, &mut self.intake);
         let mut rest = lines(bytes);
         loop {
@@ -238,10 +254,9 @@ impl Pipeline {
                 for line in rest.by_ref() {
                     fault::point("pipeline.line");
                     match reading.parser.parse(line) {
-                        Ok(record) => {
-                            tally.parsed += 1;
-                            tally.newest = tally.newest.max(Some(record.time));
-                            tally.first = Some(tally.first.unwrap_or(record.time).min(record.time));
+                        Ok(mut record) => {
+                            record.time = tally.in_order(record.time, latest, reading.zone);
+                            tally.read(record.time, latest);
                             intake.event(&record, source, batch);
                         }
                         Err(reject) => tally.reject(line, reject),
@@ -265,6 +280,7 @@ impl Pipeline {
             }
             batch.clear();
             if done {
+                tally.blanks(bytes, tally.offered() - before);
                 break;
             }
         }
@@ -314,6 +330,7 @@ impl Pipeline {
 
     /// The wall clock, live.
     pub fn wall(&mut self, now: Timestamp) {
+        self.latest = now + AHEAD;
         self.engine.wall(now);
     }
 
@@ -369,6 +386,11 @@ impl Pipeline {
         self.tallies.iter().filter_map(|tally| tally.rejected.get(DEFECT)).sum()
     }
 
+    /// The incidents that are open.
+    pub fn open_incidents(&self) -> Vec<Incident> {
+        self.engine.open_incidents()
+    }
+
     /// The engine's own account.
     pub fn status(&self) -> EngineStatus {
         self.engine.status()
@@ -379,10 +401,24 @@ impl Pipeline {
         self.engine.judged_until()
     }
 
+    /// Lines that went through a parser, of all sources there ever were.
+    pub fn offered(&self) -> u64 {
+        self.tallies.iter().map(Tally::offered).sum()
+    }
+
     /// What was counted, source by source in the order of the configuration.
     pub fn tallies(&self) -> Vec<(&str, &Tally)> {
         let tally = |p: &SourcePlan| self.names.iter().position(|n| *n == p.name).and_then(|i| self.tallies.get(i));
         self.plans.iter().filter_map(|p| Some((p.name.as_str(), tally(p)?))).collect()
+    }
+
+    /// What format the newest lines that could not be read seem to have, and why it seems so.
+    pub fn guess(&self, stream: usize) -> Option<(Option<String>, String)> {
+        let (plan, reading) = (self.plans.get(stream)?, self.streams.get(stream)?);
+        let strange = self.tallies.get(usize::from(reading.source.0))?.strange.lines();
+        let mut parser = SourceParser::new(Choice::Auto, self.registry.clone(), plan.zone).ok()?;
+        let guess = parser.offer(&strange);
+        Some((guess.format, guess.reason))
     }
 
     /// Source by source, for `lapwing status`; positions and lag are the reader's to add.
@@ -405,6 +441,7 @@ impl Pipeline {
             rejected_sample: tally.sample.clone(),
             oversize: tally.oversize,
             partial: tally.partial,
+            blank: tally.more.blank,
             nul_bytes: tally.nul_bytes,
             last_line_at: tally.newest,
             turned: tally.turned.clone(),
@@ -421,10 +458,14 @@ impl Pipeline {
             .zip(&self.streams)
             .filter_map(|(plan, stream)| Some((plan.name.clone(), stream.parser.decision()?)))
             .collect();
+        let more: Vec<More> = self.tallies.iter().map(|tally| tally.more.clone()).collect();
+        let targets: Vec<(u64, PathBuf)> =
+            positions.iter().filter_map(|p| Some((p.generation, p.target.clone()?))).collect();
         let header =
             Header { version: VERSION, names: self.names.clone(), tallies: self.tallies.clone(), decisions, positions };
         // Writing into memory cannot fail; an empty header would be told as damaged.
-        let header = postcard::to_stdvec(&header).unwrap_or_default();
+        let mut header = postcard::to_stdvec(&header).unwrap_or_default();
+        header.extend(postcard::to_stdvec(&Behind { more, targets }).unwrap_or_default());
         let mut bytes = Vec::with_capacity(8 + header.len());
         bytes.extend_from_slice(&(header.len() as u64).to_le_bytes());
         bytes.extend_from_slice(&header);
@@ -436,7 +477,18 @@ impl Pipeline {
 fn split(bytes: &[u8]) -> Option<(Header, &[u8])> {
     let (length, rest) = bytes.split_first_chunk::<8>()?;
     let (header, memory) = rest.split_at_checked(usize::try_from(u64::from_le_bytes(*length)).ok()?)?;
-    Some((postcard::from_bytes(header).ok()?, memory))
+    let (mut header, behind): (Header, _) = postcard::take_from_bytes(header).ok()?;
+    // The first states end here.
+    let behind = if behind.is_empty() { Behind::default() } else { postcard::from_bytes(behind).ok()? };
+    for (tally, more) in header.tallies.iter_mut().zip(behind.more) {
+        tally.more = more;
+    }
+    for (generation, target) in behind.targets {
+        if let Some(position) = header.positions.iter_mut().find(|p| p.generation == generation) {
+            position.target = Some(target);
+        }
+    }
+    Some((header, memory))
 }
 
 impl Times for Pipeline {

@@ -5,15 +5,18 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{SyncSender, TrySendError};
 use std::thread::{self, JoinHandle};
 
-use super::status::FileStatus;
-use crate::event::SourceId;
+use super::standing::{Picture, Standing};
 use crate::source::{Chunk, Follower, Position, Watcher};
 use crate::time::{Clock, Span};
 
-/// How often files are looked for when no event says so.
-const SCAN_EVERY: Span = Span::from_secs(2);
+/// How often files are looked for when no event says so: seldom where there are so many that looking takes its time.
+const SCAN_BETWEEN: (Span, Span) = (Span::from_secs(2), Span::from_secs(10));
+/// Looking takes a thirtieth of the time at most, and a tenth where events ask for it.
+const SCAN_SHARE: (i64, i64) = (33, 9);
 /// How often every position is handed on, also those that did not move.
 const POSITIONS_EVERY: Span = Span::from_secs(10);
+/// How often the picture is renewed.
+const PICTURE_EVERY: Span = Span::SECOND;
 /// How long one wait for events may last: the stop sign is looked at in between.
 const LONGEST_WAIT: Span = Span::from_millis(500);
 
@@ -35,10 +38,8 @@ pub(super) enum Input {
 pub(super) struct Rest {
     /// Everything known was read to its end.
     pub at_end: bool,
-    /// Bytes that wait, by source.
-    pub behind: Vec<(SourceId, u64)>,
-    /// The files that are followed.
-    pub files: Vec<(SourceId, FileStatus)>,
+    /// The whole picture, once in a while.
+    pub picture: Option<Picture>,
 }
 
 /// The reader at work. Dropping it stops it.
@@ -54,7 +55,8 @@ impl Reader {
         let stop = Arc::new(AtomicBool::new(false));
         let sign = stop.clone();
         let thread = thread::Builder::new().name("reader".to_owned()).spawn(move || {
-            Reading { follower, watcher: Watcher::new(), out, clock, stop: sign }.run();
+            let standing = Standing::default();
+            Reading { follower, watcher: Watcher::new(), out, clock, stop: sign, standing }.run();
         })?;
         Ok(Reader { stop, thread: Some(thread) })
     }
@@ -85,19 +87,29 @@ struct Reading {
     out: SyncSender<Input>,
     clock: Arc<dyn Clock>,
     stop: Arc<AtomicBool>,
+    standing: Standing,
 }
 
 impl Reading {
     fn run(mut self) {
         let mut scanned: Option<Span> = None;
+        let mut scan_took = Span::ZERO;
+        let mut scan_wanted = false;
         let mut told: Option<Span> = None;
+        let mut drawn: Option<Span> = None;
         loop {
             if self.stop.load(Ordering::Relaxed) {
                 return;
             }
             let now = self.clock.monotonic();
-            if scanned.is_none_or(|at| now - at >= SCAN_EVERY) {
+            let scan_every = if scan_wanted {
+                scan_took.times(SCAN_SHARE.1).min(SCAN_BETWEEN.1)
+            } else {
+                scan_took.times(SCAN_SHARE.0).clamp(SCAN_BETWEEN.0, SCAN_BETWEEN.1)
+            };
+            if scanned.is_none_or(|at| now - at >= scan_every) {
                 self.follower.scan(now);
+                (scan_took, scan_wanted) = (self.clock.monotonic() - now, false);
                 self.watcher.watch(self.follower.directories());
                 scanned = Some(now);
             }
@@ -115,34 +127,24 @@ impl Reading {
                     return;
                 }
             }
-            let rest = self.rest(progress.at_end);
+            let mut rest = Rest { at_end: progress.at_end, picture: None };
+            if drawn.is_none_or(|at| now - at >= PICTURE_EVERY) {
+                drawn = Some(now);
+                rest.picture = Some(self.standing.picture(&mut self.follower, &self.watcher, now));
+            }
+            if rest.picture.is_some() {
+                if !send(&self.out, Input::Rest(rest), &self.stop) {
+                    return;
+                }
+            }
             // Only a sign of life: it may be left out where the pipeline has more than enough to do.
-            if let Err(TrySendError::Disconnected(_)) = self.out.try_send(Input::Rest(rest)) {
+            else if let Err(TrySendError::Disconnected(_)) = self.out.try_send(Input::Rest(rest)) {
                 return;
             }
-            if progress.at_end && self.watcher.wait(LONGEST_WAIT.to_std()).scan {
-                scanned = None;
+            if progress.at_end {
+                scan_wanted |= self.watcher.wait(LONGEST_WAIT.to_std()).scan;
             }
         }
-    }
-
-    fn rest(&self, at_end: bool) -> Rest {
-        let mut rest = Rest { at_end, ..Rest::default() };
-        for source in self.follower.status() {
-            for file in source.files {
-                // What is ordinary needs no words.
-                let mode = (file.mode != "reading").then(|| file.mode.to_owned());
-                let status = FileStatus {
-                    path: file.path.display().to_string(),
-                    offset: file.offset,
-                    bytes_behind: file.behind,
-                    note: file.last_error.or(mode),
-                };
-                rest.files.push((source.source, status));
-            }
-            rest.behind.push((source.source, source.behind));
-        }
-        rest
     }
 }
 

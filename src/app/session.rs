@@ -8,13 +8,19 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 
 use super::answers::Explained;
+use super::care::{Care, View};
+use super::ledger::Ledger;
 use super::memory::Governor;
 use super::pipeline::Pipeline;
-use super::reading::{Input, Rest};
+use super::reading::Input;
+use super::standing::{Picture, SourcePicture};
 use super::status::{Board, ChannelStatus, MemoryStatus, StoreStatus};
 use super::systemd;
 use super::telling::Teller;
 use super::trouble::{self, Signs, Troubles};
+use super::wall::Wall;
+use crate::detect::traffic_drop;
+use crate::event::SubjectKind;
 use crate::fault;
 use crate::incident::Change;
 use crate::notice::Notice;
@@ -27,6 +33,8 @@ use crate::time::{Clock, Span, Timestamp};
 pub(super) const LATENESS: Span = Span::from_secs(15);
 /// The shortest and the longest time between two cuts: a large state is saved less often.
 const CUT_BETWEEN: (Span, Span) = (Span::from_secs(5), Span::from_secs(60));
+/// A file that was met is saved sooner: until then a kill would make it unknown, and where a link leads may have changed.
+const CUT_SOON: Span = Span::SECOND;
 /// A cut may take this share of the time between two.
 const CUT_SHARE: i64 = 20;
 /// How often the picture is renewed.
@@ -63,12 +71,24 @@ pub(super) struct Session {
     pub(super) governor: Governor,
     /// Whether systemd is told.
     pub(super) service: bool,
+    /// Watches over the sources.
+    pub(super) care: Care,
+    /// Where every counted line is entered, for tests.
+    pub(super) ledger: Option<Ledger>,
+}
+
+/// How reading stands, as far as the reader has said.
+#[derive(Default)]
+struct Stand {
+    at_end: bool,
+    picture: Picture,
 }
 
 /// Moments of the monotonic clock.
 struct Moments {
     cut: Span,
     cut_every: Span,
+    cut_soon: Span,
     look: Span,
     line: Span,
     alive: Span,
@@ -86,6 +106,7 @@ impl Session {
         let mut moments = Moments {
             cut: start,
             cut_every: CUT_BETWEEN.0,
+            cut_soon: CUT_SOON,
             look: start - LOOK_EVERY,
             line: start,
             alive: start,
@@ -94,25 +115,36 @@ impl Session {
             kept: None,
         };
         let watchdog = systemd::watchdog_interval().filter(|_| self.service);
-        let mut rest = Rest::default();
+        let mut stand = Stand::default();
+        let mut steady = Wall::default();
         let mut changes: Vec<Change> = Vec::new();
-        let mut dirty = false;
+        // The first cut is made at once: from then on every file is known that was there.
+        let (mut dirty, mut met) = (true, true);
+        moments.cut = start - CUT_SOON;
         let mut troubles = Troubles::new(self.pipeline.defects());
         let mut before = Some(self.pipeline.lines());
+        let names: Vec<String> = self.pipeline.tallies().iter().map(|(name, _)| (*name).to_owned()).collect();
+        let over = self.care.keep_only(&names, self.clock.now());
+        if !over.is_empty() {
+            self.say(&over, self.clock.now(), &mut moments, start);
+        }
         loop {
             fault::point("session.turn");
             let input = inbox.recv_timeout(WAIT.to_std());
             let wall = self.clock.now();
+            // What silence is measured by; lines are held against the clock as it is.
+            let believed = steady.read(wall, self.clock.monotonic());
             self.pipeline.wall(wall);
             self.pipeline.patient(self.clock.monotonic() - moments.at_end < BACKLOG_PATIENCE);
             let mut idle = false;
             match input {
                 Ok(Input::Chunk(chunk)) => {
                     if let Some(stream) = self.pipeline.stream_of(chunk.source) {
+                        self.enter(&chunk.bytes);
                         self.pipeline.take(stream, &chunk.bytes, chunk.skipped, &mut changes);
                     }
-                    self.positions.insert(chunk.position.generation, chunk.position);
-                    rest.at_end = false;
+                    met |= self.positions.insert(chunk.position.generation, chunk.position).is_none();
+                    stand.at_end = false;
                     dirty = true;
                 }
                 Ok(Input::Positions(all)) => {
@@ -121,15 +153,18 @@ impl Session {
                 }
                 Ok(Input::Rest(fresh)) => {
                     idle = fresh.at_end;
-                    rest = fresh;
+                    stand.at_end = fresh.at_end;
+                    if let Some(picture) = fresh.picture {
+                        stand.picture = picture;
+                    }
                     moments.reader = self.clock.monotonic();
                 }
-                Err(RecvTimeoutError::Timeout) => idle = rest.at_end,
+                Err(RecvTimeoutError::Timeout) => idle = stand.at_end,
                 Ok(Input::Stop) | Err(RecvTimeoutError::Disconnected) => break,
             }
             if idle {
                 // Nothing lies unread: silence is silence, and the wall clock drives the ticks.
-                self.pipeline.advance(wall - LATENESS, &mut changes);
+                self.pipeline.advance(believed - LATENESS, &mut changes);
                 moments.at_end = self.clock.monotonic();
                 if let Some(caught_up) = before.take().map(|before| self.pipeline.lines() - before).filter(|n| *n > 0) {
                     tracing::info!("caught up: {caught_up} lines read since the last saved state");
@@ -138,17 +173,21 @@ impl Session {
             let now = self.clock.monotonic();
             if !changes.is_empty() {
                 self.tell(&mut changes, wall, &mut moments, now);
-                dirty = false;
-            } else if dirty && now - moments.cut >= moments.cut_every {
+                (dirty, met) = (false, false);
+            } else if dirty && now - moments.cut >= if met { moments.cut_soon } else { moments.cut_every } {
                 self.cut(Vec::new(), Vec::new(), &mut moments, now);
-                dirty = false;
+                (dirty, met) = (false, false);
             }
             if now - moments.look >= LOOK_EVERY {
                 moments.look = now;
                 if let Some(bytes) = self.governor.look() {
                     self.pipeline.set_memory(bytes);
                 }
-                self.look(&rest, wall, &mut moments);
+                let notices = self.care(&stand, now, wall);
+                if !notices.is_empty() {
+                    self.say(&notices, wall, &mut moments, now);
+                }
+                self.look(&stand, wall, &mut moments);
                 self.tell_of_itself(&mut troubles, wall, now);
             }
             if self.service && now - moments.line >= LINE_EVERY {
@@ -179,17 +218,34 @@ impl Session {
             rows.push(IncidentRow::new(notice.clone(), wall).explained(change.incident.grounds));
             notices.push(notice);
         }
-        for notice in &notices {
+        self.deliver(rows, &notices, &kept, moments, now);
+    }
+
+    /// Tells notices of Lapwing itself.
+    fn say(&mut self, notices: &[Notice], wall: Timestamp, moments: &mut Moments, now: Span) {
+        let rows = notices.iter().map(|n| IncidentRow::new(n.clone(), wall)).collect();
+        self.deliver(rows, notices, &[], moments, now);
+    }
+
+    fn deliver(
+        &mut self,
+        rows: Vec<IncidentRow>,
+        notices: &[Notice],
+        kept: &[Notice],
+        moments: &mut Moments,
+        now: Span,
+    ) {
+        for notice in notices {
             tracing::info!(incident = notice.incident, kind = ?notice.kind, severity = notice.severity.as_str(), "{}", notice.title);
         }
         let messages = match &mut self.hearer {
             Hearer::Outbox(outbox) => {
-                let mut messages = outbox.decide(&notices);
-                messages.extend(outbox.summarise(&kept));
+                let mut messages = outbox.decide(notices);
+                messages.extend(outbox.summarise(kept));
                 messages
             }
             Hearer::Direct(hear) => {
-                for notice in &notices {
+                for notice in notices {
                     hear(notice, &self.teller);
                 }
                 Vec::new()
@@ -217,6 +273,7 @@ impl Session {
         moments: &mut Moments,
         now: Span,
     ) {
+        self.settle();
         let snapshot = self.pipeline.save(self.positions.values().cloned().collect());
         let was_failing = self.store.stats().failing.is_some();
         match self.store.cut(Cut { snapshot, incidents, outbox }) {
@@ -230,10 +287,50 @@ impl Session {
         let after = self.clock.monotonic();
         moments.cut = after;
         moments.cut_every = (after - now).times(CUT_SHARE).clamp(CUT_BETWEEN.0, CUT_BETWEEN.1);
+        moments.cut_soon = (after - now).times(CUT_SHARE / 4).clamp(CUT_SOON, CUT_BETWEEN.1);
+    }
+
+    /// Enters lines that are counted now in the ledger, if one is kept.
+    fn enter(&mut self, bytes: &[u8]) {
+        let entered = self.ledger.as_mut().map_or(Ok(()), |ledger| ledger.note(bytes));
+        self.keep_ledger(entered);
+    }
+
+    /// Sees to it that the ledger has what the next cut will say.
+    fn settle(&mut self) {
+        let flushed = self.ledger.as_mut().map_or(Ok(()), Ledger::flush);
+        self.keep_ledger(flushed);
+    }
+
+    fn keep_ledger(&mut self, written: std::io::Result<()>) {
+        if let Err(error) = written {
+            tracing::error!(%error, "the ledger cannot be written: it ends here");
+            self.ledger = None;
+        }
+    }
+
+    /// Watches over the sources: what of them is told now.
+    fn care(&mut self, stand: &Stand, now: Span, wall: Timestamp) -> Vec<Notice> {
+        let step = self.care.pass(now);
+        let pipeline = &self.pipeline;
+        let dropped: Vec<String> = pipeline
+            .open_incidents()
+            .into_iter()
+            .filter(|i| i.detector == traffic_drop::NAME && i.subject.kind != SubjectKind::Key)
+            .map(|i| i.subject.name)
+            .collect();
+        let mut told = Vec::new();
+        for (stream, ((name, tally), id)) in pipeline.tallies().into_iter().zip(pipeline.source_ids()).enumerate() {
+            let Some((_, picture)) = stand.picture.sources.iter().find(|(source, _)| *source == id) else { continue };
+            let drop_told = dropped.iter().any(|subject| subject == name || subject == "site");
+            let view = View { name, tally, picture, at_end: stand.at_end, drop_told };
+            told.extend(self.care.look(&view, step, wall, &|| pipeline.guess(stream)));
+        }
+        told
     }
 
     /// Renews the picture.
-    fn look(&self, rest: &Rest, wall: Timestamp, moments: &mut Moments) {
+    fn look(&self, stand: &Stand, wall: Timestamp, moments: &mut Moments) {
         let revision = self.pipeline.kept_revision();
         let explained = |change: Change| Explained::of(&self.teller.notice(&change), change.incident.grounds);
         let kept = (moments.kept != Some(revision)).then(|| self.pipeline.kept().map(explained).collect());
@@ -242,8 +339,17 @@ impl Session {
         let ids = self.pipeline.source_ids();
         let mut sources = self.pipeline.source_status();
         for (source, id) in sources.iter_mut().zip(ids) {
-            source.bytes_behind = rest.behind.iter().filter(|(s, _)| *s == id).map(|(_, b)| b).sum();
-            source.files = rest.files.iter().filter(|(s, _)| *s == id).map(|(_, f)| f.clone()).collect();
+            let Some((_, picture)) = stand.picture.sources.iter().find(|(s, _)| *s == id) else { continue };
+            let SourcePicture { waiting, behind, eta, open_files, files, more_files, troubles } = picture.clone();
+            source.waiting = waiting;
+            source.bytes_behind = behind;
+            source.seconds_behind =
+                source.last_line_at.filter(|_| behind > 0).map(|at| (wall - at).millis().max(0) as u64 / 1000);
+            source.eta_seconds = eta.map(|eta| eta.millis() as u64 / 1000);
+            source.open_files = open_files;
+            source.files = files;
+            source.more_files = more_files;
+            source.troubles = troubles.iter().map(|(t, _)| format!("{}: {}", t.path.display(), t.error)).collect();
         }
         let stats = self.store.stats();
         let channels = match &self.hearer {
@@ -265,9 +371,11 @@ impl Session {
             if let Some(kept) = kept {
                 picture.kept = kept;
             }
+            picture.lines_total = sources.iter().map(|source| source.lines).sum();
             picture.sources = sources;
+            picture.following = stand.picture.following.clone();
             picture.channels = channels;
-            picture.state = if rest.at_end { "watching" } else { "catching up" }.to_owned();
+            picture.state = if stand.at_end { "watching" } else { "catching up" }.to_owned();
             picture.store = StoreStatus {
                 dir: std::mem::take(&mut picture.store.dir),
                 bytes: stats.bytes,

@@ -22,8 +22,12 @@ pub struct Status {
     pub state: String,
     /// The newest instant of log time that was judged.
     pub log_time: Option<Timestamp>,
+    /// Lines taken in of all sources together: what `wc -l` says of their files.
+    pub lines_total: u64,
     /// Source by source.
     pub sources: Vec<SourceStatus>,
+    /// What happened to files since the start, and how they are watched.
+    pub following: Following,
     /// Channel by channel.
     pub channels: Vec<ChannelStatus>,
     /// The state directory.
@@ -74,7 +78,7 @@ pub struct SourceStatus {
     pub format: Option<String>,
     /// Where its lines last turned to another format, in words.
     pub turned: Option<String>,
-    /// Lines taken in: parsed, rejected, over the length limit, partial.
+    /// Lines taken in: parsed, rejected, blank, over the length limit, partial.
     pub lines: u64,
     /// Lines that were read.
     pub parsed: u64,
@@ -88,14 +92,44 @@ pub struct SourceStatus {
     pub oversize: u64,
     /// Unfinished last lines of files that are over.
     pub partial: u64,
+    /// Lines with nothing in them.
+    pub blank: u64,
     /// NUL bytes in holes.
     pub nul_bytes: u64,
     /// The newest line's time.
     pub last_line_at: Option<Timestamp>,
     /// Bytes that wait to be read.
     pub bytes_behind: u64,
-    /// Files that are followed.
+    /// How far the newest line lies behind the clock while bytes wait, in seconds.
+    pub seconds_behind: Option<u64>,
+    /// How long reading what waits will take at the present pace, in seconds.
+    pub eta_seconds: Option<u64>,
+    /// Nothing that it names exists yet.
+    pub waiting: bool,
+    /// Files held open.
+    pub open_files: usize,
+    /// Files that are followed, at most a hundred of them.
     pub files: Vec<FileStatus>,
+    /// How many more there are.
+    pub more_files: usize,
+    /// What is wrong with it, in sentences.
+    pub troubles: Vec<String>,
+}
+
+/// What happened to files since the start, and how they are watched.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Following {
+    /// All directories report events; if not, some are looked at every two seconds.
+    pub events: bool,
+    /// Files found under a rotated name, or without a name.
+    pub rotations: u64,
+    /// Files truncated or written anew in place.
+    pub truncations: u64,
+    /// Copies and archives of known files that were recognised.
+    pub copies: u64,
+    /// How often events were lost, so that everything had to be looked at.
+    pub rescans: u64,
 }
 
 /// One file of a source.

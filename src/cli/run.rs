@@ -1,5 +1,6 @@
 //! `lapwing run`: the daemon.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
@@ -18,11 +19,14 @@ SIGHUP reads the configuration again; one with an error changes nothing. SIGTERM
 pub(super) struct Run {
     #[command(flatten)]
     config: ConfigArgument,
+    /// Enter a hash of every counted line in this file, in step with the saved state: for tests of exactly-once
+    #[arg(long, value_name = "FILE", hide = true)]
+    ledger: Option<PathBuf>,
 }
 
 impl Run {
     pub(super) fn run(self, _output: &mut Output) -> Result<ExitCode, Failure> {
-        live::run(self.config.path())?;
+        live::run(self.config.path(), self.ledger)?;
         Ok(ExitCode::SUCCESS)
     }
 }

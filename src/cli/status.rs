@@ -11,6 +11,7 @@ use super::output::Output;
 use crate::app::Failure;
 use crate::app::control::Ask;
 use crate::app::status::Status as Picture;
+use crate::time::Span;
 
 /// Show how the running daemon is: sources, channels, state
 #[derive(Debug, Args)]
@@ -50,6 +51,12 @@ impl Status {
     }
 }
 
+/// The share of lines that could not be read, if it is worth a word.
+fn share(rejected: u64, parsed: u64) -> String {
+    let share = 100.0 * rejected as f64 / (rejected + parsed).max(1) as f64;
+    if rejected == 0 { String::new() } else { format!(" ({share:.1} % cannot be read)") }
+}
+
 /// The picture for people.
 fn text(picture: &Picture) -> String {
     let mut out = String::new();
@@ -66,11 +73,22 @@ fn text(picture: &Picture) -> String {
         }
         let _ = writeln!(
             out,
-            "  {} lines: {} read, {} not",
+            "  {} lines: {} read, {} not{}",
             source.lines,
             source.parsed,
-            source.lines - source.parsed.min(source.lines)
+            source.rejected + source.oversize + source.partial,
+            share(source.rejected, source.parsed)
         );
+        for (count, what) in [
+            (source.blank, "blank lines"),
+            (source.oversize, "lines over the length limit"),
+            (source.partial, "unfinished last lines"),
+            (source.nul_bytes, "NUL bytes in holes"),
+        ] {
+            if count > 0 {
+                let _ = writeln!(out, "    {count} {what}");
+            }
+        }
         for (reason, count) in &source.rejected_by {
             let _ = writeln!(out, "    {count} {reason}");
         }
@@ -78,14 +96,26 @@ fn text(picture: &Picture) -> String {
             let _ = writeln!(out, "    such as: {sample}");
         }
         if source.bytes_behind > 0 {
-            let _ = writeln!(out, "  {} bytes still to read", source.bytes_behind);
+            let eta = source
+                .eta_seconds
+                .map_or_else(String::new, |s| format!(", about {} at this pace", Span::from_secs(s as i64)));
+            let _ = writeln!(out, "  {} bytes still to read{eta}", source.bytes_behind);
         }
         if let Some(at) = source.last_line_at {
             let _ = writeln!(out, "  newest line {at}");
         }
+        if source.waiting {
+            let _ = writeln!(out, "  waiting: no file is there yet");
+        }
+        for trouble in &source.troubles {
+            let _ = writeln!(out, "  ! {trouble}");
+        }
         for file in &source.files {
             let note = file.note.as_deref().map(|n| format!(" ({n})")).unwrap_or_default();
             let _ = writeln!(out, "  {} at byte {}{note}", file.path, file.offset);
+        }
+        if source.more_files > 0 {
+            let _ = writeln!(out, "  and {} more files", source.more_files);
         }
     }
     if let Some(judging) = picture.engine.get("judging").and_then(|lines| lines.as_array()) {
@@ -94,6 +124,13 @@ fn text(picture: &Picture) -> String {
             let _ = writeln!(out, "  {line}");
         }
     }
+    let following = &picture.following;
+    let events = if following.events { "by events" } else { "by looking every two seconds" };
+    let _ = writeln!(
+        out,
+        "\nfiles are followed {events}; since the start: {} rotations, {} truncations, {} copies known, {} times events lost",
+        following.rotations, following.truncations, following.copies, following.rescans
+    );
     for channel in &picture.channels {
         let _ = write!(out, "\nchannel {} ({}): {}", channel.name, channel.kind, channel.state);
         if channel.queued > 0 {

@@ -91,6 +91,12 @@ impl<'a> Scan<'a> {
 
     /// Copies one character between words.
     fn delimiter(&mut self) {
+        if self.long_tokens
+            && let Some(end) = self.password_hash()
+        {
+            self.mask_to(end);
+            return;
+        }
         let raw = self.text.get(self.at..).and_then(|rest| rest.chars().next()).map_or(1, char::len_utf8);
         match unit(self.bytes, self.at).map(|u| u.byte) {
             Some(b'?') => self.query = true,
@@ -99,6 +105,16 @@ impl<'a> Scan<'a> {
         }
         let len = unit(self.bytes, self.at).map_or(raw, |u| if u.level > 0 { u.len } else { raw });
         self.copy_to(self.at + len);
+    }
+
+    /// Where a hash as in `/etc/shadow` that begins here ends: `$y$j9T$…`.
+    fn password_hash(&self) -> Option<usize> {
+        let rest = self.bytes.get(self.at..)?.strip_prefix(b"$")?;
+        let id = rest.iter().take(8).take_while(|b| b.is_ascii_alphanumeric()).count();
+        let hash = rest.get(id..)?.strip_prefix(b"$").filter(|_| id > 0)?;
+        let ends = |b: &&u8| !matches!(**b, b':' | b' ' | b'\t' | b'"' | b'\'');
+        let length = hash.iter().take_while(ends).count();
+        (length >= 8).then_some(self.at + 1 + id + 1 + length)
     }
 
     /// Masks `user:password@` when the text so far ends with `//`, and a lone `token@`. Says whether it did.

@@ -1,4 +1,4 @@
-//! Files read once from start to end: plain, gzip, Zstandard, or standard input.
+//! Files read once from start to end: plain, gzip, Zstandard, xz, bzip2, or standard input.
 //!
 //! What a file is, its first bytes say, not its name. A small file that unpacks to an absurd amount of text is stopped:
 //! rotated logs come from wherever the user points.
@@ -9,7 +9,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use bzip2::bufread::MultiBzDecoder;
 use flate2::bufread::MultiGzDecoder;
+use lzma_rust2::XzReader;
 use ruzstd::decoding::errors::{FrameDecoderError, ReadFrameHeaderError};
 use ruzstd::decoding::{BlockDecodingStrategy, FrameDecoder};
 
@@ -22,6 +24,8 @@ const MOST_RATIO: u64 = 200;
 const RATIO_FROM_BYTES: u64 = 16 << 20;
 /// The largest Zstandard window accepted, in bytes: it is memory.
 const ZSTD_WINDOW_BYTES: u64 = 32 << 20;
+/// The most memory that unpacking xz may take, in KiB: dictionaries of up to 32 MiB and what goes with them.
+const XZ_MEMORY_KIB: u32 = 33 << 10;
 /// How much is read from the disk at once, in bytes.
 const READ_BYTES: usize = 256 << 10;
 
@@ -34,7 +38,11 @@ pub enum Packing {
     Gzip,
     /// Zstandard, one or many frames.
     Zstd,
-    /// A format that is recognised so that it can be refused by name: xz or bzip2.
+    /// xz, one or many streams.
+    Xz,
+    /// bzip2, one or many streams.
+    Bzip2,
+    /// A format that is recognised so that it can be refused by name.
     Unreadable(&'static str),
 }
 
@@ -45,8 +53,9 @@ impl Packing {
             [0x1f, 0x8b, ..] => Packing::Gzip,
             // A frame, or a skippable frame.
             [0x28, 0xb5, 0x2f, 0xfd, ..] | [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..] => Packing::Zstd,
-            [0xfd, b'7', b'z', b'X', b'Z', 0, ..] => Packing::Unreadable("xz"),
-            [b'B', b'Z', b'h', b'1'..=b'9', 0x31, 0x41, 0x59, 0x26, ..] => Packing::Unreadable("bzip2"),
+            [0xfd, b'7', b'z', b'X', b'Z', 0, ..] => Packing::Xz,
+            [b'B', b'Z', b'h', b'1'..=b'9', 0x31, 0x41, 0x59, 0x26, ..] => Packing::Bzip2,
+            [0x1f, 0x9d, ..] => Packing::Unreadable("compress (.Z)"),
             _ => Packing::Plain,
         }
     }
@@ -91,11 +100,13 @@ impl Archive {
             Packing::Plain => Box::new(source),
             Packing::Gzip => Box::new(bounded(MultiGzDecoder::new(source), limit)),
             Packing::Zstd => Box::new(bounded(Zstd::new(source), limit)),
+            Packing::Xz => Box::new(bounded(XzReader::new_mem_limit(source, true, XZ_MEMORY_KIB), limit)),
+            Packing::Bzip2 => Box::new(bounded(MultiBzDecoder::new(source), limit)),
             Packing::Unreadable(name) => {
                 return Err(io::Error::new(
                     io::ErrorKind::Unsupported,
                     format!(
-                        "expected plain text, .gz or .zst, found {name}; unpack it first ({name} -dc FILE | lapwing replay -)"
+                        "expected plain text, .gz, .zst, .xz or .bz2, found {name}; unpack it first (zcat FILE | lapwing replay -)"
                     ),
                 ));
             }
@@ -330,6 +341,20 @@ mod tests {
         encoder.finish().unwrap()
     }
 
+    fn xz(text: &[u8], dictionary_bytes: u32) -> Vec<u8> {
+        let mut options = lzma_rust2::XzOptions::with_preset(1);
+        options.lzma_options.dict_size = dictionary_bytes;
+        let mut encoder = lzma_rust2::XzWriter::new(Vec::new(), options).unwrap();
+        encoder.write_all(text).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    fn bzip2(text: &[u8]) -> Vec<u8> {
+        let mut encoder = bzip2::write::BzEncoder::new(Vec::new(), bzip2::Compression::fast());
+        encoder.write_all(text).unwrap();
+        encoder.finish().unwrap()
+    }
+
     fn all(bytes: Vec<u8>) -> (Vec<u8>, io::Result<()>) {
         let size = bytes.len() as u64;
         let mut reader = LineReader::new(Archive::new(io::Cursor::new(bytes), Some(size)).unwrap(), 1 << 20);
@@ -355,6 +380,10 @@ mod tests {
             [gzip(front), gzip(back)].concat(),
             zstd(&text),
             [skippable, zstd(front), zstd(back)].concat(),
+            xz(&text, 8 << 20),
+            [xz(front, 1 << 20), xz(back, 1 << 20)].concat(),
+            bzip2(&text),
+            [bzip2(front), bzip2(back)].concat(),
         ] {
             let (out, end) = all(packed);
             end.unwrap();
@@ -374,15 +403,21 @@ mod tests {
 
     #[test]
     fn a_bomb_is_stopped() {
-        let (out, end) = all(gzip(&vec![b'\n'; 64 << 20]));
-        assert!(end.unwrap_err().to_string().contains("200 times"));
-        assert!(out.len() < 20 << 20);
+        let text = vec![b'\n'; 64 << 20];
+        for packed in [gzip(&text), xz(&text, 1 << 20), bzip2(&text)] {
+            let (out, end) = all(packed);
+            assert!(end.unwrap_err().to_string().contains("200 times"));
+            assert!(out.len() < 20 << 20);
+        }
+        // An archive that wants more memory than a log is worth.
+        let (out, end) = all(xz(b"line\n", 512 << 20));
+        assert!(end.is_err() && out.is_empty());
     }
 
     #[test]
     fn what_cannot_be_read_is_named() {
-        let refused = Archive::new(&b"\xfd7zXZ\0\0\0"[..], None).unwrap_err();
-        assert!(refused.to_string().contains("xz"));
+        let refused = Archive::new(&b"\x1f\x9d\x90abc"[..], None).unwrap_err();
+        assert!(refused.to_string().contains("compress (.Z)"));
         let directory = tempfile::tempdir().unwrap();
         assert!(open(directory.path()).unwrap_err().to_string().contains("directory"));
         assert_eq!(all(Vec::new()).0, b"");

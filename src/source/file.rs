@@ -5,8 +5,8 @@
 
 use std::fs::File;
 use std::io;
-use std::os::unix::fs::FileExt;
-use std::path::Path;
+use std::os::unix::fs::{FileExt, MetadataExt};
+use std::path::{Path, PathBuf};
 
 use rustix::fs::{Mode, OFlags, SeekFrom};
 
@@ -55,6 +55,37 @@ pub(super) fn regular(data: &std::fs::Metadata) -> io::Result<()> {
     Err(io::Error::new(io::ErrorKind::InvalidInput, format!("expected a regular file, found {what}")))
 }
 
+/// What is wrong with a file, in words: for permissions the file or directory that lacks them, its mode and its owner.
+pub(super) fn what(path: &Path, error: &io::Error) -> String {
+    let place = if error.kind() == io::ErrorKind::PermissionDenied { closed(path) } else { None };
+    let Some((closed, data)) = place else { return error.to_string() };
+    let place = if closed == path { "it".to_owned() } else { format!("the directory {}", closed.display()) };
+    let (mode, owner, group) = (data.mode() & 0o7777, data.uid(), data.gid());
+    format!("permission denied: {place} has mode {mode:04o}, owner {owner} and group {group}")
+}
+
+/// The command that lets a file be read, to be run by root.
+pub fn remedy(path: &Path) -> String {
+    let closed = closed(path).map_or_else(|| path.to_owned(), |(closed, _)| closed);
+    let (name, right) = (closed.display(), if closed.is_dir() { "g+rx" } else { "g+r" });
+    let lasting = if closed.is_dir() { "" } else { ", and `create 0640 root adm` in its logrotate file" };
+    format!("as root: chgrp adm {name} && chmod {right} {name}{lasting}")
+}
+
+/// The topmost part of a path that may not be used: a directory that may not be searched, or the file itself.
+fn closed(path: &Path) -> Option<(PathBuf, std::fs::Metadata)> {
+    let mut parts: Vec<&Path> = path.ancestors().filter(|part| !part.as_os_str().is_empty()).collect();
+    parts.reverse();
+    let mut above: Option<(PathBuf, std::fs::Metadata)> = None;
+    for part in parts {
+        match std::fs::metadata(part) {
+            Ok(data) => above = Some((part.to_owned(), data)),
+            Err(_) => return above,
+        }
+    }
+    above
+}
+
 /// What one step brought.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Step {
@@ -86,6 +117,8 @@ pub(super) struct OpenFile {
     recent: Vec<u8>,
     /// Nothing to do while the file looks like this.
     parked: Option<Facts>,
+    /// The length of the last hole that was met, in bytes.
+    hole: u64,
     /// What the file looked like when its end was seen, since when, and whether that is long enough.
     quiet: (Facts, Span, bool),
 }
@@ -103,6 +136,7 @@ impl OpenFile {
             settled: Vec::new(),
             recent: Vec::new(),
             parked: None,
+            hole: 0,
             quiet: Default::default(),
         }
     }
@@ -226,6 +260,16 @@ impl OpenFile {
         self.lines.buffered()
     }
 
+    /// The length of the last hole that was met, in bytes.
+    pub(super) fn hole(&self) -> u64 {
+        self.hole
+    }
+
+    /// Whether the unfinished line is over the limit already.
+    pub(super) fn passing(&self) -> bool {
+        self.lines.passing()
+    }
+
     /// Whether everything that was there at the last look was read.
     pub(super) fn at_end(&self) -> bool {
         self.read_at() >= self.facts.size || self.parked.is_some()
@@ -291,6 +335,7 @@ impl OpenFile {
             // Nothing but hole up to the end: wait for what comes after it, unless it is inside a line that is lost anyway.
             Err(rustix::io::Errno::NXIO) if self.lines.passing() => self.facts.size.saturating_sub(at),
             Err(rustix::io::Errno::NXIO) => {
+                self.hole = self.facts.size.saturating_sub(at);
                 self.park();
                 return true;
             }
@@ -299,6 +344,7 @@ impl OpenFile {
         if hole == 0 {
             return false;
         }
+        self.hole = hole;
         let zeros = [0; PROOF_BYTES];
         let seen = zeros.get(..hole.min(PROOF_BYTES as u64) as usize).unwrap_or_default();
         self.lines.pass_hole(hole);

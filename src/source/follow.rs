@@ -9,6 +9,7 @@ mod closing;
 mod likeness;
 mod packed;
 mod status;
+mod troubles;
 mod whereabouts;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
@@ -16,12 +17,15 @@ use std::path::{Path, PathBuf};
 
 use super::file::{self, OpenFile, Step};
 use super::generation::{Generation, State};
+use super::history::Order;
 use super::places::{Pattern, PatternError};
 use super::{Chunk, Limits, Position, Settings};
 use crate::event::SourceId;
 use crate::time::Span;
 
 pub use status::{FileStatus, SourceStatus};
+use troubles::Refused;
+pub use troubles::Trouble;
 
 /// How often to scan when no event asks for it sooner.
 pub const SCAN_EVERY: Span = Span::from_secs(2);
@@ -34,6 +38,8 @@ const EVIDENCE: Span = Span::from_secs(10);
 const FORGET: Span = Span::from_days(7);
 /// The shortest and the longest wait after a failed read.
 const RETRY: (Span, Span) = (Span::SECOND, Span::from_secs(30));
+/// A hole of at least so many bytes is worth a word in the log.
+const HOLE_TOLD: u64 = 1 << 20;
 /// What a step through a file costs of a call's budget at least, in bytes.
 const LOOK_BYTES: u64 = 4 << 10;
 
@@ -80,12 +86,15 @@ pub struct Follower {
     lineage_count: usize,
     next_generation: u64,
     scanned: bool,
-    /// What cannot be read, and why.
-    refused: BTreeMap<PathBuf, (SourceId, String)>,
+    /// What cannot be read, and why; and what could not at the scan before.
+    refused: BTreeMap<PathBuf, Refused>,
+    refused_before: BTreeMap<PathBuf, Refused>,
     directories: BTreeSet<PathBuf>,
     /// Chunks decided by a scan, for the next read.
     pending: VecDeque<Chunk>,
     forgotten: Vec<u64>,
+    /// Lines taken from rotated files since [`Follower::caught_up`] was asked, by generation.
+    old_lines: HashMap<u64, u64>,
     /// The log that was read last: the next call begins after it.
     last_lineage: usize,
     chunk: Vec<u8>,
@@ -120,9 +129,11 @@ impl Follower {
             next_generation: positions.iter().map(|p| p.generation.saturating_add(1)).max().unwrap_or(1).max(1),
             scanned: false,
             refused: BTreeMap::new(),
+            refused_before: BTreeMap::new(),
             directories: BTreeSet::new(),
             pending: VecDeque::new(),
             forgotten: Vec::new(),
+            old_lines: HashMap::new(),
             last_lineage: 0,
             chunk: vec![0; limits.chunk_bytes.max(1)],
             counters: Counters::default(),
@@ -140,7 +151,7 @@ impl Follower {
     /// Looks for files: new ones, renamed ones, copies, archives; closes what is over. Call it every [`SCAN_EVERY`],
     /// and when the watcher says so.
     pub fn scan(&mut self, now: Span) {
-        let found = self.look_around();
+        let found = self.look_around(now);
         self.recognise(found, now);
         self.account_for_the_unseen(now);
         self.decide_copies(now);
@@ -237,7 +248,7 @@ impl Follower {
         if self.generations.get(&id).is_some_and(Generation::is_unpacking) {
             return self.advance_archive(id, sink);
         }
-        match self.make_ready(id, now) {
+        match self.make_ready(id, now).and_then(|ready| Ok(ready && !self.turned_out_packed(id, now)?)) {
             Ok(true) => {}
             Ok(false) => return (0, false),
             Err(e) => return self.failed(id, now, &e),
@@ -254,6 +265,9 @@ impl Follower {
         generation.facts = open.facts;
         generation.failures = 0;
         generation.error = None;
+        if open.hole() >= HOLE_TOLD && !std::mem::replace(&mut generation.hole_told, true) {
+            tracing::info!(path = %generation.position.path.display(), bytes = open.hole(), "a hole without data is passed over");
+        }
         match step {
             Step::AtEnd => (0, false),
             Step::Moved => {
@@ -263,7 +277,11 @@ impl Follower {
             }
             Step::Taken(skipped) => {
                 generation.active = now;
+                let before = generation.position.lines;
                 open.mark(&mut generation.position);
+                if generation.superseded || generation.order != Order::LIVE {
+                    *self.old_lines.entry(id).or_default() += generation.position.lines - before;
+                }
                 sink(Chunk { source: generation.source, bytes, position: generation.position.clone(), skipped });
                 (read, true)
             }
@@ -342,7 +360,8 @@ impl Follower {
         let old = self.generations.get_mut(&id)?;
         let open = old.open.take()?;
         old.state = State::Gone { shrank: true, since: now, partial };
-        let position = unread(new, old.position.source.clone(), old.path().clone());
+        let mut position = unread(new, old.position.source.clone(), old.position.path.clone());
+        position.target.clone_from(&old.position.target);
         let mut generation = Generation::new(position, old.source, old.lineage, now);
         generation.order = old.order;
         generation.named = old.named;
@@ -365,10 +384,11 @@ impl Follower {
         if let Some(generation) = self.generations.get_mut(&id) {
             if generation.failures == 0 {
                 tracing::warn!(path = %generation.path().display(), %error, "cannot be read: tried again");
+                generation.failing_since = now;
             }
             generation.retry_at = now + RETRY.0.times(1 << generation.failures.min(5)).min(RETRY.1);
             generation.failures = generation.failures.saturating_add(1);
-            generation.error = Some(error.to_string());
+            generation.error = Some(file::what(generation.path(), error));
         }
         (0, false)
     }
@@ -410,7 +430,8 @@ const UNCONFIGURED: SourceId = SourceId(u16::MAX);
 /// The position of a file before anything was read of it.
 fn unread(generation: u64, source: String, path: PathBuf) -> Position {
     let (head, tail) = Default::default();
-    Position { generation, source, path, device: 0, inode: 0, head, tail, offset: 0, lines: 0, unseen: Span::ZERO }
+    let (device, inode, offset, lines, unseen, target) = Default::default();
+    Position { generation, source, path, device, inode, head, tail, offset, lines, unseen, target }
 }
 
 /// The directory of a path, for joining names.

@@ -98,6 +98,10 @@ pub(super) struct Generation {
     /// How often in a row it failed.
     pub(super) failures: u32,
     pub(super) error: Option<String>,
+    /// When the first of these failures was.
+    pub(super) failing_since: Span,
+    /// It was said that it has a hole.
+    pub(super) hole_told: bool,
     /// When it was last seen, or its absence last accounted for.
     pub(super) seen: Span,
     /// Lost since the last chunk.
@@ -123,6 +127,8 @@ impl Generation {
             retry_at: Span::from_millis(i64::MIN),
             failures: 0,
             error: None,
+            failing_since: now,
+            hole_told: false,
             seen: now,
             lost: Skipped::default(),
         }
@@ -177,8 +183,8 @@ impl Generation {
         }
     }
 
-    /// Where it is or was.
+    /// Where it is or was; what a link leads to, not the link.
     pub(super) fn path(&self) -> &PathBuf {
-        &self.position.path
+        self.position.target.as_ref().unwrap_or(&self.position.path)
     }
 }

@@ -34,6 +34,8 @@ pub struct Order {
 impl Order {
     /// The log itself.
     pub const LIVE: Order = Order { live: true, date: 0, number: 0 };
+    /// What a link led to before it was turned to the log itself.
+    pub const LEFT: Order = Order { live: false, date: 0, number: 0 };
 }
 
 /// A name read as that of a rotated copy.

@@ -21,6 +21,7 @@ pub mod lines;
 pub mod places;
 pub mod watch;
 
+pub use file::remedy;
 pub use follow::{Follower, Progress};
 pub use lines::lines;
 pub use watch::Watcher;
@@ -59,6 +60,10 @@ pub struct Position {
     pub lines: u64,
     /// For how long the file has not been seen anywhere, while the daemon ran; dropped after seven days.
     pub unseen: Span,
+    /// Where the file itself lies, if `path` is a link that leads or led to it. Not part of the serialised form, which is
+    /// older: whoever stores positions stores this beside them.
+    #[serde(skip)]
+    pub target: Option<PathBuf>,
 }
 
 /// What was passed over while cutting lines, so that nothing goes missing without being counted.

@@ -4,6 +4,8 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::time::Duration;
 
@@ -12,6 +14,17 @@ use notify::{RecommendedWatcher, RecursiveMode, Watcher as _};
 
 /// While writing goes on, events are collected for this long, so that busy files cost few wake-ups.
 const COLLECT: Duration = Duration::from_millis(10);
+
+/// File systems on which other hosts or processes write without events, by the magic numbers of statfs(2).
+const SILENT: [(u64, &str); 7] = [
+    (0x6969, "NFS"),
+    (0xff53_4d42, "CIFS"),
+    (0xfe53_4d42, "SMB"),
+    (0x6573_5546, "FUSE"),
+    (0x0102_1997, "9p"),
+    (0x00c3_6400, "Ceph"),
+    (0x5346_414f, "AFS"),
+];
 
 /// Hints that wait to be looked at; one is enough, the rest says the same.
 const WAITING_HINTS: usize = 64;
@@ -37,6 +50,8 @@ pub struct Watcher {
     complained: bool,
     /// The last wait ended with an event, so more are likely.
     busy: bool,
+    /// How often events were lost.
+    rescans: Arc<AtomicU64>,
 }
 
 impl Watcher {
@@ -44,9 +59,18 @@ impl Watcher {
     pub fn new() -> Watcher {
         let (sender, hints) = sync_channel(WAITING_HINTS);
         let events = sender.clone();
-        let mut watcher =
-            Watcher { inner: None, hints, _keep: sender, watched: BTreeSet::new(), complained: false, busy: false };
-        match notify::recommended_watcher(move |event| hint(&events, &event)) {
+        let rescans = Arc::new(AtomicU64::new(0));
+        let lost = rescans.clone();
+        let mut watcher = Watcher {
+            inner: None,
+            hints,
+            _keep: sender,
+            watched: BTreeSet::new(),
+            complained: false,
+            busy: false,
+            rescans,
+        };
+        match notify::recommended_watcher(move |event| hint(&events, &lost, &event)) {
             Ok(inner) => watcher.inner = Some(inner),
             Err(e) => watcher.complain(&e, None),
         }
@@ -64,6 +88,16 @@ impl Watcher {
         }
         let mut failed = None;
         for directory in directories.difference(&self.watched.clone()) {
+            if let Some(kind) = silent(directory) {
+                self.watched.insert(directory.clone());
+                if !std::mem::replace(&mut self.complained, true) {
+                    tracing::warn!(
+                        "{} lies on {kind}, which reports no events of other hosts: it is looked at every two seconds",
+                        directory.display()
+                    );
+                }
+                continue;
+            }
             match inner.watch(directory, RecursiveMode::NonRecursive) {
                 Ok(()) => {
                     self.watched.insert(directory.clone());
@@ -79,6 +113,11 @@ impl Watcher {
     /// Whether all directories are watched; if not, some are only scanned.
     pub fn is_watching(&self) -> bool {
         self.inner.is_some() && !self.complained
+    }
+
+    /// How often events were lost, so that everything had to be looked at.
+    pub fn rescans(&self) -> u64 {
+        self.rescans.load(Ordering::Relaxed)
     }
 
     /// Waits until something happened or the time is over. After quiet the first event counts at once; while events
@@ -122,10 +161,17 @@ impl Default for Watcher {
     }
 }
 
+/// The name of the file system of a directory, if it is one that does not report what others write.
+pub fn silent(directory: &Path) -> Option<&'static str> {
+    let kind = rustix::fs::statfs(directory).ok()?.f_type as u64 & 0xffff_ffff;
+    SILENT.iter().find(|(magic, _)| *magic == kind).map(|(_, name)| *name)
+}
+
 /// Boils an event down to what is to be done.
-fn hint(hints: &SyncSender<Woken>, event: &notify::Result<Event>) {
+fn hint(hints: &SyncSender<Woken>, rescans: &AtomicU64, event: &notify::Result<Event>) {
     let woken = match event {
         Ok(event) if event.need_rescan() => {
+            rescans.fetch_add(1, Ordering::Relaxed);
             tracing::debug!("file events were lost: looking at everything");
             Woken { read: true, scan: true }
         }
@@ -169,8 +215,10 @@ mod tests {
     fn lost_events_ask_for_a_scan() {
         let (sender, hints) = sync_channel(1);
         let lost = Event::new(EventKind::Other).set_flag(notify::event::Flag::Rescan);
-        hint(&sender, &Ok(lost));
+        let rescans = AtomicU64::new(0);
+        hint(&sender, &rescans, &Ok(lost));
         assert!(hints.recv().unwrap().scan);
+        assert_eq!(rescans.load(Ordering::Relaxed), 1);
     }
 
     #[test]

@@ -144,10 +144,18 @@ pub struct Site {
     pub streams: Vec<Stream>,
     pub now: Timestamp,
     pub changes: Vec<Change>,
+    /// Lines come late by up to this, each by its own measure: buffered writing, several workers.
+    pub delay: Span,
+    /// What the clock that stamps the lines is off, at an instant.
+    pub skew: fn(Timestamp) -> Span,
+    /// The wall clock is known, as it is live.
+    pub live: bool,
     random: Random,
     hasher: Hasher,
     batch: Batch,
     counter: u64,
+    /// When they come, their time, and whose they are.
+    coming: Vec<(Timestamp, Timestamp, usize)>,
 }
 
 pub fn at(text: &str) -> Timestamp {
@@ -170,6 +178,10 @@ impl Site {
             streams: Vec::new(),
             now: at(start),
             changes: Vec::new(),
+            delay: Span::ZERO,
+            skew: |_| Span::ZERO,
+            live: false,
+            coming: Vec::new(),
             random: Random::new(seed),
             batch: Batch::default(),
             counter: 0,
@@ -218,12 +230,27 @@ impl Site {
                 }
             }
             times.sort_unstable();
-            self.batch.clear();
+            self.now += step;
             for &(t, index) in &times {
-                self.push(t, index);
+                // Chance of its own, so that the story is the same with and without delays.
+                let late = Random::new(t.millis() as u64 ^ index as u64).below(self.delay.millis() as usize + 1);
+                self.coming.push((t + Span::from_millis(late as i64), t, index));
+            }
+            let mut come = std::mem::take(&mut self.coming);
+            come.sort_by_key(|(arrival, ..)| *arrival);
+            let later = come.partition_point(|(arrival, ..)| *arrival < self.now);
+            self.coming = come.split_off(later);
+            self.batch.clear();
+            for (_, t, index) in come {
+                self.push(t + (self.skew)(t), index);
+            }
+            if self.live {
+                self.engine.wall(self.now);
             }
             self.engine.absorb(&self.batch, &mut self.changes);
-            self.now += step;
+            if self.live {
+                self.engine.advance(self.now - Span::from_secs(15), &mut self.changes);
+            }
         }
     }
 

@@ -54,7 +54,10 @@ impl Follower {
                 Ok(Some(id)) => self.see(id, &file, now),
                 Ok(None) => unknown.push(file),
                 Err(e) => {
-                    self.refused.insert(file.path.clone(), (file.source, e.to_string()));
+                    self.refuse(&file.path, file.source, file.matched, &e, now);
+                    if let Some(refused) = self.refused.get_mut(&file.path) {
+                        refused.known = true;
+                    }
                     // Not readable now, but known: its position stays as it is.
                     for id in known {
                         if let Some(generation) = self.generations.get_mut(&id)
@@ -72,7 +75,7 @@ impl Follower {
         for file in unknown.into_iter().rev() {
             let fresh = !self.scanned && !established.contains(&file.lineage);
             if let Err(e) = self.meet(&file, fresh, now) {
-                self.refused.insert(file.path.clone(), (file.source, e.to_string()));
+                self.refuse(&file.path, file.source, file.matched, &e, now);
             }
         }
     }
@@ -81,6 +84,7 @@ impl Follower {
     pub(super) fn account_for_the_unseen(&mut self, now: Span) {
         let mut forget = Vec::new();
         let mut retell = Vec::new();
+        let unpacked: HashSet<u64> = self.generations.values().filter_map(Generation::unpacked).collect();
         for generation in self.generations.values_mut().filter(|g| !g.named) {
             if let Some(open) = generation.open.as_mut() {
                 open.facts = Facts::of(open.file()).unwrap_or(open.facts);
@@ -110,7 +114,11 @@ impl Follower {
                 }
             }
             let unseen = now - generation.seen;
-            if generation.position.unseen + unseen >= FORGET {
+            // Of what nothing was read there is nothing to remember.
+            let nothing = generation.position.offset == 0
+                && !matches!(generation.state, State::Gone { partial: true, .. })
+                && !unpacked.contains(&generation.id);
+            if nothing || generation.position.unseen + unseen >= FORGET {
                 forget.push(generation.id);
             } else if unseen >= RETELL {
                 generation.position.unseen = generation.position.unseen + unseen;
@@ -163,7 +171,7 @@ impl Follower {
         let ids: Vec<u64> = self.generations.keys().copied().collect();
         for id in ids {
             let Some(generation) = self.generations.get(&id) else { continue };
-            let (source, path) = (generation.source, generation.path().clone());
+            let (source, path) = (generation.source, generation.position.path.clone());
             let directory = directory_of(&path);
             let above = directory_of(directory);
             let own = self.lineages.get(&(source, path.clone())).map(|&lineage| (lineage, Order::LIVE));
@@ -194,6 +202,7 @@ impl Follower {
         let mut content: Option<(File, Facts)> = None;
         let mut over = Vec::new();
         let mut same = None;
+        let mut best: Option<(u64, u64, bool)> = None;
         for &id in candidates {
             let Some(generation) = self.generations.get_mut(&id) else { continue };
             if let Some(open) = &generation.open {
@@ -219,7 +228,7 @@ impl Follower {
                 _ => {}
             }
             if content.is_none() {
-                content = Some(file::open(&found.path)?);
+                content = Some(file::open(found.place())?);
             }
             let Some((file, facts)) = &content else { continue };
             if (facts.device, facts.inode) != (found.facts.device, found.facts.inode) {
@@ -230,14 +239,21 @@ impl Follower {
             let unproven = generation.position.offset == 0 && found.order != Order::LIVE;
             let whole = !packed || facts.size == generation.position.offset;
             if whole && !unproven && proves(file, facts.size, &generation.position)? {
-                if packed {
-                    generation.state = State::Done;
+                // Of several that it may be, the one that was read furthest: a shorter past proves less.
+                let offset = generation.position.offset;
+                if best.is_none_or(|(most, ..)| offset > most) {
+                    best = Some((offset, id, packed));
                 }
-                same = Some(id);
-                break;
+                continue;
             }
             if exact {
                 over.push(id);
+            }
+        }
+        if let (None, Some((_, id, packed))) = (same, best) {
+            same = Some(id);
+            if let Some(generation) = self.generations.get_mut(&id).filter(|_| packed) {
+                generation.state = State::Done;
             }
         }
         for id in over {
@@ -265,10 +281,11 @@ impl Follower {
             generation.state = State::Reading;
             generation.closed = None;
         }
-        let moved = generation.position.path != found.path;
+        let moved = generation.position.path != found.path || generation.position.target != found.target;
         generation.position.path.clone_from(&found.path);
+        generation.position.target.clone_from(&found.target);
         generation.position.unseen = Span::ZERO;
-        if generation.source == found.source {
+        if generation.source == found.source && found.lineage != usize::MAX {
             generation.lineage = found.lineage;
         }
         generation.order = found.order;
@@ -284,7 +301,7 @@ impl Follower {
 
     /// Meets a file for the first time. `fresh` if nothing of its log was ever read before this start.
     fn meet(&mut self, found: &Found, fresh: bool, now: Span) -> io::Result<()> {
-        let (file, facts) = file::open(&found.path)?;
+        let (file, facts) = file::open(found.place())?;
         if (facts.device, facts.inode) != (found.facts.device, found.facts.inode) {
             return Ok(()); // Swapped since it was found: the next scan meets what is there then.
         }
@@ -292,7 +309,8 @@ impl Follower {
         let (name, start) = (source.settings.name.clone(), source.settings.start);
         let limit = self.limits.line_bytes;
         let packing = Packing::of(&bytes_before(&file, 10.min(facts.size), 10)?);
-        let position = unread(self.next_generation, name, found.path.clone());
+        let mut position = unread(self.next_generation, name, found.path.clone());
+        position.target.clone_from(&found.target);
         let mut generation = Generation::new(position, found.source, found.lineage, now);
         generation.order = found.order;
         generation.facts = facts;

@@ -2,15 +2,15 @@
 //!
 //! An archive is read once to find out which known generation is inside, and then on from where that one was left; one
 //! that holds no known generation was rotated unseen and is read whole. One archive at a time, within the budget of
-//! each call, and never while the file it was made from is still held open.
+//! each call, and never while something is still to be read from a deleted file of the same log.
 
 use std::io::{self, BufRead};
 
 use super::{Follower, unread};
-use crate::source::archive;
+use crate::source::archive::{self, Packing};
 use crate::source::file;
 use crate::source::generation::{Generation, Looking, Packed, State, Unpacking};
-use crate::source::identity::{PROOF_BYTES, slide};
+use crate::source::identity::{PROOF_BYTES, bytes_before, slide};
 use crate::source::lines::LineBuffer;
 use crate::source::{Chunk, Position, Proof, Skipped};
 use crate::time::Span;
@@ -19,6 +19,19 @@ use crate::time::Span;
 const SETTLED: Span = Span::from_secs(5);
 
 impl Follower {
+    /// Whether a file that was met empty turns out to be an archive: it is left to be read as one.
+    pub(super) fn turned_out_packed(&mut self, id: u64, now: Span) -> io::Result<bool> {
+        let Some(generation) = self.generations.get_mut(&id) else { return Ok(false) };
+        let Some(open) = generation.open.as_ref().filter(|_| generation.position.offset == 0) else { return Ok(false) };
+        let first = bytes_before(open.file(), 10, 10)?;
+        if Packing::of(&first) == Packing::Plain {
+            return Ok(false);
+        }
+        generation.state = State::Packed(Packed::Waiting { since: now, size: open.facts.size });
+        generation.close();
+        Ok(true)
+    }
+
     /// Begins with the next archive that is ready.
     pub(super) fn start_archives(&mut self, now: Span) {
         let mut ready = None;
@@ -35,9 +48,10 @@ impl Follower {
         }
         let Some(id) = ready else { return };
         let Some(lineage) = self.generations.get(&id).map(|g| g.lineage) else { return };
+        // What is still read from a deleted file is not looked for in an archive.
         let busy = self.generations.values().any(|g| {
-            g.is_unpacking()
-                || (g.lineage == lineage && g.open.is_some() && !g.named && matches!(g.state, State::Reading))
+            let open = g.open.is_some() && !g.named && matches!(g.state, State::Reading);
+            g.is_unpacking() || (g.lineage == lineage && open && g.behind() > 0)
         });
         if busy {
             return;
@@ -196,6 +210,7 @@ impl Follower {
             let position = &mut generation.position;
             position.offset += cut.taken;
             position.lines += cut.lines;
+            *self.old_lines.entry(un.generation).or_default() += cut.lines;
             let head = un.head.get(..un.head.len().min(position.offset as usize)).unwrap_or_default();
             position.head = Proof::of(head);
             position.tail = Proof::of(&un.recent);

@@ -2,8 +2,9 @@
 
 use std::path::PathBuf;
 
-use super::Follower;
+use super::{Follower, HOLE_TOLD, Trouble};
 use crate::event::SourceId;
+use crate::source::file::OpenFile;
 use crate::source::generation::{Packed, State};
 
 /// One source.
@@ -21,6 +22,8 @@ pub struct SourceStatus {
     pub open_files: usize,
     /// Its files, those gone left out.
     pub files: Vec<FileStatus>,
+    /// What of it cannot be read though it should be.
+    pub troubles: Vec<Trouble>,
 }
 
 /// One file of a source.
@@ -56,6 +59,12 @@ impl Follower {
                 let deleted = g.open.as_ref().is_some_and(|open| open.facts.links == 0);
                 let mode = match &g.state {
                     State::Reading if deleted => "deleted but still written",
+                    State::Reading if g.open.as_ref().is_some_and(OpenFile::passing) => "inside a line over the limit",
+                    State::Reading
+                        if g.open.as_ref().is_some_and(|o| o.at_end() && o.hole() >= HOLE_TOLD && g.behind() > 0) =>
+                    {
+                        "at a hole without data"
+                    }
                     State::Reading if g.superseded && g.open.is_some() => "finishing",
                     State::Reading if g.superseded => "finished",
                     State::Reading if g.open.is_none() => "idle",
@@ -78,14 +87,16 @@ impl Follower {
                 }
             })
             .collect();
-        files.extend(self.refused.iter().filter(|(_, (of, _))| *of == source).map(|(path, (_, error))| FileStatus {
-            path: path.clone(),
-            offset: 0,
-            size: 0,
-            behind: 0,
-            lines: 0,
-            mode: "refused",
-            last_error: Some(error.clone()),
+        files.extend(self.refused.iter().filter(|(_, refused)| refused.source == source).map(|(path, refused)| {
+            FileStatus {
+                path: path.clone(),
+                offset: 0,
+                size: 0,
+                behind: 0,
+                lines: 0,
+                mode: "refused",
+                last_error: Some(refused.error.clone()),
+            }
         }));
         files.sort_by(|a, b| a.path.cmp(&b.path));
         SourceStatus {
@@ -95,6 +106,7 @@ impl Follower {
             behind: own().map(super::Generation::behind).sum(),
             open_files: own().filter(|g| g.open.is_some()).count(),
             files,
+            troubles: self.troubles(source),
         }
     }
 }
