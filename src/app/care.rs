@@ -10,13 +10,12 @@ use super::tally::Tally;
 use crate::detect::{Impact, Trend};
 use crate::event::{Severity, Subject, SubjectKind};
 use crate::incident::Where;
+use crate::notice::own::DETECTOR;
 use crate::notice::{Notice, NoticeType, SCHEMA};
 use crate::sanitize;
 use crate::source::remedy;
 use crate::time::{Span, Timestamp};
 
-/// What these notices are from: no detector, Lapwing itself.
-const DETECTOR: &str = "lapwing";
 /// The rules by which they are told.
 const FORMAT: &str = "format-changed";
 const UNREADABLE: &str = "source-unreadable";

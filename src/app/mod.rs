@@ -8,6 +8,8 @@ pub mod control;
 
 mod merge;
 
+mod header;
+
 mod ledger;
 
 mod descriptors;

@@ -4,19 +4,17 @@
 //! line after the last one counted.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::PathBuf;
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
-
+use super::header::{Header, VERSION};
 use super::merge::Times;
 use super::status::SourceStatus;
-use super::tally::{DEFECT, More, Tally};
+use super::tally::{DEFECT, Tally};
 use crate::config::{Config, SourcePlan};
 use crate::engine::{self, Engine, EngineStatus};
 use crate::event::{Batch, Hasher, SourceId};
 use crate::fault;
-use crate::format::{Choice, ChoiceError, Decision, Fields, Registry, SAMPLE_LINES, SourceParser, Turn};
+use crate::format::{Choice, ChoiceError, Fields, Registry, SAMPLE_LINES, SourceParser, Turn};
 use crate::incident::kept::Weighed;
 use crate::incident::{Change, Incident};
 use crate::intake::{self, FingerprintKey, Intake};
@@ -25,8 +23,6 @@ use crate::time::{Span, Timestamp, Zone};
 
 /// Events that go to the engine at once.
 const BATCH_EVENTS: usize = 2048;
-/// The version of the snapshot's own part.
-const VERSION: u16 = 1;
 /// A stamp further ahead of the wall clock than this is wrong.
 const AHEAD: Span = Span::from_mins(5);
 
@@ -52,24 +48,6 @@ pub struct Pipeline {
     batch: Batch,
     /// Later stamps than this are wrong.
     latest: Timestamp,
-}
-
-/// The part of a snapshot that is not the engine's.
-#[derive(Debug, Default, Serialize, Deserialize)]
-struct Header {
-    version: u16,
-    names: Vec<String>,
-    tallies: Vec<Tally>,
-    decisions: Vec<(String, Decision)>,
-    positions: Vec<Position>,
-}
-
-/// What stands behind the header, so that states of before it existed can be read.
-#[derive(Debug, Default, Serialize, Deserialize)]
-struct Behind {
-    more: Vec<More>,
-    /// What links lead to, by generation.
-    targets: Vec<(u64, PathBuf)>,
 }
 
 /// What a snapshot held beside the pipeline.
@@ -126,7 +104,7 @@ impl Pipeline {
         snapshot: Option<&[u8]>,
     ) -> Result<(Pipeline, Restored), PipelineError> {
         let mut restored = Restored::default();
-        let parts = snapshot.and_then(split);
+        let parts = snapshot.and_then(Header::split);
         if snapshot.is_some() && parts.is_none() {
             restored.lost.push("the saved state cannot be read; learning begins anew".to_owned());
         }
@@ -458,37 +436,11 @@ impl Pipeline {
             .zip(&self.streams)
             .filter_map(|(plan, stream)| Some((plan.name.clone(), stream.parser.decision()?)))
             .collect();
-        let more: Vec<More> = self.tallies.iter().map(|tally| tally.more.clone()).collect();
-        let targets: Vec<(u64, PathBuf)> =
-            positions.iter().filter_map(|p| Some((p.generation, p.target.clone()?))).collect();
         let header =
             Header { version: VERSION, names: self.names.clone(), tallies: self.tallies.clone(), decisions, positions };
-        // Writing into memory cannot fail; an empty header would be told as damaged.
-        let mut header = postcard::to_stdvec(&header).unwrap_or_default();
-        header.extend(postcard::to_stdvec(&Behind { more, targets }).unwrap_or_default());
-        let mut bytes = Vec::with_capacity(8 + header.len());
-        bytes.extend_from_slice(&(header.len() as u64).to_le_bytes());
-        bytes.extend_from_slice(&header);
+        let bytes = header.to_bytes();
         self.engine.save_behind(bytes)
     }
-}
-
-/// The parts of a snapshot.
-fn split(bytes: &[u8]) -> Option<(Header, &[u8])> {
-    let (length, rest) = bytes.split_first_chunk::<8>()?;
-    let (header, memory) = rest.split_at_checked(usize::try_from(u64::from_le_bytes(*length)).ok()?)?;
-    let (mut header, behind): (Header, _) = postcard::take_from_bytes(header).ok()?;
-    // The first states end here.
-    let behind = if behind.is_empty() { Behind::default() } else { postcard::from_bytes(behind).ok()? };
-    for (tally, more) in header.tallies.iter_mut().zip(behind.more) {
-        tally.more = more;
-    }
-    for (generation, target) in behind.targets {
-        if let Some(position) = header.positions.iter_mut().find(|p| p.generation == generation) {
-            position.target = Some(target);
-        }
-    }
-    Some((header, memory))
 }
 
 impl Times for Pipeline {
