@@ -140,7 +140,11 @@ impl Pipeline {
         };
         let mut pipeline = Pipeline {
             engine,
-            intake: Intake::new(config.intake_settings(by_id, names.clone()), secrets.fingerprint.clone(), secrets.hasher),
+            intake: Intake::new(
+                config.intake_settings(by_id, names.clone()),
+                secrets.fingerprint.clone(),
+                secrets.hasher,
+            ),
             registry,
             plans: config.sources.iter().map(|s| config.plan(s)).collect(),
             tallies: header.tallies,

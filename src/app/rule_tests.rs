@@ -88,8 +88,8 @@ fn one(config: &Config, registry: &Arc<Registry>, test: &RuleTest) -> Result<Vec
     let config = Arc::new(alone(config, test)?);
     let cannot = |message: &str| Box::new(at_test(test, message));
     let teller = Teller::new(config.clone()).map_err(|e| cannot(&e.to_string()))?;
-    let (mut pipeline, _) = Pipeline::new(&config, registry.clone(), &Secrets::for_replay(), None)
-        .map_err(|e| cannot(&e.to_string()))?;
+    let (mut pipeline, _) =
+        Pipeline::new(&config, registry.clone(), &Secrets::for_replay(), None).map_err(|e| cannot(&e.to_string()))?;
     pipeline.watched_before(WATCHED);
     pipeline.near_now(test.start);
     let mut changes: Vec<Change> = Vec::new();
@@ -112,9 +112,15 @@ fn one(config: &Config, registry: &Arc<Registry>, test: &RuleTest) -> Result<Vec
     let tally = pipeline.tallies().first().map(|(_, tally)| (tally.parsed, tally.rejected.clone()));
     if let Some((parsed, rejected)) = tally.filter(|(parsed, _)| *parsed < places.len() as u64) {
         let why: Vec<&str> = rejected.keys().map(String::as_str).collect();
-        let message = format!("{} of its {} lines cannot be read: {}", places.len() as u64 - parsed, places.len(), why.join(", "));
+        let message = format!(
+            "{} of its {} lines cannot be read: {}",
+            places.len() as u64 - parsed,
+            places.len(),
+            why.join(", ")
+        );
         let line = if parsed == 0 { places.first() } else { None };
-        let mut diagnostic = at_test(test, &message).help("lapwing parse shows how lines are read; \"format\" or \"source\" says which format they have");
+        let mut diagnostic = at_test(test, &message)
+            .help("lapwing parse shows how lines are read; \"format\" or \"source\" says which format they have");
         if let Some(line) = line {
             diagnostic = diagnostic.at(&line.place, "");
         }

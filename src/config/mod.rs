@@ -11,9 +11,9 @@ mod secret;
 mod servers;
 mod settings;
 mod source;
-mod user_rules;
 #[cfg(test)]
 mod tests;
+mod user_rules;
 
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -6,11 +6,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
+use super::user_rules::Own;
 use super::{Consumer, RuleTest, budgets, user_rules};
 use crate::assets::{self, Asset, Folder};
-use crate::detect::{budget, workflow};
 use crate::detect::rule::{Rule, Setting};
 use crate::detect::scene::Sensitivity;
+use crate::detect::{budget, workflow};
 use crate::diag::{Diagnostic, Origin, Place, Report, suggest};
 use crate::event::Severity;
 use crate::options::{Entry, Kind, Options, Table, Value};
@@ -25,6 +26,10 @@ pub fn built_in() -> Vec<Rule> {
         .iter()
         .map(|(name, table)| match name.as_str() {
             budget::NAME => budgets::read(name, options_of(name, table, None, &report), &[], &report).0,
+            workflow::NAME => {
+                let options = options_of(name, table, None, &report);
+                listed(&user_rules::workflow::read(name, options, &BTreeSet::new()), name, workflow::NAME)
+            }
             _ => read_one(name, table, table, &report),
         })
         .collect()
@@ -131,19 +136,25 @@ pub(super) fn read(
 
 impl Read {
     /// Takes what a rule of the user's own comes to.
-    fn take(&mut self, (enabled, rules, tests): (bool, Vec<UserRule>, Vec<RuleTest>), name: &str, detector: &str) {
-        self.rules.push(Rule {
-            name: name.to_owned(),
-            detector: detector.to_owned(),
-            enabled,
-            sensitivity: Sensitivity::Normal,
-            severity: None,
-            settings: BTreeMap::new(),
-        });
-        if enabled {
-            self.own.extend(rules);
-            self.tests.extend(tests);
+    fn take(&mut self, own: Own, name: &str, detector: &str) {
+        self.rules.push(listed(&own, name, detector));
+        if own.enabled {
+            self.own.extend(own.rules);
+            self.tests.extend(own.tests);
         }
+    }
+}
+
+/// A rule of the user's own as it is listed.
+fn listed(own: &Own, name: &str, detector: &str) -> Rule {
+    Rule {
+        name: name.to_owned(),
+        detector: detector.to_owned(),
+        enabled: own.enabled,
+        sensitivity: Sensitivity::Normal,
+        // It has its own from the beginning.
+        severity: None,
+        settings: [("most".to_owned(), Setting::Number(own.most as f64))].into(),
     }
 }
 
@@ -209,9 +220,11 @@ fn detector_of(name: &str, table: &Table, built_in: &[(String, Table)], report: 
             let mut d = Diagnostic::error(format!("no built-in rule is called \"{name}\", so it needs \"detector\""))
                 .help(match crate::diag::nearest(name, known()) {
                     Some(near) => format!("did you mean \"{near}\"?"),
-                    None => "a rule of your own needs \"when\" and what to count, such as event_count = { gte = 100 }; \
+                    None => {
+                        "a rule of your own needs \"when\" and what to count, such as event_count = { gte = 100 }; \
                              rules/README.md shows both"
-                        .to_owned(),
+                            .to_owned()
+                    }
                 });
             if let Some(first) = table.entries.first() {
                 d = d.at(&first.place, "");

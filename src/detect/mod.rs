@@ -6,8 +6,8 @@
 pub mod grounds;
 pub mod pattern;
 pub mod rule;
-pub mod user_rule;
 pub mod scene;
+pub mod user_rule;
 
 pub mod budget;
 pub mod burst;

@@ -309,11 +309,7 @@ pub fn finding(told: &Told<'_>) -> Finding {
         excess: 0.0,
         severity: rule.severity,
         trend,
-        impact: Impact {
-            requests: harm.requests,
-            errors: harm.errors,
-            cost: (harm.cost > 0.0).then_some(harm.cost),
-        },
+        impact: Impact { requests: harm.requests, errors: harm.errors, cost: (harm.cost > 0.0).then_some(harm.cost) },
         facts,
         parts: told.parts.clone(),
         grounds,

@@ -174,8 +174,7 @@ impl Engine {
                     Harm { active: now, times: 1, ..group.harm.unwrap_or(first) }
                 }
                 News::Completed(completed) => {
-                    let first =
-                        Harm { since: completed.start, requests: 1, errors: failed, cost, ..Harm::default() };
+                    let first = Harm { since: completed.start, requests: 1, errors: failed, cost, ..Harm::default() };
                     let known = group.harm.unwrap_or(first);
                     Harm { active: completed.end.max(known.active), times: known.times + 1, ..known }
                 }

@@ -45,8 +45,8 @@ use crate::rule::spec::Rule;
 use crate::time::{Span, Timestamp, Zone};
 
 pub use budgets::BudgetStatus;
-pub use rules::RuleStatus;
 pub use memory::{Memory, share_of};
+pub use rules::RuleStatus;
 pub use saved::LoadError;
 pub use status::EngineStatus;
 

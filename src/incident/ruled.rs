@@ -43,7 +43,14 @@ impl Book {
 
     /// Opens the incident of a rule on a group (the candidate's tag), or brings it up to date. `detector` is what its
     /// notices name; `active` when it was last seen to go on.
-    pub fn rule(&mut self, candidate: Candidate, (rule, detector): (&str, &str), now: Timestamp, active: Timestamp, limit: usize) {
+    pub fn rule(
+        &mut self,
+        candidate: Candidate,
+        (rule, detector): (&str, &str),
+        now: Timestamp,
+        active: Timestamp,
+        limit: usize,
+    ) {
         if let Some(index) = self.of_rule(rule, candidate.tag) {
             let Some(entry) = self.entries.get_mut(index) else { return };
             if let Some(evidence) = entry.evidence.first_mut() {

@@ -252,9 +252,11 @@ impl Line for View<'_, '_> {
                 Some(Cow::Borrowed(path))
             }
             Field::Query => self.seen.target?.query.map(Cow::Borrowed),
-            Field::Parameter(name) => self.seen.target?.parameters().find_map(|p| {
-                (*percent_decoded(p.name) == *name.as_bytes()).then(|| percent_decoded(p.value))
-            }),
+            Field::Parameter(name) => self
+                .seen
+                .target?
+                .parameters()
+                .find_map(|p| (*percent_decoded(p.name) == *name.as_bytes()).then(|| percent_decoded(p.value))),
             Field::Protocol => known(record.protocol.as_ref()),
             Field::Host => known(record.host.as_ref()),
             Field::Referer => known(record.referer.as_ref()),

@@ -168,7 +168,9 @@ mod tests {
             range.for_each(|n| distinct.insert(hasher.id(&n.to_le_bytes()).0));
             distinct
         };
-        for (a, b, both) in [(0..10, 5..20, 0..20), (0..10, 5..500, 0..500), (0..400, 5..9, 0..400), (0..900, 300..4000, 0..4000)] {
+        for (a, b, both) in
+            [(0..10, 5..20, 0..20), (0..10, 5..500, 0..500), (0..400, 5..9, 0..400), (0..900, 300..4000, 0..4000)]
+        {
             let mut sum = of(a);
             sum.take(&of(b));
             assert_eq!(sum.count(), of(both).count());

@@ -92,12 +92,8 @@ struct Saved {
 
 impl From<Saved> for Groups {
     fn from(saved: Saved) -> Self {
-        let mut groups = Groups {
-            watched: saved.watched,
-            evicted: saved.evicted,
-            groups: saved.groups,
-            ..Groups::new(saved.shape)
-        };
+        let mut groups =
+            Groups { watched: saved.watched, evicted: saved.evicted, groups: saved.groups, ..Groups::new(saved.shape) };
         groups.reindex();
         groups
     }

@@ -80,7 +80,10 @@ mod tests {
     use crate::rule::words::parse;
 
     fn renderer(words: Words) -> Result<Renderer, crate::notice::TemplateError> {
-        Renderer::new(&Settings { rules: vec![("exports".to_owned(), "exports".to_owned(), words)], ..Settings::default() })
+        Renderer::new(&Settings {
+            rules: vec![("exports".to_owned(), "exports".to_owned(), words)],
+            ..Settings::default()
+        })
     }
 
     #[test]
@@ -96,10 +99,8 @@ mod tests {
 
     #[test]
     fn texts_are_taken_as_they_stand() {
-        let words = Words {
-            title: Some(parse("{who} {{%}} {{{{ 7 * 7 }}}} {{# <b> & \"x\"").unwrap()),
-            ..Words::default()
-        };
+        let words =
+            Words { title: Some(parse("{who} {{%}} {{{{ 7 * 7 }}}} {{# <b> & \"x\"").unwrap()), ..Words::default() };
         let renderer = renderer(words).unwrap();
         let mut change = sample::changes().into_iter().find(|c| c.incident.detector == "burst").unwrap();
         change.incident.rule = "exports".to_owned();

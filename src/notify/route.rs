@@ -49,8 +49,11 @@ mod tests {
 
     #[test]
     fn unnamed_severities_go_everywhere_and_empty_lists_nowhere() {
-        let routes =
-            Routes { critical: Some(vec!["ops".into(), "male".into()]), warning: Some(Vec::new()), ..Routes::default() };
+        let routes = Routes {
+            critical: Some(vec!["ops".into(), "male".into()]),
+            warning: Some(Vec::new()),
+            ..Routes::default()
+        };
         assert!(routes.leads_to("ops", Severity::Critical));
         assert!(!routes.leads_to("mail", Severity::Critical));
         assert!(!routes.leads_to("ops", Severity::Warning));

@@ -144,12 +144,7 @@ fn mismatch(field: &Field, value: &Literal, at: &Range<usize>) -> Problem {
     Problem::new(at.clone(), message).label(format!("this is {found}")).help(format!("for example: {}", example(field)))
 }
 
-fn texts(
-    field: &Field,
-    operator: Operator,
-    values: &[(Literal, Range<usize>)],
-    problems: &mut Vec<Problem>,
-) -> Node {
+fn texts(field: &Field, operator: Operator, values: &[(Literal, Range<usize>)], problems: &mut Vec<Problem>) -> Node {
     let mut found: Vec<Box<[u8]>> = Vec::with_capacity(values.len());
     for (value, at) in values {
         let Literal::Text(text) = value else {
@@ -211,9 +206,8 @@ fn network((value, at): &(Literal, Range<usize>), problems: &mut Vec<Problem>) -
     };
     let parsed = text.parse::<IpNet>().ok().or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from));
     if parsed.is_none() {
-        problems.push(
-            Problem::new(at.clone(), format!("\"{text}\" is not a network")).help("for example \"10.0.0.0/8\""),
-        );
+        problems
+            .push(Problem::new(at.clone(), format!("\"{text}\" is not a network")).help("for example \"10.0.0.0/8\""));
     }
     parsed
 }
@@ -240,10 +234,9 @@ fn number(
         }
         Err(expected) => {
             let message = format!("\"{name}\" is {}; it cannot be compared with {digits}{unit}", field.kind().name());
-            problems.push(Problem::new(at.clone(), message).label(expected).help(format!(
-                "for example: {}",
-                example(field)
-            )));
+            problems.push(
+                Problem::new(at.clone(), message).label(expected).help(format!("for example: {}", example(field))),
+            );
             None
         }
     }

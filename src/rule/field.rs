@@ -177,7 +177,8 @@ impl Field {
             Some((_, meant)) => Some(format!("did you mean \"{meant}\"?")),
             None => suggest(name, FIELDS.iter().map(|(known, ..)| *known)),
         };
-        let help = help.map(|help| format!("{help} (field.NAME is any other field of the line, query.NAME a parameter)"));
+        let help =
+            help.map(|help| format!("{help} (field.NAME is any other field of the line, query.NAME a parameter)"));
         Err((format!("no field is called \"{name}\""), help))
     }
 

@@ -266,9 +266,7 @@ impl Reading {
     fn value(&mut self) -> Result<(Literal, Range<usize>), Problem> {
         let literal = match self.peek() {
             Some(Token::Text(text)) => Literal::Text(text.clone()),
-            Some(Token::Number { digits, unit }) => {
-                Literal::Number { digits: digits.clone(), unit: unit.clone() }
-            }
+            Some(Token::Number { digits, unit }) => Literal::Number { digits: digits.clone(), unit: unit.clone() },
             Some(Token::Word(word)) if word == "true" => Literal::Flag(true),
             Some(Token::Word(word)) if word == "false" => Literal::Flag(false),
             Some(Token::Word(word)) => {

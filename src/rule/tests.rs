@@ -51,7 +51,8 @@ fn line() -> Given {
             ("field.pool", "blue"),
         ]
         .into(),
-        numbers: [("status", 503.0), ("duration", 2.5), ("bytes_out", 10e6), ("cost", 0.7), ("query.page", 17.0)].into(),
+        numbers: [("status", 503.0), ("duration", 2.5), ("bytes_out", 10e6), ("cost", 0.7), ("query.page", 17.0)]
+            .into(),
         flags: vec!["static"],
     }
 }
@@ -135,7 +136,12 @@ fn errors_point_and_say_what_was_meant() {
         ("status cidr \"10.0.0.0/8\"", "cidr", "\"cidr\" does not fit \"status\"", "status >= 500"),
         ("client == \"10.0.0.0/8\"", "\"10.0.0.0/8\"", "is a network, not one address", "client cidr"),
         ("client cidr \"10.0.0.0/99\"", "\"10.0.0.0/99\"", "is not a network", "10.0.0.0/8"),
-        ("path startwith \"/v1\"", "startwith", "expected an operator, found \"startwith\"", "did you mean \"startswith\"?"),
+        (
+            "path startwith \"/v1\"",
+            "startwith",
+            "expected an operator, found \"startwith\"",
+            "did you mean \"startswith\"?",
+        ),
         ("status >= 500 AND static", "AND", "found \"AND\"", "written small"),
         ("status", "status", "\"status\" is a number, not a condition", "status >= 500"),
         ("static == true", "static", "it stands alone", "write: static"),
@@ -271,10 +277,7 @@ fn schedules_cover_hours_of_days() {
 fn words_name_what_there_is() {
     let text = words::parse("{who} made {observed}, {{really}}").unwrap();
     let plain = |text: &str| Piece::Plain(text.to_owned());
-    assert_eq!(
-        text,
-        [Piece::Name("who"), plain(" made "), Piece::Name("observed"), plain(", {really}")]
-    );
+    assert_eq!(text, [Piece::Name("who"), plain(" made "), Piece::Name("observed"), plain(", {really}")]);
     for (text, marked, said) in [
         ("{whom} called", "whom", "no name is called \"whom\""),
         ("{who called", "{who called", "not closed"),
@@ -335,9 +338,50 @@ fn slowly(pattern: &[u8], text: &[u8]) -> bool {
 
 fn texts() -> impl Strategy<Value = String> {
     let words = vec![
-        "status", "path", "client", "duration", "static", "query.a", "field.\"x y\"", "and", "or", "not", "in", "==", "!=",
-        "<=", ">", "(", ")", "[", "]", ",", "\"x\"", "'", "\"", "\\", "500", "2s", "5%", "1e9", "cidr", "\"10.0.0.0/8\"",
-        "like", "\"*a*\"", "exists", "&&", "||", "!", "=", "é", "{who}", "{", "}}", "mon-fri", "08:00-18:00", "3 x a",
+        "status",
+        "path",
+        "client",
+        "duration",
+        "static",
+        "query.a",
+        "field.\"x y\"",
+        "and",
+        "or",
+        "not",
+        "in",
+        "==",
+        "!=",
+        "<=",
+        ">",
+        "(",
+        ")",
+        "[",
+        "]",
+        ",",
+        "\"x\"",
+        "'",
+        "\"",
+        "\\",
+        "500",
+        "2s",
+        "5%",
+        "1e9",
+        "cidr",
+        "\"10.0.0.0/8\"",
+        "like",
+        "\"*a*\"",
+        "exists",
+        "&&",
+        "||",
+        "!",
+        "=",
+        "é",
+        "{who}",
+        "{",
+        "}}",
+        "mon-fri",
+        "08:00-18:00",
+        "3 x a",
     ];
     let word = prop_oneof![12 => proptest::sample::select(words).prop_map(str::to_owned), 1 => "\\PC{0,4}"];
     proptest::collection::vec(word, 0..14).prop_map(|words| words.join(" "))

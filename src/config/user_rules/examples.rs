@@ -178,8 +178,7 @@ fn notice(item: &Value, report: &Report) -> Option<Expected> {
         return None;
     };
     let options = Options::new(table, Some(item.place.clone()), "an expected notice", report);
-    let kinds =
-        [("opened", NoticeType::Opened), ("updated", NoticeType::Updated), ("resolved", NoticeType::Resolved)];
+    let kinds = [("opened", NoticeType::Opened), ("updated", NoticeType::Updated), ("resolved", NoticeType::Resolved)];
     let severities = [("info", Severity::Info), ("warning", Severity::Warning), ("critical", Severity::Critical)];
     let instant = |text: &str| {
         Timestamp::parse(text).ok_or_else(|| format!("expected a time such as \"{START}\", found \"{text}\""))

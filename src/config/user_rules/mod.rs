@@ -3,9 +3,9 @@
 mod examples;
 mod measured;
 mod sequence;
-mod text;
 #[cfg(test)]
 mod tests;
+mod text;
 pub(super) mod workflow;
 
 use std::collections::BTreeSet;
@@ -108,19 +108,28 @@ impl Common {
     }
 }
 
+/// What a table of the user's own comes to.
+#[derive(Debug, Default)]
+pub(super) struct Own {
+    /// Whether it is turned on.
+    pub(super) enabled: bool,
+    /// Groups that it follows at most.
+    pub(super) most: usize,
+    /// What runs: several for a workflow, none where something is wrong.
+    pub(super) rules: Vec<Rule>,
+    /// The tests beside it.
+    pub(super) tests: Vec<RuleTest>,
+}
+
 /// Reads a rule with its tests: whether it is turned on, and nothing to run where something is wrong, which the report
 /// says.
-pub(super) fn read(
-    name: &str,
-    options: Options<'_>,
-    channels: &BTreeSet<String>,
-) -> (bool, Vec<Rule>, Vec<RuleTest>) {
+pub(super) fn read(name: &str, options: Options<'_>, channels: &BTreeSet<String>) -> Own {
     let common = Common::read(name, &options, channels);
     let what = look(&options);
     let sound = !options.report().has_errors();
     options.finish();
     let rule = what.filter(|_| sound).and_then(|what| common.rule(name, name, what));
-    (common.enabled, rule.into_iter().collect(), common.tests)
+    Own { enabled: common.enabled, most: common.most, rules: rule.into_iter().collect(), tests: common.tests }
 }
 
 /// What the rule looks for.
@@ -214,7 +223,9 @@ fn words(options: &Options<'_>) -> Words {
         title: text::words(options, "title"),
         summary: text::words(options, "summary"),
         actions: options.entry("actions").map(|entry| match &entry.value.kind {
-            Kind::List(items) => items.iter().filter_map(|item| text::words_of(item, "actions", options.report())).collect(),
+            Kind::List(items) => {
+                items.iter().filter_map(|item| text::words_of(item, "actions", options.report())).collect()
+            }
             _ => text::words(options, "actions").into_iter().collect(),
         }),
     }

@@ -2,12 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use super::{Common, RuleTest, text};
+use super::{Common, Own, text};
 use crate::detect::workflow;
 use crate::diag::Diagnostic;
 use crate::event::Severity;
 use crate::options::{Entry, Kind, Options};
-use crate::rule::spec::{MOST_STEPS, Rule, What};
+use crate::rule::spec::{MOST_STEPS, What};
 use crate::rule::{Condition, compile};
 
 /// Steps of one workflow.
@@ -15,11 +15,7 @@ const MOST: usize = 20;
 
 /// Reads a workflow with its tests: a rule for each pair of steps. The rule `workflow` itself holds what all have in
 /// common, and needs no steps.
-pub(in crate::config) fn read(
-    name: &str,
-    options: Options<'_>,
-    channels: &BTreeSet<String>,
-) -> (bool, Vec<Rule>, Vec<RuleTest>) {
+pub(in crate::config) fn read(name: &str, options: Options<'_>, channels: &BTreeSet<String>) -> Own {
     let common = Common::read(name, &options, channels);
     let least = if common.severity == Severity::Critical { 1 } else { 3 };
     let times = options.integer("times", 1..=i64::from(MOST_STEPS)).unwrap_or(least) as u32;
@@ -31,7 +27,7 @@ pub(in crate::config) fn read(
     let sequences = workflow::sequences(&steps.unwrap_or_default(), times);
     let rules = sequences.into_iter().filter(|_| sound);
     let rules = rules.filter_map(|sequence| common.rule(name, workflow::NAME, What::Sequence(sequence))).collect();
-    (common.enabled, rules, common.tests)
+    Own { enabled: common.enabled, most: common.most, rules, tests: common.tests }
 }
 
 fn steps(options: &Options<'_>) -> Option<Vec<(String, Condition)>> {
