@@ -151,7 +151,7 @@ fn what_is_wrong_with_a_rule_is_shown_at_its_very_place() {
         ),
         (
             "when = 'static'\nover = \"5m\"\nevent_share = { of = 'status >= 500', gt = 0.05 }",
-            "r.toml:3:45",
+            "r.toml:3:44",
             "a share such as \"5%\"",
         ),
         (
