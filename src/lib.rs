@@ -24,8 +24,6 @@ pub mod format;
 
 pub mod measure;
 
-pub mod rule;
-
 pub mod intake;
 
 pub mod detect;

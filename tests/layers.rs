@@ -12,7 +12,7 @@ const LAYERS: [&[&str]; 16] = [
     &["event"],
     &["diag", "sanitize"],
     &["options", "assets"],
-    &["source", "format", "measure", "rule"],
+    &["source", "format", "measure"],
     &["intake"],
     &["detect"],
     &["incident"],

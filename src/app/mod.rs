@@ -46,8 +46,6 @@ pub mod live;
 
 pub mod checking;
 
-pub mod rule_tests;
-
 use crate::config::Invalid;
 use crate::diag::Diagnostic;
 

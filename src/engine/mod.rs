@@ -9,20 +9,17 @@ mod budgets;
 mod clocks;
 mod drops;
 mod flood;
-mod following;
 mod harvests;
 mod hindsight;
 mod judge;
 mod memory;
 mod names;
-mod rules;
 mod saved;
 mod spikes;
 mod status;
 mod urgent;
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::Arc;
 
 use hashbrown::HashMap;
 use serde::{Deserialize, Serialize};
@@ -41,12 +38,10 @@ use crate::measure::peers::{self, Peak, Peers};
 use crate::measure::repeats::Repeats;
 use crate::measure::ring::TICK;
 use crate::measure::rows::{Limits, Rows};
-use crate::rule::spec::Rule;
 use crate::time::{Span, Timestamp, Zone};
 
 pub use budgets::BudgetStatus;
 pub use memory::{Memory, share_of};
-pub use rules::RuleStatus;
 pub use saved::LoadError;
 pub use status::EngineStatus;
 
@@ -95,8 +90,6 @@ pub struct Settings {
     pub traffic_drop: traffic_drop::Settings,
     /// What each rule of `budget` counts.
     pub budgets: Vec<budget::Settings>,
-    /// The users' own rules.
-    pub rules: Arc<[Rule]>,
     /// Whether `leaked-key` runs.
     pub leaked_key_enabled: bool,
     /// Whether `retry-loop` runs.
@@ -124,7 +117,6 @@ impl Default for Settings {
             harvesting: harvesting::Settings::default(),
             traffic_drop: traffic_drop::Settings::default(),
             budgets: Vec::new(),
-            rules: Arc::default(),
             leaked_key_enabled: true,
             retry_loop_enabled: true,
             severities: BTreeMap::new(),
@@ -149,7 +141,6 @@ pub struct Engine {
     repeats: Repeats,
     peers: Peers,
     accounts: budgets::Accounts,
-    rules: rules::Rules,
     book: Book,
     routes: Routes,
     /// Template to the endpoint it is counted under: saves asking the tree; rebuilt on demand.
@@ -218,11 +209,8 @@ impl Engine {
         let one = |rows| Limits { rows, full: rows };
         let mut accounts = budgets::Accounts::default();
         accounts.arrange(&settings.budgets);
-        let mut rules = rules::Rules::default();
-        rules.arrange(&settings.rules);
         let mut engine = Engine {
             accounts,
-            rules,
             site: Rows::new(SubjectKind::Site, one(1)),
             sources: Rows::new(SubjectKind::Source, one(settings.sources.len().max(1))),
             endpoints: Rows::new(SubjectKind::Endpoint, settings.endpoints),
@@ -262,7 +250,6 @@ impl Engine {
     pub fn retune(&mut self, settings: Settings) {
         self.settings = settings;
         self.accounts.arrange(&self.settings.budgets);
-        self.rules.arrange(&self.settings.rules);
         self.list_busy();
     }
 
@@ -347,11 +334,6 @@ impl Engine {
         } else {
             Telling::AtOnce
         }
-    }
-
-    /// As if the log had been watched for so long before its first line, and nothing had been in it.
-    pub fn watched_before(&mut self, span: Span) {
-        self.known_before = span;
     }
 
     fn history(&self) -> Span {

@@ -140,7 +140,6 @@ impl Engine {
         let bytes = postcard::to_extend(&saved, before).unwrap_or_default();
         let mut later = Later::default();
         later.put("newcomers", &self.newcomers.saved());
-        later.put("rules", &self.rules.kept);
         postcard::to_extend(&later, bytes).unwrap_or_default()
     }
 
@@ -172,8 +171,6 @@ impl Engine {
         engine.peers = loaded.peers;
         engine.accounts.budgets = loaded.budgets;
         engine.accounts.arrange(&engine.settings.budgets);
-        engine.rules.kept = later.take("rules")?;
-        engine.rules.arrange(&engine.settings.rules);
         engine.book = loaded.book;
         engine.routes = loaded.routes;
         engine.agents = loaded.agents.into_iter().collect();

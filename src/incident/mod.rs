@@ -7,7 +7,6 @@ pub mod cause;
 pub mod entry;
 pub mod group;
 pub mod kept;
-pub mod ruled;
 
 use serde::{Deserialize, Serialize};
 

@@ -24,8 +24,6 @@ pub mod terminal;
 
 mod render;
 
-mod rule_words;
-
 pub mod sample;
 
 #[cfg(test)]
