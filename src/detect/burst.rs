@@ -9,6 +9,7 @@
 //! that are asked for.
 
 mod grounds;
+mod peaks;
 
 use crate::detect::scene::{Scene, Sensitivity, need_bits};
 use crate::detect::{DetectorKind, Fact, Facts, Finding, Impact, Parts, Trend};
@@ -31,10 +32,10 @@ pub const KIND: DetectorKind = DetectorKind {
 
 /// Below this no other evidence counts.
 const LEAST_SURPRISE: f64 = 7.0;
-/// Days of history from which on a stream's own peaks say what it may do.
-const PEAK_DAYS: f64 = 7.0;
-/// Index of the tail of daily maxima of a stream whose hours vary by a half, and the least that is believed of any.
-const PEAK_TAIL: (f64, f64) = (10.0, 2.0);
+/// Floors that an address must bring: scanners that come, make a hundred requests and go are everybody's background.
+const CLIENT_FLOORS: f64 = 2.5;
+/// A rise by less than this factor is nothing that a stream's own peaks alone make odd.
+const CLEARLY: f64 = 3.0;
 /// Bits that may be lacking for a line in the daily summary.
 const NEAR: f64 = 4.0;
 /// Requests a minute from which on a site at five times its usual may not keep up.
@@ -73,7 +74,11 @@ impl Default for Settings {
 impl Settings {
     /// Requests beyond the usual that such a stream must make in a window.
     pub fn floor_of(&self, kind: SubjectKind) -> f64 {
-        if kind == SubjectKind::Site { self.site_floor } else { self.floor }
+        match kind {
+            SubjectKind::Site => self.site_floor,
+            SubjectKind::Client => CLIENT_FLOORS * self.floor,
+            _ => self.floor,
+        }
     }
 }
 
@@ -152,6 +157,8 @@ pub struct Judgement {
     pub tolerance: f64,
     /// How many streams of its kind were judged beside it.
     pub streams: usize,
+    /// Whether it is odd against its own peaks, however short its history.
+    pub own: bool,
 }
 
 impl Judgement {
@@ -201,6 +208,7 @@ pub fn judge(
         sustained: false,
         tolerance: m0 * g * g.sqrt(),
         streams,
+        own: false,
     };
 
     for (w, minutes) in WINDOWS_MIN.into_iter().enumerate() {
@@ -252,35 +260,27 @@ pub fn judge(
             best.window = window;
         }
     }
-    if best.bits < need && best.bits >= LEAST_SURPRISE {
-        best.bits = best.bits.max(beyond_own_peaks(full, now, scene));
+    if best.bits >= LEAST_SURPRISE {
+        // What the count alone says needs no more than to be told from a habit; what it does not say has to go on.
+        let minute = |i: i64| full.counts.tens.sum(scene.tick - 6 * i - 5, scene.tick - 6 * i) as f64;
+        let five = if best.bits >= need {
+            now.seen.max(5.0 * minute(0).min(minute(1)))
+        } else {
+            now.seen.min(full.counts.minutes(scene.minute(), 10) as f64 / 2.0)
+        };
+        let bits = peaks::beyond(full, five, scene);
+        // A young history is in its bits already.
+        let usual_need = need_bits(kind, streams, Span::from_days(28), settings.sensitivity) + settings.extra_bits;
+        best.own = bits >= usual_need && five >= CLEARLY * now.expected.max(1.0) * g;
+        if best.bits < need {
+            (best.bits, best.need) =
+                if best.own { (bits, usual_need) } else { (best.bits.max(bits.min(need - 1.0)), need) };
+        }
     }
     if best.bits >= need - NEAR {
         best.sustained = is_sustained(full, scene, now, best.window);
     }
     best
-}
-
-/// Bits of surprise against the largest five minutes of each earlier day, for streams whose usual hours vary so much that
-/// the count alone says little.
-///
-/// The second largest of `n` daily maxima is exceeded on about 2 days in n; beyond it, maxima of sums of many requests
-/// thin out like a power whose index falls with the spread of the stream's hours (peaks over threshold; the index of
-/// daily maxima is taken from the spread, since two weeks of maxima are too few to fit it). A day has 1,440 minutes in
-/// which counts are judged, so a day's surprise is worth log2(1440) bits more against the same need.
-fn beyond_own_peaks(full: &Full, now: Now, scene: &Scene<'_>) -> f64 {
-    let normal = &full.normal;
-    let days = normal.age(scene.end).days_f64().min(28.0);
-    let peak = normal.peak_overall(0);
-    let lasting = full.counts.minutes(scene.minute(), 10) as f64 / 2.0;
-    let ratio = now.seen.min(lasting) / peak.max(20.0);
-    if days < PEAK_DAYS || peak <= 0.0 || ratio <= 1.0 {
-        return 0.0;
-    }
-    let spread = normal.spread(3, scene.end, scene.hour % 24);
-    let index = (PEAK_TAIL.0 * (0.25 / spread.max(0.05)).min(1.2)).max(PEAK_TAIL.1);
-    let index = if normal.is_irregular() { index.min(3.0) } else { index };
-    (days / 2.0).log2() + index * (ratio / scene.site_factor.max(1.0)).max(1.0).log2() + 1440f64.log2()
 }
 
 /// What is to be told of a stream that fired.

@@ -27,6 +27,10 @@ pub const KIND: DetectorKind = DetectorKind {
     rank: 60,
 };
 
+/// Failures from which on it can be said how they lie in time, and the share of them in a fifth of the time that is blips.
+const MANY_ERRORS: f64 = 20.0;
+const IN_BITS: f64 = 0.85;
+
 /// How the detector is tuned.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Settings {
@@ -297,7 +301,19 @@ fn lasts(failures: &Failures, full: &Full, scene: &Scene<'_>, usual: f64, need: 
     let recently = full.counts.tens.sum(scene.tick - ticks + 1, scene.tick) as f64;
     let clearly = exceeds(recent, (0.5 * share).max(usual) * recently);
     let now = clearly && (high(minute(0)) || recently < 20.0 || window.minutes > 5);
-    now && errors > usual * requests && errors >= 3.0 && rest >= 0.4 * need
+    now && errors > usual * requests && errors >= 3.0 && rest >= 0.4 * need && !is_in_bits(failures, scene, window)
+}
+
+/// Whether a fifth of the time holds nearly all failures: hosts that restart one after the other fail for seconds each,
+/// and work in between.
+fn is_in_bits(failures: &Failures, scene: &Scene<'_>, window: &Window) -> bool {
+    let fine = window.minutes <= 5;
+    let (newest, buckets) = if fine { (scene.tick, 6 * window.minutes) } else { (scene.minute(), window.minutes) };
+    let count = |bucket: i64| if fine { failures.tens.get(bucket) } else { failures.mins.get(bucket) };
+    let mut counts: Vec<u32> = (newest - buckets + 1..=newest).map(count).collect();
+    counts.sort_unstable_by(|a, b| b.cmp(a));
+    let most: u32 = counts.iter().take(buckets as usize / 5).sum();
+    window.errors >= MANY_ERRORS && f64::from(most) >= IN_BITS * window.errors
 }
 
 /// Whether failing tens of seconds reach over a minute: a blip of half a minute touches four of them at most.
@@ -316,21 +332,22 @@ fn exceeds(errors: f64, expected: f64) -> bool {
     errors > expected + expected.sqrt() + 1.0
 }
 
-/// The first of the unbroken run of minutes above twice the usual share; a gap of one minute is bridged.
+/// When it began: the minute from which on a constant share explains the failures of the last hour best (maximum
+/// likelihood of one change against the usual share). A stray failure before it, and what worked in between, speak against
+/// an earlier start.
 fn onset(failures: &Failures, full: &Full, scene: &Scene<'_>) -> Timestamp {
-    let usual = (2.0 * failures.share()).max(0.01);
+    let usual = failures.share().clamp(0.005, 0.9);
     let last = (scene.end - Span::from_millis(1)).bucket(Span::MINUTE);
-    let mut start = last;
-    let mut gap = 0;
+    let (mut errors, mut requests, mut best, mut start) = (0.0f64, 0.0f64, 0.0f64, last);
     for minute in (last - 59..=last).rev() {
-        let errors = f64::from(failures.mins.get(minute));
-        if errors >= 1.0 && errors > usual * f64::from(full.counts.mins.get(minute)) {
-            start = minute;
-            gap = 0;
-        } else if minute < last {
-            gap += 1;
-            if gap > 1 {
-                break;
+        let failed = f64::from(failures.mins.get(minute));
+        errors += failed;
+        requests += f64::from(full.counts.mins.get(minute)).max(failed);
+        let share = (errors / requests.max(1.0)).min(0.999);
+        if failed >= 1.0 && share > usual {
+            let gain = errors * (share / usual).ln() + (requests - errors) * ((1.0 - share) / (1.0 - usual)).ln();
+            if gain >= best {
+                (best, start) = (gain, minute);
             }
         }
     }

@@ -120,7 +120,9 @@ pub fn judge(novelty: &Novelty, context: &Context<'_>, settings: &Settings) -> O
     let seen = Surprise::of(novelty, context);
     let newcomers = &seen.newcomers;
     let requests = newcomers.requests as f64;
-    let material = requests >= settings.requests.max(settings.share_of_day * context.usual_day)
+    // The share is asked of the window in which they are counted: a fifth of an hour's traffic matters before the day is over.
+    let usual = if seen.window == Span::HOUR { context.usual_hour } else { context.usual_day };
+    let material = requests >= settings.requests.max(settings.share_of_day * usual)
         || newcomers.networks >= settings.networks && newcomers.requests >= settings.networks_requests;
     let material =
         material || novelty.is_public() && context.requests_day >= 2.0 * context.usual_day + settings.requests;
@@ -171,6 +173,8 @@ struct Surprise {
     /// Bits in all.
     score: f64,
     concurrent: bool,
+    /// The window in which they were counted.
+    window: Span,
     /// Its parts: networks, agents, volume.
     parts: [f64; 3],
 }
@@ -206,6 +210,7 @@ impl Surprise {
         let age_days = (context.now - novelty.first_seen()).days_f64();
         let (networks, agents) = novelty.rates();
         let (mut best, mut best_bits, mut agent_bits) = (Newcomers::default(), -1.0, 0.0f64);
+        let mut spoke = Span::DAY;
         for (window, group) in WINDOWS {
             // An open incident goes on with all of its newcomers, however long it lasts.
             let from_start = novelty.is_held() && window == Span::DAY;
@@ -221,7 +226,7 @@ impl Surprise {
             agent_bits = agent_bits.max(nb_tail_bits(count, usual * agents.per_day(age_days), agents.spread(age_days)));
             // An attack that is longer than the shorter window is told from its beginning.
             if bits > best_bits || bits >= best_bits && bits >= MOST.0 {
-                (best, best_bits) = (newcomers, bits);
+                (best, best_bits, spoke) = (newcomers, bits, window);
             }
         }
         let volume = nb_tail_bits(context.requests_hour, TOLERANCE * context.usual_hour, VOLUME_ALPHA)
@@ -232,7 +237,7 @@ impl Surprise {
             + if concurrent { CONCURRENT.0 } else { CONCURRENT.1 }
             + volume.min(MOST.2);
         let parts = [best_bits, agent_bits.min(MOST.1), volume.min(MOST.2)];
-        Surprise { newcomers: best, score, concurrent, parts }
+        Surprise { newcomers: best, score, concurrent, window: spoke, parts }
     }
 }
 

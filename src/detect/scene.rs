@@ -71,8 +71,14 @@ impl<'a> Scene<'a> {
 }
 
 /// Bits of surprise that a count needs, for one of `streams` of its kind that are judged every minute, with `history`
-/// behind the whole site (of an endpoint: behind itself, since a new route that is called is no news). Infinite where nothing can be said yet (the table "First start" of the design: without
-/// history, 65 of the measured false alerts came in the first day, whatever the evidence).
+/// behind the whole site (of an endpoint: behind itself, since a new route that is called is no news). Infinite where
+/// nothing can be said yet: without history, 65 of the false alerts that were measured came in the first day, whatever the
+/// evidence.
+///
+/// Until a week is known, spreads are uncertain and so are the bits. How many are asked for then was set by the suite's
+/// tuning seeds: 50 for a caller on the second and third day (60 on first designs, at which nothing short of a
+/// thousandfold spoke), 36 up to a week. Far beyond its own peaks a stream needs no more than later on
+/// ([`crate::detect::burst`]).
 pub fn need_bits(kind: SubjectKind, streams: usize, history: Span, sensitivity: Sensitivity) -> f64 {
     let judged = streams.max(1) as f64 * 10_080.0;
     let base = (judged / sensitivity.budget_per_week()).log2().clamp(20.0, 45.0);

@@ -21,6 +21,9 @@ pub const KIND: DetectorKind = DetectorKind {
     rank: 80,
 };
 
+/// Requests that the quietest hour would have brought in a silence that is told in the first week.
+const SURELY: f64 = 60.0;
+
 /// How the detector is tuned.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Settings {
@@ -60,8 +63,10 @@ pub fn judge(
     settings: &Settings,
 ) -> Option<Finding> {
     let days = scene.history.days_f64().min(full.normal.age(scene.end).days_f64());
+    let wide = matches!(kind, SubjectKind::Site | SubjectKind::Source);
     // Without a whole day behind it, the evening looks like an outage.
     let need = match days {
+        d if d < 8.0 && wide && is_dead(full, last_seen, scene) => 0.0,
         d if d < 1.5 => return None,
         d if d < 3.0 => 45.0,
         d if d < 8.0 => 35.0,
@@ -79,7 +84,6 @@ pub fn judge(
     let mut best: Option<(f64, Span, f64, f64)> = None;
     for (w, minutes) in [(1usize, 5i64), (2, 15), (3, 60)] {
         let window = Span::from_mins(minutes);
-        let wide = matches!(kind, SubjectKind::Site | SubjectKind::Source);
         let expected = if wide {
             full.normal.expected_at_least(scene.end, window, &scene.around)
         } else {
@@ -135,6 +139,18 @@ pub fn judge(
             .line(format!("In {:.0} min: {seen:.0} seen, {expected:.0} usual at least.", window.mins_f64()))
             .line(format!("{days:.1} days of history ask for {need:.0} bits.")),
     })
+}
+
+/// Whether nothing has come for so long that even the quietest hour of the last day would have brought many requests.
+/// In the first week, in which nobody knows how much the hours of this site vary, this is what can be said.
+fn is_dead(full: &Full, last_seen: Timestamp, scene: &Scene<'_>) -> bool {
+    let silent = scene.end - last_seen;
+    let newest = last_seen.bucket(Span::HOUR) - 1;
+    if silent < Span::from_mins(5) || full.normal.age(last_seen) < Span::from_hours(25) {
+        return false;
+    }
+    let quietest = (newest - 23..=newest).map(|hour| full.counts.hours.get(hour)).min().unwrap_or(0);
+    f64::from(quietest) * silent.hours_f64() >= SURELY
 }
 
 /// Whether an open drop goes on: less than half the usual over the last five minutes.

@@ -2,6 +2,7 @@
 
 use crate::detect::burst;
 use crate::engine::Engine;
+use crate::engine::days::is_keyed;
 use crate::event::{Id, SubjectKind};
 use crate::incident::entry::{About, Candidate};
 use crate::intake::routes::OTHER;
@@ -55,7 +56,7 @@ impl Engine {
             if by_few {
                 let news = |l: &Active| {
                     let full = self.rows(kind).get(l.slot).and_then(|row| row.full.as_deref());
-                    full.is_some_and(|full| self.beyond_peers(kind, full, f64::from(full.today.five)))
+                    full.is_some_and(|full| self.beyond_peers(kind, full, f64::from(full.today.five), false))
                 };
                 if !parts.iter().take(4).any(|(l, part)| *part >= 0.1 * whole && news(l)) {
                     return None;
@@ -81,6 +82,7 @@ impl Engine {
                 sustained: true,
                 tolerance: 1.3,
                 streams: 0,
+                own: false,
             };
             let finding = burst::finding(kind, full, &scene, judged, now);
             if let Some(attributed) = self.candidate(most.about, 0, finding, candidate.window) {
@@ -98,7 +100,10 @@ impl Engine {
         (0..self.rows(kind).len() as u32)
             .filter_map(|slot| {
                 let row = self.rows(kind).get(slot).filter(|row| row.last_seen >= since)?;
-                let now = burst::look_back(row.full.as_deref()?, &scene, minutes);
+                let full = row.full.as_deref()?;
+                let mut now = burst::look_back(full, &scene, minutes);
+                // Who has just come is expected to be like the others, but nothing of what it does was there before.
+                now.expected *= 1.0 - (-full.normal.age(scene.end).days_f64()).exp();
                 Some(Active { about: About { kind, id: row.id }, slot, now })
             })
             .collect()
@@ -116,16 +121,19 @@ impl Engine {
     }
 
     /// Without a long history of its own, a key or client must be beyond what its peers do in weeks.
-    pub(super) fn beyond_peers(&self, kind: SubjectKind, full: &Full, five: f64) -> bool {
+    /// `own`: it is far beyond its own peaks, however short its history.
+    pub(super) fn beyond_peers(&self, kind: SubjectKind, full: &Full, five: f64, own: bool) -> bool {
         let days = full.today.active_days;
         let limit = match kind {
             // Who is wild from hour to hour has no usual of its own to go by, however long it is known.
             SubjectKind::Key if days >= 14 && !full.normal.is_wild() => return true,
+            SubjectKind::Key if own && !full.normal.is_wild() => return true,
             SubjectKind::Key | SubjectKind::Client if days < 7 => 1.0 / 60.0,
             SubjectKind::Key | SubjectKind::Client => 0.2,
             _ => return true,
         };
-        let peers = if kind == SubjectKind::Key { peers::Kind::Key } else { peers::Kind::Client };
+        let keyed = kind == SubjectKind::Key || is_keyed(full);
+        let peers = if keyed { peers::Kind::Key } else { peers::Kind::Client };
         let today = full.today;
         self.peers.rarest(peers, five.max(f64::from(today.five)), f64::from(today.sixty), f64::from(today.requests))
             <= limit

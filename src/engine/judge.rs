@@ -327,7 +327,7 @@ impl Engine {
                 && judged.bits >= 0.5 * need_bits(kind, 1, history, settings.sensitivity)
                 && burst::fills_minutes(full, &scene, now);
             // What the cardinality cap lumps together comes and goes with what it lumps.
-            let news = || !is_of_one_key(kind, full) && self.beyond_peers(kind, full, now.seen);
+            let news = || !is_of_one_key(kind, full) && self.beyond_peers(kind, full, now.seen, judged.own);
             let fires = (judged.fires() && !self.is_unsettled(kind, one.slot) && news()) || together;
             let near = !fires && judged.is_near() && !self.quiet && !self.is_unsettled(kind, one.slot) && news();
             let found = (fires || near).then(|| (burst::finding(kind, full, &scene, judged, now), judged.window));

@@ -7,6 +7,7 @@ mod arrival;
 mod attribute;
 mod budgets;
 mod clocks;
+mod days;
 mod drops;
 mod flood;
 mod harvests;
@@ -34,7 +35,7 @@ use crate::incident::kept::Weighed;
 use crate::intake::routes::{OTHER, Routes};
 use crate::measure::calendar::Calendar;
 use crate::measure::normal::Surroundings;
-use crate::measure::peers::{self, Peak, Peers};
+use crate::measure::peers::Peers;
 use crate::measure::repeats::Repeats;
 use crate::measure::ring::TICK;
 use crate::measure::rows::{Limits, Rows};
@@ -381,7 +382,7 @@ impl Engine {
         if event.client.is_some() {
             let around = around(zone, self.means.clients, &self.calendar);
             let slot = self.clients.absorb(event.client.id, client, &event, &around);
-            enter_day(&mut self.clients, slot, &event, self.settings.zone, &mut self.peers, SubjectKind::Client);
+            days::enter_day(&mut self.clients, slot, &event, self.settings.zone, &mut self.peers, SubjectKind::Client);
             // Whose call it was, read it.
             if !event.key.is_some() {
                 harvests::note_reading(&mut self.clients, slot, &event, zone, &mut self.peers, SubjectKind::Client);
@@ -393,7 +394,7 @@ impl Engine {
             }
             let around = around(zone, self.means.keys, &self.calendar);
             let slot = self.keys.absorb(event.key.id, key, &event, &around);
-            enter_day(&mut self.keys, slot, &event, self.settings.zone, &mut self.peers, SubjectKind::Key);
+            days::enter_day(&mut self.keys, slot, &event, self.settings.zone, &mut self.peers, SubjectKind::Key);
             harvests::note_reading(&mut self.keys, slot, &event, zone, &mut self.peers, SubjectKind::Key);
             slot
         });
@@ -440,24 +441,4 @@ impl Engine {
 
 fn around(zone: Zone, population_mean: f64, calendar: &Calendar) -> Surroundings<'_> {
     Surroundings { zone, calendar, population_mean }
-}
-
-/// Enters the finished day of a subject among its peers when a new day begins.
-fn enter_day(rows: &mut Rows, slot: u32, event: &Event, zone: Zone, peers: &mut Peers, kind: SubjectKind) {
-    let Some(row) = rows.get_mut(slot) else { return };
-    let Some(full) = row.full.as_deref_mut() else { return };
-    let day = (event.time + zone.offset(event.time)).bucket(Span::DAY);
-    if day > full.today.day {
-        let today = full.today;
-        // A day with an incident says nothing of what is usual among peers.
-        if !today.incident && today.requests > 0 {
-            let kind = if kind == SubjectKind::Key { peers::Kind::Key } else { peers::Kind::Client };
-            peers.enter(kind, Peak::FiveMinutes, f64::from(today.five));
-            peers.enter(kind, Peak::Hour, f64::from(today.sixty));
-            peers.enter(kind, Peak::Day, f64::from(today.requests));
-        }
-        let active_days = full.today.active_days.saturating_add(1);
-        full.today = crate::measure::rows::Today { day, active_days, ..Default::default() };
-    }
-    full.today.requests = full.today.requests.saturating_add(1);
 }

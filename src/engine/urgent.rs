@@ -218,6 +218,7 @@ impl Engine {
                 let peak = finding.observed;
                 let requests = entry.incident.impact;
                 entry.explain(&finding);
+                entry.outgrow(finding.excess);
                 entry.take(finding, parts, spread);
                 entry.incident.peak = entry.incident.peak.max(peak);
                 if counted {

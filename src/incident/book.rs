@@ -1,6 +1,6 @@
 //! The book of incidents: held, told, told again, resolved.
 //!
-//! A new incident is held back for two ticks before it is told, so that what belongs together is told together; what
+//! A new incident is held back for a tick before it is told, so that what belongs together is told together; what
 //! needs no company (a leaked key, a loop) is told at once. An open one is told again when it became clearly worse, when another kind of
 //! harm joined it, or as a reminder after the cooldown, which doubles each time. It ends when every piece of its
 //! evidence has been calm for a while.
@@ -42,7 +42,7 @@ impl Default for Settings {
     fn default() -> Self {
         Settings {
             cooldown: Span::from_mins(30),
-            hold: Span::from_secs(20),
+            hold: Span::from_secs(10),
             group_at: 5,
             limit: 2000,
             allowance: Allowance::default(),

@@ -101,6 +101,8 @@ struct Rise<'a> {
     excess: f64,
     spread: &'a Spread,
     wide_errors: bool,
+    /// Requests a minute beyond the usual, where that is what is counted.
+    per_minute: Option<f64>,
     /// A loop that fails: during an outage it is a part of that.
     failing_loop: bool,
 }
@@ -110,11 +112,13 @@ impl<'a> Rise<'a> {
         let finding = &candidate.finding;
         let failing = matches!(finding.facts.get("failing"), Some(Fact::Flag(true)));
         let rise = Rise::new(finding.detector, candidate.about, finding.excess, &candidate.spread);
-        Rise { failing_loop: finding.detector == retry_loop::NAME && failing, ..rise }
+        let per_minute = (finding.detector == burst::NAME).then_some(finding.observed - finding.expected);
+        Rise { per_minute, failing_loop: finding.detector == retry_loop::NAME && failing, ..rise }
     }
 
     fn of_entry(entry: &'a Entry) -> Self {
-        Rise::new(&entry.incident.detector, entry.about, entry.excess(), &entry.spread)
+        let rise = Rise::new(&entry.incident.detector, entry.about, entry.excess(), &entry.spread);
+        Rise { per_minute: rate_of(entry), ..rise }
     }
 
     fn new(detector: &'a str, about: About, excess: f64, spread: &'a Spread) -> Self {
@@ -123,8 +127,13 @@ impl<'a> Rise<'a> {
             && matches!(about.kind, SubjectKind::Endpoint | SubjectKind::Site | SubjectKind::Source)
             && spread.keys.len() >= 4
             && spread.keys.first().is_none_or(|(_, share)| *share < 0.7);
-        Rise { detector, about, excess, spread, wide_errors, failing_loop: false }
+        Rise { detector, about, excess, spread, wide_errors, per_minute: None, failing_loop: false }
     }
+}
+
+/// Requests a minute beyond the usual of an open burst, where it was highest: its end leaves none.
+fn rate_of(entry: &Entry) -> Option<f64> {
+    (entry.incident.detector == burst::NAME).then_some(entry.incident.peak - entry.incident.expected)
 }
 
 /// Causes before what they cause: smaller comes first.
@@ -172,7 +181,12 @@ fn explains(entry: &Entry, rise: &Rise<'_>) -> f64 {
             // Errors of everybody are everybody's, the largest caller's included.
             let wide = rise.detector == error_spike::NAME && entry.spread.keys.len() + entry.spread.clients.len() >= 4;
             let news = if kind == Endpoint || wide { 0.6 } else { 0.2 };
-            holds(excess < news * entry.excess() || entry.is_group())
+            // How much a minute, where both are that: what has just begun is small beside hours of everybody's.
+            let (mine, whole) = match (rise.per_minute, rate_of(entry)) {
+                (Some(mine), Some(whole)) => (mine, whole),
+                _ => (excess, entry.excess()),
+            };
+            holds(mine < news * whole || entry.is_group())
         }
         // Who calls more while everything fails is trying again.
         (Site, Key | Client) if entry.incident.detector == error_spike::NAME && rise.detector == burst::NAME => {

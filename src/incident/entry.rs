@@ -127,6 +127,14 @@ impl Entry {
         }
     }
 
+    /// What it stands for grows while it lasts: what shows itself later through longer windows is measured against that.
+    pub fn outgrow(&mut self, excess: f64) {
+        let Entry { evidence, about, incident, .. } = self;
+        for own in evidence.iter_mut().filter(|v| v.about == *about && v.detector == incident.detector) {
+            own.excess = own.excess.max(excess);
+        }
+    }
+
     /// Whether several subjects are in it.
     pub fn is_group(&self) -> bool {
         self.group

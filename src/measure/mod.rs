@@ -6,6 +6,8 @@ pub mod ring;
 
 pub mod calendar;
 
+mod decayed;
+
 pub mod normal;
 
 pub mod mix;

@@ -8,6 +8,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::measure::calendar::{Calendar, Moment};
+use crate::measure::decayed::Slot;
 use crate::measure::ring::Counts;
 use crate::time::{Span, Timestamp, Zone};
 
@@ -30,28 +31,6 @@ const BURSTS_DECAY: f32 = 0.998_673;
 const SHORT_DECAY: f32 = 0.6;
 /// Variance beyond Poisson that a stream is born with, and the weight of that belief.
 const PRIOR_SPREAD: (f32, f32) = (0.25, 30.0);
-
-/// A decayed count and a decayed exposure in minutes, each as a logarithm in 1/1024 octaves: 4 bytes, 0.07 % exact.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
-struct Slot(u16, u16);
-
-impl Slot {
-    fn get(self) -> (f32, f32) {
-        (decode(self.0), decode(self.1))
-    }
-
-    fn set(&mut self, a: f32, b: f32) {
-        *self = Slot(encode(a), encode(b));
-    }
-}
-
-fn encode(x: f32) -> u16 {
-    if x > 1.0 / 65_536.0 { ((x.log2() + 16.0) * 1024.0 + 1.0).min(65_535.0) as u16 } else { 0 }
-}
-
-fn decode(code: u16) -> f32 {
-    if code == 0 { 0.0 } else { ((f32::from(code) - 0.5) / 1024.0 - 16.0).exp2() }
-}
 
 /// Sums that a variance beyond Poisson is estimated from.
 #[derive(Clone, Copy, PartialEq, Debug, Default, Serialize, Deserialize)]
@@ -234,9 +213,15 @@ impl Normal {
         f64::from(self.overall[index].1)
     }
 
+    /// The largest five minutes of any day that is over: for streams of a few days, where a second largest says nothing yet.
+    pub fn peak_so_far(&self) -> f64 {
+        if self.overall[0].1 > 0.0 { 0.0 } else { f64::from(self.overall[0].0) }
+    }
+
     /// Whether the stream makes bursts of its own often enough for them not to be news.
     pub fn is_irregular(&self) -> bool {
-        self.bursts >= 1.5 || self.is_wild()
+        // The one that is going on is no habit yet.
+        self.bursts - if self.in_burst { 1.0 } else { 0.0 } >= 1.5 || self.is_wild()
     }
 
     /// Whether its hours vary by more than they are on average.
@@ -250,7 +235,8 @@ impl Normal {
     pub fn note(&mut self, bits: f64, need: f64, calm: bool, now: Timestamp) {
         if bits > 20.0 && !self.in_burst {
             self.in_burst = true;
-            self.bursts += 1.0;
+            // On its first day everything that a stream does is odd: no habit shows in that.
+            self.bursts += if now - self.born >= Span::DAY { 1.0 } else { 0.0 };
         }
         if bits >= need && self.open_since.is_none() {
             self.open_since = Some(now);
@@ -372,7 +358,7 @@ impl Normal {
 
         // An hour teaches at most what a wild but usual hour could bring.
         let mut taught = total;
-        if end - self.born >= Span::from_days(2) {
+        if end - self.born >= Span::DAY {
             let alpha = self.spread(3, end, hod) as f32;
             let cap = expected * (1.0 + 4.0 * (alpha + 1.0 / expected.max(0.1)).sqrt()) * g + 3.0;
             taught = taught.min(cap);
@@ -547,13 +533,5 @@ mod tests {
         }
         let after = normal.rate(Moment::at(end + Span::DAY, Zone::UTC), &around);
         assert!(after < before * 1.6, "before {before}, after a day of five times as much {after}");
-    }
-
-    #[test]
-    fn slots_keep_their_value_to_a_tenth_of_a_percent() {
-        for x in [0.001f32, 0.5, 1.0, 59.9, 12_345.0, 9e8] {
-            assert!((decode(encode(x)) / x - 1.0).abs() < 0.001, "{x} became {}", decode(encode(x)));
-        }
-        assert_eq!(decode(encode(0.0)), 0.0);
     }
 }

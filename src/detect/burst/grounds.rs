@@ -42,6 +42,12 @@ pub(super) fn grounds(full: &Full, scene: &Scene<'_>, judged: &Judgement, now: N
         number(peaks.0),
         number(peaks.1)
     ));
+    if judged.own {
+        grounds = grounds.line(format!(
+            "Far beyond the largest five minutes of its earlier days ({}): that counts even where its history is short.",
+            number(normal.peak_overall(0).max(normal.peak_so_far()))
+        ));
+    }
     if judged.streams > 0 {
         grounds = grounds.line(format!(
             "{} streams of its kind are judged every minute; that many chances ask for {:.0} bits.",

@@ -137,8 +137,13 @@ impl Entry {
     }
 
     /// While held, it belongs to an open incident: what it does is not learned as usual.
+    /// What was told is not learned when it is over either: two loops on a route would make a third one usual.
     pub(super) fn hold(&mut self, held: bool) {
-        if held { self.flags |= HELD } else { self.flags &= !HELD }
+        if held {
+            self.flags |= HELD;
+        } else if self.has(HELD) {
+            self.flags = self.flags & !HELD | LEARNED;
+        }
     }
 
     /// When it was last seen.
