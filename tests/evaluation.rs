@@ -1,5 +1,5 @@
 //! The short form of the evaluation: some dozens of stories and a small mix, judged in a minute. Fails when a figure is
-//! worse than recorded here. The whole is `scripts/evaluate`; its figures are in EVALUATION.md.
+//! worse than recorded here. The whole is `scripts/evaluate`, which writes EVALUATION.md.
 
 #[allow(unreachable_pub, dead_code)]
 mod suite;

@@ -213,9 +213,10 @@ impl Normal {
         f64::from(self.overall[index].1)
     }
 
-    /// The largest five minutes of any day that is over: for streams of a few days, where a second largest says nothing yet.
-    pub fn peak_so_far(&self) -> f64 {
-        if self.overall[0].1 > 0.0 { 0.0 } else { f64::from(self.overall[0].0) }
+    /// The second largest daily maximum at 5 minutes; the only one there is where only one day is over.
+    pub fn peak_of_days(&self) -> f64 {
+        let TopTwo(largest, second) = self.overall[0];
+        f64::from(if second > 0.0 { second } else { largest })
     }
 
     /// Whether the stream makes bursts of its own often enough for them not to be news.

@@ -154,9 +154,11 @@ fn incidents(play: &mut Play, plan: Plan) {
     let last = plan.days - 2;
     let mut pick = |play: &Play, at: i64, least: f64, most: f64| -> String {
         // A city may have nobody left of this size: then somebody of nearly this size.
-        for tries in 0.. {
-            let wider = f64::from(1 << (tries / 5000u32).min(20));
+        let mut tries = 0u32;
+        loop {
+            let wider = f64::from(1 << (tries / 5000).min(20));
             let (least, most) = (least / wider, most * wider);
+            tries += 1;
             let actor = &play.world.actors[random.below(play.world.actors.len() as u64) as usize];
             let ordinary = matches!(actor.addresses, Addresses::Fixed(_)) && actor.noise.bursts == 0.0;
             let usual = play.world.usual(&actor.key, at);
@@ -172,7 +174,6 @@ fn incidents(play: &mut Play, plan: Plan) {
                 return actor.key.clone();
             }
         }
-        unreachable!("the tries have no end")
     };
     let mut times = Random::new(plan.seed, "times");
     let mut when = |day: i64| some_time(&mut times, 1 + day * last / 30, (8.5, 18.0));

@@ -45,7 +45,7 @@ pub(super) fn grounds(full: &Full, scene: &Scene<'_>, judged: &Judgement, now: N
     if judged.own {
         grounds = grounds.line(format!(
             "Far beyond the largest five minutes of its earlier days ({}): that counts even where its history is short.",
-            number(normal.peak_overall(0).max(normal.peak_so_far()))
+            number(normal.peak_of_days())
         ));
     }
     if judged.streams > 0 {

@@ -22,7 +22,7 @@ const IRREGULAR_INDEX: f64 = 3.0;
 pub(super) fn beyond(full: &Full, five: f64, scene: &Scene<'_>) -> f64 {
     let normal = &full.normal;
     let days = normal.age(scene.end).days_f64().min(28.0);
-    let peak = normal.peak_overall(0).max(normal.peak_so_far());
+    let peak = normal.peak_of_days();
     let ratio = five / peak.max(LEAST_PEAK) / scene.site_factor.max(1.0);
     if days < 1.0 || peak <= 0.0 || ratio <= 1.0 || !is_steady(full, scene) {
         return 0.0;
