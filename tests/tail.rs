@@ -52,11 +52,15 @@ impl Tail {
     }
 
     fn start(&mut self) {
+        self.start_without_reading();
+        self.look();
+    }
+
+    fn start_without_reading(&mut self) {
         let sources = self.settings.iter().enumerate().map(|(n, s)| (SourceId(n as u16), s.clone())).collect();
         let positions = self.stored.values().cloned().collect();
         self.follower = Some(Follower::new(sources, self.limits, positions).unwrap());
         self.now = Span::ZERO;
-        self.look();
     }
 
     fn stop(&mut self) {
@@ -575,6 +579,55 @@ fn f15_what_a_link_led_to_is_finished_after_a_restart_too() {
     tail.start();
     tail.pass(Span::from_secs(40));
     assert_numbers(&tail.take(), 330..720);
+}
+
+#[test]
+fn f15_what_a_link_led_to_is_known_through_kills_right_after_each_start() {
+    let mut tail = Tail::new(&["links/current"]);
+    for place in ["links", "files"] {
+        fs::create_dir(tail.at(place)).unwrap();
+    }
+    let link = |tail: &Tail, to: &str| {
+        std::os::unix::fs::symlink(tail.at(to), tail.at("links/new")).unwrap();
+        fs::rename(tail.at("links/new"), tail.at("links/current")).unwrap();
+    };
+    // Met while there was nothing in it, written while nobody looked, turned away from.
+    append(tail.at("files/1"), "");
+    link(&tail, "files/1");
+    tail.start();
+    let saved = tail.stored.clone();
+    tail.stop();
+    append(tail.at("files/1"), &numbered(0..300));
+    append(tail.at("files/2"), "");
+    link(&tail, "files/2");
+    // Killed after its first look around, before anything that it read was saved: but where it looked was.
+    for _ in 0..3 {
+        tail.start_without_reading();
+        tail.follower.as_mut().unwrap().scan(Span::from_secs(2));
+        let positions = tail.follower.as_ref().unwrap().positions();
+        tail.stop();
+        tail.stored = positions.into_iter().map(|p| (p.generation, p)).collect();
+        assert!(tail.stored.len() >= saved.len());
+    }
+    tail.start();
+    tail.pass(Span::from_secs(30));
+    assert_numbers(&tail.take(), 0..300);
+    // Copied and truncated and turned away from while stopped; killed while the copy waits for evidence and after it
+    // has taken the place of what was truncated.
+    tail.stop();
+    append(tail.at("files/2"), &numbered(300..700));
+    fs::copy(tail.at("files/2"), tail.at("files/2.1")).unwrap();
+    File::create(tail.at("files/2")).unwrap();
+    append(tail.at("files/2"), &numbered(700..710));
+    link(&tail, "files/3");
+    append(tail.at("files/3"), &numbered(710..720));
+    for _ in 0..3 {
+        tail.start();
+        tail.stop();
+    }
+    tail.start();
+    tail.pass(Span::from_secs(40));
+    assert_numbers(&tail.take(), 300..720);
 }
 
 #[test]

@@ -114,8 +114,9 @@ impl Follower {
                 }
             }
             let unseen = now - generation.seen;
-            // Of what nothing was read there is nothing to remember.
+            // Of what nothing was read there is nothing to remember, but that a link led there.
             let nothing = generation.position.offset == 0
+                && generation.position.target.is_none()
                 && !matches!(generation.state, State::Gone { partial: true, .. })
                 && !unpacked.contains(&generation.id);
             if nothing || generation.position.unseen + unseen >= FORGET {
@@ -235,8 +236,8 @@ impl Follower {
                 return Ok(None); // Swapped since it was found.
             }
             let packed = Packing::of(&bytes_before(file, 10.min(facts.size), 10)?) != Packing::Plain;
-            // Nothing was read of it, so nothing proves that it is no copy of another one.
-            let unproven = generation.position.offset == 0 && found.order != Order::LIVE;
+            // Nothing was read of it, so nothing proves that it is no copy of another one; where a link led lies none.
+            let unproven = generation.position.offset == 0 && ![Order::LIVE, Order::LEFT].contains(&found.order);
             let whole = !packed || facts.size == generation.position.offset;
             if whole && !unproven && proves(file, facts.size, &generation.position)? {
                 // Of several that it may be, the one that was read furthest: a shorter past proves less.
@@ -328,7 +329,8 @@ impl Follower {
         } else if fresh && start == Start::End {
             OpenFile::from_end(file, facts, limit)?
         } else {
-            if found.order != Order::LIVE && !fresh {
+            // What a link led to is no copy, whatever became of it: waiting for evidence, it could be forgotten by a kill.
+            if ![Order::LIVE, Order::LEFT].contains(&found.order) && !fresh {
                 generation.state = State::Undecided { since: now, size: facts.size };
             }
             OpenFile::from_start(file, facts, limit)
