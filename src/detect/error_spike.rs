@@ -87,6 +87,15 @@ pub struct Judgement {
 /// Whether every class of failures of a stream is too small to be judged in any window that is due; those are noted as
 /// calm, which is what [`judge`] comes to for them.
 pub fn note_quiet(kind: SubjectKind, full: &mut Full, scene: &Scene<'_>, settings: &Settings) -> bool {
+    // What is over since the longest window began need not even be added up.
+    let since = if scene.ends_minute() {
+        Timestamp::of_bucket(scene.minute() - 59, Span::MINUTE)
+    } else {
+        Timestamp::of_bucket(scene.tick - 29, TICK)
+    };
+    if full.is_sound_since(since) {
+        return true;
+    }
     let mut quiet = true;
     for (class, failures) in Class::ALL.into_iter().zip(&mut full.failures) {
         let Some(failures) = failures.as_deref_mut().filter(|_| is_judged(kind, class)) else { continue };
@@ -96,6 +105,7 @@ pub fn note_quiet(kind: SubjectKind, full: &mut Full, scene: &Scene<'_>, setting
             quiet = false;
         }
     }
+    full.note_sound(quiet);
     quiet
 }
 

@@ -2,7 +2,7 @@
 
 use crate::detect::{Finding, error_spike};
 use crate::engine::Engine;
-use crate::engine::judge::Looked;
+use crate::engine::look::Looked;
 use crate::event::SubjectKind;
 use crate::incident::entry::Candidate;
 use crate::measure::failures::{Class, Failures};
@@ -38,6 +38,9 @@ impl Engine {
                     .and_then(|full| full.failures[class.index()].as_deref_mut())
                 {
                     failures.note(judged.fires, calm, end);
+                }
+                if let Some(full) = self.rows_mut(kind).get_mut(one.slot).and_then(|row| row.full.as_deref_mut()) {
+                    full.note_sound(false);
                 }
                 if let Some(finding) = found.filter(|finding| self.concerns_somebody(kind, class, finding)) {
                     let tag = class.index() as u64;

@@ -29,8 +29,7 @@ pub(super) struct Along {
 
 impl Engine {
     /// Judges what needs no window.
-    pub(super) fn judge_at_once(&mut self, event: &Event, key_slot: Option<u32>, out: &mut Vec<Change>) {
-        let day = (event.time + self.settings.zone.offset(event.time)).bucket(Span::DAY) as i32;
+    pub(super) fn judge_at_once(&mut self, event: &Event, day: i32, key_slot: Option<u32>, out: &mut Vec<Change>) {
         let mut found = false;
         if self.settings.retry_loop_enabled && event.flags.has(Flags::HTTP) {
             found |= self.judge_repeats(event, day);

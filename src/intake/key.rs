@@ -12,10 +12,11 @@ use crate::sanitize;
 
 use super::credential::{Credential, credential, has_scheme};
 use super::fingerprint::{FingerprintKey, short};
+use super::memo::Memo;
 use super::target::{Target, percent_decoded};
 use super::{clipped, lossy};
 
-/// Secrets whose masked form is remembered, since a keyed digest for each line would be dear.
+/// Half of the secrets whose masked form is remembered, since a keyed digest for each line would be dear.
 const MEMO_ENTRIES: usize = 16_384;
 /// A name this short is never taken for a secret by its looks.
 const SECRET_FROM_BYTES: usize = 16;
@@ -239,7 +240,7 @@ pub struct Names {
     /// By the id of a name or secret as it stands in the log, or of `fp:` and six digits: the configured consumer.
     consumers: HashMap<Id, (Id, String)>,
     /// By the id of the secret as it stands in the line.
-    memo: HashMap<Id, (Id, String)>,
+    memo: Memo<(Id, String), MEMO_ENTRIES>,
     scratch: String,
 }
 
@@ -253,7 +254,7 @@ impl Names {
                 known.insert(hasher.id(key.as_bytes()), (hasher.id(name.as_bytes()), name.clone()));
             }
         }
-        Names { key, hasher, consumers: known, memo: HashMap::new(), scratch: String::new() }
+        Names { key, hasher, consumers: known, memo: Memo::default(), scratch: String::new() }
     }
 
     /// The name of a found key.
@@ -278,33 +279,27 @@ impl Names {
     }
 
     fn secret(&mut self, value: &[u8]) -> Named<'_> {
-        let at = self.hasher.id(value);
-        if !self.memo.contains_key(&at) {
-            if self.memo.len() >= MEMO_ENTRIES {
-                self.memo.clear();
-            }
-            let named = self.learn(value);
-            self.memo.insert(at, named);
-        }
-        // Just put there.
-        self.memo.get(&at).map_or(Named { id: Id::NONE, text: "" }, |(id, text)| Named { id: *id, text })
+        let Names { key, hasher, consumers, memo, .. } = self;
+        let (id, text) = memo.get_or_insert_with(hasher.id(value), || learn(value, key, hasher, consumers));
+        Named { id: *id, text }
     }
+}
 
-    fn learn(&self, value: &[u8]) -> (Id, String) {
-        match credential(value) {
-            Credential::Name(name) => {
-                let id = self.hasher.id(name.as_bytes());
-                self.consumers.get(&id).cloned().unwrap_or_else(|| (id, clipped(&name).into_owned()))
-            }
-            Credential::Secret(secret) => {
-                let digest = self.key.digest(&secret);
-                let short = short(&digest);
-                let by = |key: &[u8]| self.consumers.get(&self.hasher.id(key));
-                let known = by(&secret).or_else(|| by(format!("fp:{short}").as_bytes()));
-                known.cloned().unwrap_or_else(|| {
-                    (self.hasher.id(&digest), format!("{}·{short}", sanitize::mask(&lossy(&secret))))
-                })
-            }
+/// What a value from a place of secrets is called.
+fn learn(value: &[u8], key: &FingerprintKey, hasher: &Hasher, consumers: &HashMap<Id, (Id, String)>) -> (Id, String) {
+    match credential(value) {
+        Credential::Name(name) => {
+            let id = hasher.id(name.as_bytes());
+            consumers.get(&id).cloned().unwrap_or_else(|| (id, clipped(&name).into_owned()))
+        }
+        Credential::Secret(secret) => {
+            let digest = key.digest(&secret);
+            let short = short(&digest);
+            let by = |key: &[u8]| consumers.get(&hasher.id(key));
+            let known = by(&secret).or_else(|| by(format!("fp:{short}").as_bytes()));
+            known
+                .cloned()
+                .unwrap_or_else(|| (hasher.id(&digest), format!("{}·{short}", sanitize::mask(&lossy(&secret)))))
         }
     }
 }

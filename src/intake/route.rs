@@ -43,8 +43,12 @@ const STATIC_EXTENSIONS: &[&str] = &[
 /// Query, fragment, matrix parameters, scheme and host are dropped, doubled and trailing slashes too. Percent escapes
 /// are undone to recognise a value, and kept in what stays. The template of a template is itself. At most [`MAX_BYTES`] and [`MAX_SEGMENTS`].
 pub fn template(target: &[u8], out: &mut String) {
+    template_of(Target::split(target), out);
+}
+
+/// The same of a target that is cut already.
+pub(super) fn template_of(target: Target<'_>, out: &mut String) {
     let start = out.len();
-    let target = Target::split(target);
     match target.path {
         b"*" | b"{authority}" => return out.push_str(if target.path == b"*" { "*" } else { "{authority}" }),
         b"" if target.query.is_none() => return,

@@ -15,8 +15,8 @@ impl<'a> Target<'a> {
     /// From any form of RFC 9112, section 3.2; scheme and host of the absolute form are dropped.
     pub fn split(target: &'a [u8]) -> Self {
         let target = origin_form(target);
-        let target = &target[..target.iter().position(|b| *b == b'#').unwrap_or(target.len())];
-        match target.iter().position(|b| *b == b'?') {
+        let target = &target[..memchr::memchr(b'#', target).unwrap_or(target.len())];
+        match memchr::memchr(b'?', target) {
             Some(mark) => Target { path: &target[..mark], query: Some(&target[mark + 1..]) },
             None => Target { path: target, query: None },
         }
@@ -68,6 +68,9 @@ pub fn percent_decoded(bytes: &[u8]) -> Cow<'_, [u8]> {
 
 /// Without `scheme://authority`, if the target is in absolute form.
 fn origin_form(target: &[u8]) -> &[u8] {
+    if target.first() == Some(&b'/') {
+        return target;
+    }
     let scheme = target.iter().take(16).take_while(|b| b.is_ascii_alphanumeric() || **b == b'+').count();
     if scheme == 0 || !target[scheme..].starts_with(b"://") {
         return target;

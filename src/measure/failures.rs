@@ -109,6 +109,11 @@ impl Failures {
         self.hour.add(t.bucket(Span::HOUR), 1);
     }
 
+    /// The end of the newest minute that holds a failure.
+    pub fn newest(&self) -> Timestamp {
+        Timestamp::of_bucket(self.mins.newest().max(0) + 1, Span::MINUTE)
+    }
+
     /// The share that usually fails.
     pub fn share(&self) -> f64 {
         f64::from((self.learned_errors + PRIOR.0 * PRIOR.1) / (self.learned_requests + PRIOR.1))

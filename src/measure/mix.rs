@@ -41,12 +41,35 @@ pub struct Share {
     pub usual: f64,
 }
 
+/// What is left of old counts after some time. The mixes of one stream decay together, so that what was reckoned for one
+/// of them holds for the next.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Fade {
+    since: Span,
+    recent: f32,
+    usual: f32,
+}
+
+impl Fade {
+    fn over(&mut self, since: Span) -> Fade {
+        if self.since != since {
+            let seconds = since.secs_f64();
+            *self = Fade {
+                since,
+                recent: (-seconds / RECENT.secs_f64()).exp2() as f32,
+                usual: (-seconds / USUAL.secs_f64()).exp2() as f32,
+            };
+        }
+        *self
+    }
+}
+
 impl Mix {
     /// Counts one event of part `id` at `t`. Absent parts count for the total only.
-    pub fn add(&mut self, id: Id, t: Timestamp) {
+    pub fn add(&mut self, id: Id, t: Timestamp, fade: &mut Fade) {
         // Decay in steps of 10 s: exact enough for half-lives of minutes, and rarely due.
         if t - self.decayed_at >= Span::from_secs(10) {
-            self.decay(t);
+            self.decay(t, fade);
         }
         self.recent_total += 1.0;
         self.usual_total += 1.0;
@@ -64,9 +87,15 @@ impl Mix {
             return;
         }
         // Now counts ten times as much as usually: the parts of an incident must find their place.
-        let weight = |e: &Entry| 10.0 * e.recent + e.usual;
-        if let Some(lightest) = self.entries.iter_mut().min_by(|a, b| weight(a).total_cmp(&weight(b))) {
-            if weight(lightest) <= 40.0 || lightest.recent < 1.0 {
+        let (mut lightest, mut least) = (0, f32::INFINITY);
+        for (at, entry) in self.entries.iter().enumerate() {
+            let weight = 10.0 * entry.recent + entry.usual;
+            if weight < least {
+                (lightest, least) = (at, weight);
+            }
+        }
+        if let Some(lightest) = self.entries.get_mut(lightest) {
+            if least <= 40.0 || lightest.recent < 1.0 {
                 *lightest = entry;
             } else {
                 // A heavy set gives way slowly: whoever stays away loses ground to many knocks.
@@ -94,6 +123,12 @@ impl Mix {
         shares
     }
 
+    /// Reads a little of all that [`Mix::add`] looks at.
+    pub(super) fn warm(&self) -> u64 {
+        let few = |at: usize| self.entries.get(at).map_or(0, |entry| entry.id.0);
+        few(0) ^ few(4) ^ self.decayed_at.millis() as u64
+    }
+
     /// The share of one part now.
     pub fn share_of(&self, id: Id) -> f64 {
         match self.entries.iter().find(|e| e.id == id) {
@@ -107,10 +142,8 @@ impl Mix {
         self.entries.iter().filter(|e| e.recent >= 0.5).count()
     }
 
-    fn decay(&mut self, t: Timestamp) {
-        let since = (t - self.decayed_at).secs_f64();
-        let recent = (-since / RECENT.secs_f64()).exp2() as f32;
-        let usual = (-since / USUAL.secs_f64()).exp2() as f32;
+    fn decay(&mut self, t: Timestamp, fade: &mut Fade) {
+        let Fade { recent, usual, .. } = fade.over(t - self.decayed_at);
         for entry in &mut self.entries {
             entry.recent *= recent;
             entry.usual *= usual;
@@ -130,11 +163,11 @@ mod tests {
         let mut mix = Mix::default();
         let mut t = Timestamp::from_secs(1_700_000_000);
         for i in 0..5000u64 {
-            mix.add(Id(1 + i % 4), t);
+            mix.add(Id(1 + i % 4), t, &mut Fade::default());
             t += Span::from_secs(6);
         }
         for i in 0..2000u64 {
-            mix.add(if i % 10 < 9 { Id(77) } else { Id(1 + i % 4) }, t);
+            mix.add(if i % 10 < 9 { Id(77) } else { Id(1 + i % 4) }, t, &mut Fade::default());
             t += Span::from_millis(200);
         }
         let top = mix.shares()[0];
@@ -144,10 +177,11 @@ mod tests {
 
     #[test]
     fn many_small_parts_leave_the_large_one_in_place() {
-        let mut mix = Mix::default();
+        let (mut mix, mut fade) = (Mix::default(), Fade::default());
         let t = Timestamp::from_secs(1_700_000_000);
         for i in 0..20_000u64 {
-            mix.add(if i % 3 == 0 { Id(5) } else { Id(1000 + i) }, t + Span::from_millis(i as i64 * 20));
+            let id = if i % 3 == 0 { Id(5) } else { Id(1000 + i) };
+            mix.add(id, t + Span::from_millis(i as i64 * 20), &mut fade);
         }
         let top = mix.shares()[0];
         assert_eq!(top.id, Id(5));

@@ -487,8 +487,12 @@ fn teaches_again(open: Span) -> bool {
 
 /// One window of `x` events where `m` were expected; a wild window is cut at eight standard deviations.
 fn add_window(sums: &mut Sums, x: f32, m: f32, alpha: f32) {
-    let sd = (m + alpha.max(0.0) * m * m).sqrt();
-    let d = (x - m).min(8.0 * sd + 3.0);
+    let mut d = x - m;
+    // What is below the mean is below any cut above it.
+    if d > 0.0 {
+        let sd = (m + alpha.max(0.0) * m * m).sqrt();
+        d = d.min(8.0 * sd + 3.0);
+    }
     sums.over += d * d - m;
     sums.weight += m * m;
 }

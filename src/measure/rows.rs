@@ -12,78 +12,18 @@ use serde::{Deserialize, Serialize};
 
 use crate::event::{Event, Id, SubjectKind};
 use crate::measure::failures::{Class, Failures};
+pub use crate::measure::full::{Full, Today};
 use crate::measure::harvest::Harvest;
-use crate::measure::mix::Mix;
-use crate::measure::normal::{Normal, Surroundings};
+use crate::measure::mix::Fade;
+use crate::measure::normal::Surroundings;
 use crate::measure::novelty::Novelty;
-use crate::measure::ring::Counts;
+use crate::measure::ring::When;
 use crate::time::{Span, Timestamp};
 
 /// Requests in a day that make a row full.
 const FULL_AT: u32 = 20;
 /// How many rows are looked at for the one to give way.
 const SAMPLE: usize = 32;
-
-/// What is remembered of a subject that is active enough to be judged.
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
-pub struct Full {
-    /// Requests.
-    pub counts: Counts,
-    /// The usual.
-    pub normal: Normal,
-    /// Failures by class, where there were any.
-    pub failures: [Option<Box<Failures>>; 4],
-    /// Which keys (of an endpoint, client, source or the site).
-    pub keys: Mix,
-    /// Which endpoints (of a key, client, source or the site).
-    pub endpoints: Mix,
-    /// Which clients.
-    pub clients: Mix,
-    /// Which agents.
-    pub agents: Mix,
-    /// Requests of the current local day, and at most in 5 and 60 minutes of it: for the comparison with peers.
-    pub today: Today,
-}
-
-/// The current local day of a subject.
-#[derive(Clone, Copy, PartialEq, Debug, Default, Serialize, Deserialize)]
-pub struct Today {
-    /// Local day number.
-    pub day: i64,
-    /// Requests so far.
-    pub requests: u32,
-    /// Largest 5-minute total so far.
-    pub five: u32,
-    /// Largest 60-minute total so far.
-    pub sixty: u32,
-    /// Days on which it was active, this one included.
-    pub active_days: u16,
-    /// Whether an incident touched the day: such days are not entered among the peers.
-    pub incident: bool,
-}
-
-impl Today {
-    /// Notes totals over 5 and 60 minutes.
-    pub fn reach(&mut self, five: u32, sixty: u32) {
-        self.five = self.five.max(five);
-        self.sixty = self.sixty.max(sixty);
-    }
-}
-
-impl Full {
-    fn new(t: Timestamp) -> Self {
-        Full {
-            counts: Counts::default(),
-            normal: Normal::new(t),
-            failures: [None, None, None, None],
-            keys: Mix::default(),
-            endpoints: Mix::default(),
-            clients: Mix::default(),
-            agents: Mix::default(),
-            today: Today::default(),
-        }
-    }
-}
 
 /// One subject.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -113,10 +53,10 @@ pub struct Row {
 }
 
 impl Row {
-    fn new(id: Id, name: &str, t: Timestamp) -> Self {
+    fn new(id: Id, name: Box<str>, t: Timestamp) -> Self {
         Row {
             id,
-            name: name.into(),
+            name,
             first_seen: t,
             last_seen: t,
             touched: false,
@@ -152,8 +92,8 @@ impl Row {
     }
 
     /// Counts one event; learns the hours before it first.
-    pub fn absorb(&mut self, kind: SubjectKind, event: &Event, around: &Surroundings<'_>) {
-        let t = event.time;
+    fn absorb(&mut self, kind: SubjectKind, event: &Event, when: &When, around: &Surroundings<'_>, fade: &mut Fade) {
+        let t = when.time;
         self.last_seen = self.last_seen.max(t);
         if self.full.is_none() {
             let day = t.bucket(Span::DAY);
@@ -172,39 +112,30 @@ impl Row {
             }
         }
         let Some(full) = self.full.as_deref_mut() else { return };
-        if t.bucket(Span::HOUR) > full.normal.learned_hour() + 1 {
+        if when.hour() > full.normal.learned_hour() + 1 {
             full.learn(t, around);
         }
-        full.counts.add(t);
+        full.counts.count(when);
         let caller = if event.key.is_some() { event.key.id } else { event.client.id };
         if kind != SubjectKind::Key {
-            full.keys.add(event.key.id, t);
+            full.keys.add(event.key.id, t, fade);
         }
         if kind != SubjectKind::Endpoint {
-            full.endpoints.add(event.endpoint.id, t);
+            full.endpoints.add(event.endpoint.id, t, fade);
         }
         if kind != SubjectKind::Client {
-            full.clients.add(event.client.id, t);
+            full.clients.add(event.client.id, t, fade);
         }
-        full.agents.add(event.agent.id, t);
+        full.agents.add(event.agent.id, t, fade);
         if let Some(class) = Class::of(event.status) {
             let requests = full.normal.weight();
             let failures = full.failures[class.index()].get_or_insert_with(|| Box::new(Failures::new(t, requests)));
             failures.add(t);
-            failures.callers.add(caller, t);
-            failures.statuses.add(Id(u64::from(event.status)), t);
-            failures.endpoints.add(event.endpoint.id, t);
+            failures.callers.add(caller, t, fade);
+            failures.statuses.add(Id(u64::from(event.status)), t, fade);
+            failures.endpoints.add(event.endpoint.id, t, fade);
+            full.failed_at = full.failed_at.max(t);
         }
-    }
-}
-
-impl Full {
-    /// Learns everything up to the hour before `t`.
-    pub fn learn(&mut self, t: Timestamp, around: &Surroundings<'_>) {
-        for failures in self.failures.iter_mut().flatten() {
-            failures.learn(&self.counts, t);
-        }
-        self.normal.learn(&self.counts, t, around);
     }
 }
 
@@ -331,15 +262,32 @@ impl Rows {
         self.row(id).map(|row| &*row.name)
     }
 
-    /// Counts one event for the subject `id`, which is made if it is new, and answers its slot.
-    pub fn absorb(&mut self, id: Id, name: &str, event: &Event, around: &Surroundings<'_>) -> u32 {
-        let slot = match self.find(id) {
+    /// Reads what counting an event for a subject will need, so that it is at hand by then: a processor waits for many such
+    /// reads at once as long as none hangs on another. The answer means nothing but has to be used.
+    pub fn warm(&self, slot: u32, when: &When) -> u64 {
+        let Some(row) = self.get(slot) else { return 0 };
+        let novelty = row.novelty.as_deref().map_or(0, Novelty::warm);
+        row.full.as_deref().map_or(0, |full| full.warm(when)) ^ novelty
+    }
+
+    /// Counts one event for the subject `id`, which is made if it is new, and answers its slot. It is looked for at `hint`
+    /// first; its name is asked for only if it is new.
+    pub fn absorb(
+        &mut self,
+        (id, hint): (Id, u32),
+        name: impl FnOnce() -> Box<str>,
+        (event, when): (&Event, &When),
+        around: &Surroundings<'_>,
+    ) -> u32 {
+        let known = if self.get(hint).is_some_and(|row| row.id == id) { Some(hint) } else { self.find(id) };
+        let slot = match known {
             Some(slot) => slot,
-            None => self.insert(Row::new(id, name, event.time)),
+            None => self.insert(Row::new(id, name(), event.time)),
         };
+        let mut fade = Fade::default();
         let row = &mut self.rows[slot as usize];
         let learned = row.full.as_deref().map(|full| full.normal.learned_hour());
-        row.absorb(self.kind, event, around);
+        row.absorb(self.kind, event, when, around, &mut fade);
         let learned_now = row.full.as_deref().map(|full| full.normal.learned_hour());
         let became_full = learned.is_none() && learned_now.is_some();
         if learned != learned_now {

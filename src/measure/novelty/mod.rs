@@ -165,6 +165,12 @@ impl Novelty {
         self.meet_newcomer(hash, seen) || self.requests <= OFTEN || self.requests.is_multiple_of(SELDOM)
     }
 
+    /// Reads a little of everything that [`Novelty::absorb`] looks at; the answer means nothing.
+    pub(super) fn warm(&self) -> u64 {
+        let lists = self.networks.first().map_or(0, |old| old.hash) ^ self.agents.first().map_or(0, |old| old.hash);
+        u64::from(lists) ^ self.requests ^ self.last.millis() as u64 ^ u64::from(self.rejections)
+    }
+
     /// Lets time pass up to `now`, on this local day: newcomers that have been here for a day become old, days are learned
     /// from. Requests do this by themselves; the owner does it hourly for keys that are silent.
     pub fn pass(&mut self, now: Timestamp, day: i32) {
@@ -176,7 +182,9 @@ impl Novelty {
         if !self.settled && now - self.first >= NEW_FOR {
             self.settle(now);
         }
-        if !self.held {
+        // Mostly there is nobody who could.
+        let nobody = self.newcomers.is_empty() && self.new_agents.is_empty();
+        if !self.held && !nobody {
             self.graduate(|newcomer| now - newcomer.first >= NEW_FOR, |agent| now - agent.first >= NEW_FOR, now);
         }
         if day > self.day {

@@ -131,6 +131,11 @@ impl Entry {
         if self.has(LEARNED) { None } else { self.learn(self.calls) }
     }
 
+    /// Calls of the run so far.
+    pub(super) fn calls(&self) -> u32 {
+        self.calls
+    }
+
     /// Whether it has paused for longer than a run may, as of `now`.
     pub(super) fn is_over(&self, now: Timestamp) -> bool {
         now - self.last > self.longest_pause()
