@@ -12,6 +12,7 @@ use crate::engine::{Engine, SITE};
 use crate::event::{Event, Id, Severity, SubjectKind};
 use crate::incident::cause::{self, Verdict};
 use crate::incident::entry::{About, Candidate};
+use crate::measure::ring::When;
 use crate::measure::rows::Full;
 use crate::time::{Span, Timestamp};
 

@@ -1,7 +1,6 @@
 //! One tick: look at what moved, judge it, place the findings, tell what is due.
 
 use serde::{Deserialize, Serialize};
-use smallvec::SmallVec;
 
 use crate::detect::scene::{Scene, need_bits};
 use crate::detect::{Fact, Finding, burst, leaked_key};

@@ -141,7 +141,7 @@ mod tests {
         let mut rows = Rows::new(SubjectKind::Key, Limits { rows: 50_000, full: 20_000 });
         let start = Timestamp::from_secs(1_790_000_000);
         let see = |rows: &mut Rows, id: u64, at: Timestamp| {
-            rows.absorb(Id(id), "a-key", &event(at), &around);
+            rows.absorb((Id(id), u32::MAX), || "a-key".into(), (&event(at), &When::at(at)), &around);
         };
         // Ten busy keys, one that calls once a day, and then 30,000 that nobody has ever seen.
         for minute in 0..(5 * 24 * 60) {
