@@ -24,6 +24,7 @@ impl Engine {
     pub fn absorb_from(&mut self, batch: &Batch, from: usize, out: &mut Vec<Change>) {
         let mut number = from;
         for events in batch.events.get(from..).unwrap_or_default().chunks(AT_ONCE) {
+            self.at_event = number;
             let mut hints = [Hint::default(); AT_ONCE];
             self.warm(events, &mut hints);
             for (event, hint) in events.iter().zip(hints) {

@@ -87,6 +87,7 @@ impl Engine {
         if end.millis() % Span::MINUTE.millis() == 0 && self.settings.leaked_key_enabled {
             self.young_keys(&looked, end);
         }
+        self.looked = looked;
         self.refresh(tick, history);
         if end.millis() % Span::MINUTE.millis() == 0 {
             self.refresh_budgets(end);

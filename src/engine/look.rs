@@ -19,6 +19,7 @@ const SITE_UP: f64 = 1.8;
 const RISERS: usize = 5;
 
 /// A subject that moved, after the first look.
+#[derive(Debug)]
 pub(super) struct Looked {
     pub(super) about: About,
     pub(super) slot: u32,
@@ -35,7 +36,8 @@ impl Engine {
     /// little for any detector: that is found out here, once, from the counts alone.
     pub(super) fn look(&mut self, tick: i64, history: Span) -> Vec<Looked> {
         let end = Timestamp::of_bucket(tick + 1, TICK);
-        let mut looked = Vec::with_capacity(self.looked_last);
+        let mut looked = std::mem::take(&mut self.looked);
+        looked.clear();
         let mut slots = std::mem::take(&mut self.scratch);
         let (bursts, spikes) = (self.settings.burst, self.settings.error_spike);
         for kind in [SubjectKind::Site, SubjectKind::Endpoint, SubjectKind::Key, SubjectKind::Client] {
@@ -51,7 +53,6 @@ impl Engine {
                 looked.push(Looked { about: About { kind, id: row.id }, slot, seen: glance.five as f64, light, sound });
             }
         }
-        self.looked_last = looked.len();
         self.scratch = slots;
         looked
     }

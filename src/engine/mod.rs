@@ -164,8 +164,7 @@ pub struct Engine {
     /// The event and the tick at work, for [`Engine::recover`].
     at_event: usize,
     at_tick: Option<i64>,
-    /// How many subjects the last tick looked at.
-    looked_last: usize,
+    looked: Vec<look::Looked>,
 }
 
 /// Mean rate per minute of streams of one kind: what a stream without history is taken for.
@@ -240,7 +239,7 @@ impl Engine {
             scratch: Vec::new(),
             at_event: 0,
             at_tick: None,
-            looked_last: 0,
+            looked: Vec::new(),
             settings,
         };
         engine.list_busy();

@@ -4,7 +4,7 @@ use crate::event::{Hasher, Id, Method};
 use crate::format::Record;
 
 use super::key::is_key_parameter;
-use super::target::{Target, percent_decoded};
+use super::target::{Target, percent_decode};
 
 /// Query parameters that exist only to make two equal requests look different.
 const CACHE_BUSTERS: &[&str] =
@@ -48,19 +48,24 @@ pub fn fingerprint(
     scratch.extend_from_slice(token);
     scratch.push(b'?');
     for parameter in target.parameters() {
-        let name = percent_decoded(parameter.name);
-        let value = percent_decoded(parameter.value);
-        if key_parameter == Some(parameter.name)
-            || is_key_parameter(&name)
-            || is_cache_buster(&name)
-            || is_epoch(&value)
-        {
+        if key_parameter == Some(parameter.name) {
             continue;
         }
         // Parts are kept apart by bytes that do not stand in a target.
-        scratch.extend_from_slice(&name);
+        let start = scratch.len();
+        percent_decode(parameter.name, scratch);
+        let name = scratch.get(start..).unwrap_or_default();
+        if is_key_parameter(name) || is_cache_buster(name) {
+            scratch.truncate(start);
+            continue;
+        }
         scratch.push(b'\0');
-        scratch.extend_from_slice(&value);
+        let value = scratch.len();
+        percent_decode(parameter.value, scratch);
+        if is_epoch(scratch.get(value..).unwrap_or_default()) {
+            scratch.truncate(start);
+            continue;
+        }
         scratch.push(b'\n');
     }
     let has_body = matches!(Method::parse(token), Method::Post | Method::Put | Method::Patch);

@@ -49,8 +49,17 @@ pub struct Parameter<'a> {
 
 /// With percent escapes undone where they are well formed; borrowed where there are none.
 pub fn percent_decoded(bytes: &[u8]) -> Cow<'_, [u8]> {
-    let Some(first) = memchr::memchr(b'%', bytes) else { return Cow::Borrowed(bytes) };
+    if memchr::memchr(b'%', bytes).is_none() {
+        return Cow::Borrowed(bytes);
+    }
     let mut out = Vec::with_capacity(bytes.len());
+    percent_decode(bytes, &mut out);
+    Cow::Owned(out)
+}
+
+/// Appends the same.
+pub(super) fn percent_decode(bytes: &[u8], out: &mut Vec<u8>) {
+    let first = memchr::memchr(b'%', bytes).unwrap_or(bytes.len());
     out.extend_from_slice(&bytes[..first]);
     let mut rest = &bytes[first..];
     while let [byte, tail @ ..] = rest {
@@ -63,7 +72,6 @@ pub fn percent_decoded(bytes: &[u8]) -> Cow<'_, [u8]> {
             rest = tail;
         }
     }
-    Cow::Owned(out)
 }
 
 /// Without `scheme://authority`, if the target is in absolute form.

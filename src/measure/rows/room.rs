@@ -108,6 +108,7 @@ mod tests {
     use crate::event::{Event, Flags, Id, Method, SourceId, SubjectKind, Text};
     use crate::measure::calendar::Calendar;
     use crate::measure::normal::Surroundings;
+    use crate::measure::ring::When;
     use crate::measure::rows::{Limits, Rows};
     use crate::time::{Span, Timestamp, Zone};
 
