@@ -6,10 +6,10 @@ use crate::event::{Event, Flags, Hasher, Id, SubjectKind, Text};
 use crate::incident::Change;
 use crate::intake::routes::{OTHER, Routes};
 use crate::measure::calendar::Calendar;
+use crate::measure::full::Today;
 use crate::measure::normal::Surroundings;
 use crate::measure::peers::{self, Peak, Peers};
 use crate::measure::ring::{TICK, When};
-use crate::measure::full::Today;
 use crate::measure::rows::Rows;
 use crate::time::{Span, Zone};
 
@@ -95,7 +95,9 @@ impl Engine {
             }
         }
         let key_slot = event.key.is_some().then(|| {
-            if self.keys.get(hint.key).is_none_or(|row| row.id != event.key.id) && self.keys.find(event.key.id).is_none() {
+            if self.keys.get(hint.key).is_none_or(|row| row.id != event.key.id)
+                && self.keys.find(event.key.id).is_none()
+            {
                 self.note_newcomer(&event);
             }
             let around = around(zone, self.means.keys, &self.calendar);

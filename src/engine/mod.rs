@@ -342,5 +342,4 @@ impl Engine {
             _ => Span::ZERO,
         }
     }
-
 }
