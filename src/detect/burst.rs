@@ -107,6 +107,19 @@ impl Glance {
     }
 }
 
+/// Whether noting that a light stream is calm, and what it reached today, would change nothing: it is calm whatever is
+/// usual, was found calm before, and did no more than earlier today.
+pub fn rests(full: &Full, scene: &Scene<'_>, five: u64, floor: f64) -> bool {
+    let minute = scene.minute();
+    // The last hour of whole minutes lies within the hours of its first and last minute.
+    let hour = |minute: i64| Timestamp::of_bucket(minute, Span::MINUTE).bucket(Span::HOUR);
+    let sixty = || full.counts.hours.sum(hour(minute - 59), hour(minute));
+    full.normal.is_at_rest()
+        && is_surely_calm(full, scene, floor)
+        && five <= u64::from(full.today.five)
+        && (sixty() <= u64::from(full.today.sixty) || full.counts.minutes(minute, 60) <= u64::from(full.today.sixty))
+}
+
 /// What a stream did in the last five minutes against its usual.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Now {
@@ -350,13 +363,17 @@ fn hours_seen(full: &Full, scene: &Scene<'_>, hours: i64) -> f64 {
     full.counts.hours.sum(last - hours + 1, last) as f64
 }
 
+/// Whether it is calm whatever is expected, which is never less than nothing.
+fn is_surely_calm(full: &Full, scene: &Scene<'_>, floor: f64) -> bool {
+    (full.counts.minutes(scene.minute(), 15) as f64) < floor / 2.0
+}
+
 /// Back to at most 1.5 times the usual over 15 minutes, or too little beyond it to matter.
 pub fn is_calm(full: &Full, scene: &Scene<'_>, floor: f64) -> bool {
-    let seen = full.counts.minutes(scene.minute(), 15) as f64;
-    // What is expected is never less than nothing.
-    if seen < floor / 2.0 {
+    if is_surely_calm(full, scene, floor) {
         return true;
     }
+    let seen = full.counts.minutes(scene.minute(), 15) as f64;
     let expected = full.normal.expected(scene.end, Span::from_mins(15), &scene.around);
     seen <= 1.5 * expected || seen - expected < floor / 2.0
 }

@@ -150,21 +150,12 @@ impl Engine {
         if local.millis() % Span::DAY.millis() == 0 {
             self.peers.end_day();
         }
-        let mean = |rows: &mut Rows| {
-            let (mut sum, mut n) = (0.0, 0u32);
-            for full in rows.full_rows().filter_map(|row| row.full.as_deref()) {
-                if full.normal.weight() > 0.0 {
-                    sum += full.normal.level(1.0);
-                    n += 1;
-                }
-            }
-            (n > 0).then(|| (sum / f64::from(n)).clamp(1e-3, 1e6))
-        };
+        let mean = |rows: &Rows| rows.mean_level().map(|mean| mean.clamp(1e-3, 1e6));
         let day = local.bucket(Span::DAY) as i32;
         self.keys.pass(end, day);
-        self.means.keys = mean(&mut self.keys).unwrap_or(self.means.keys);
-        self.means.clients = mean(&mut self.clients).unwrap_or(self.means.clients);
-        self.means.endpoints = mean(&mut self.endpoints).unwrap_or(self.means.endpoints);
+        self.means.keys = mean(&self.keys).unwrap_or(self.means.keys);
+        self.means.clients = mean(&self.clients).unwrap_or(self.means.clients);
+        self.means.endpoints = mean(&self.endpoints).unwrap_or(self.means.endpoints);
         self.list_busy();
     }
 
@@ -182,6 +173,9 @@ impl Engine {
         let end = Timestamp::of_bucket(tick + 1, TICK);
         for one in looked {
             let kind = one.about.kind;
+            if one.rests {
+                continue;
+            }
             if one.light {
                 let floor = self.settings.burst.floor_of(kind);
                 let (rows, scene) = self.rows_in_scene(kind, tick, history);

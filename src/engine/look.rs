@@ -27,6 +27,8 @@ pub(super) struct Looked {
     pub(super) seen: f64,
     /// No window can hold a burst ([`burst::Glance::is_light`]).
     pub(super) light: bool,
+    /// It is light, calm, and did no more than before today: noting that would change nothing.
+    pub(super) rests: bool,
     /// No class of failures can hold a spike, and each was noted as calm.
     pub(super) sound: bool,
 }
@@ -49,8 +51,11 @@ impl Engine {
                 let Some(full) = row.full.as_deref_mut() else { continue };
                 let sound = !spikes.enabled || error_spike::note_quiet(kind, full, &scene, &spikes);
                 let glance = burst::glance(full, &scene);
-                let light = glance.is_light(bursts.floor_of(kind));
-                looked.push(Looked { about: About { kind, id: row.id }, slot, seen: glance.five as f64, light, sound });
+                let floor = bursts.floor_of(kind);
+                let light = glance.is_light(floor);
+                let rests = light && burst::rests(full, &scene, glance.five, floor);
+                let (about, seen) = (About { kind, id: row.id }, glance.five as f64);
+                looked.push(Looked { about, slot, seen, light, rests, sound });
             }
         }
         self.scratch = slots;

@@ -81,6 +81,7 @@ impl Engine {
     }
 
     fn judge_newcomer(&mut self, event: &Event, slot: u32, day: i32) -> bool {
+        self.keys.tell(slot);
         let Some(row) = self.keys.get_mut(slot) else { return false };
         let novelty = row.novelty.get_or_insert_with(|| Box::new(Novelty::new(event.time, day)));
         let newcomer = novelty.absorb(&Seen {
@@ -92,6 +93,7 @@ impl Engine {
             status: event.status,
             day,
         });
+        self.keys.note_users(slot);
         if !newcomer {
             return false;
         }
@@ -112,9 +114,7 @@ impl Engine {
             }
             return false;
         }
-        if let Some(novelty) = self.novelty_mut(about) {
-            novelty.hold();
-        }
+        self.change_users(about, Novelty::hold);
         self.tell_at_once(about, 0, finding, now)
     }
 
@@ -234,14 +234,22 @@ impl Engine {
     fn let_go(&mut self, evidence: &Evidence) {
         if evidence.detector == retry_loop::NAME {
             self.repeats.hold(Id(evidence.tag), false);
-        } else if let Some(novelty) = self.novelty_mut(evidence.about).filter(|novelty| novelty.is_held()) {
-            novelty.release(false);
+        } else {
+            self.change_users(evidence.about, |novelty| {
+                if novelty.is_held() {
+                    novelty.release(false);
+                }
+            });
         }
     }
 
-    fn novelty_mut(&mut self, about: About) -> Option<&mut Novelty> {
-        let slot = self.keys.find(about.id)?;
-        self.keys.get_mut(slot)?.novelty.as_deref_mut()
+    fn change_users(&mut self, about: About, change: impl FnOnce(&mut Novelty)) {
+        let Some(slot) = self.keys.find(about.id) else { return };
+        self.keys.tell(slot);
+        if let Some(novelty) = self.keys.get_mut(slot).and_then(|row| row.novelty.as_deref_mut()) {
+            change(novelty);
+            self.keys.note_users(slot);
+        }
     }
 
     fn goes_on(&self, evidence: &Evidence, tick: i64, history: Span) -> bool {

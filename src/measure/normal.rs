@@ -151,8 +151,12 @@ impl Normal {
 
     /// Mean rate over about a week, per minute.
     pub fn level(&self, population_mean: f64) -> f64 {
-        let prior = 0.3 / population_mean.max(1e-6);
-        f64::from(self.level.0 + 0.3) / (f64::from(self.level.1) + prior)
+        level(self.level, population_mean)
+    }
+
+    /// What [`level`] takes: decayed events, and the decayed minutes that they were counted in. Changes only with learning.
+    pub fn parts_of_level(&self) -> (f32, f32) {
+        self.level
     }
 
     /// Events counted in about the last week: how much the usual rests on.
@@ -271,6 +275,11 @@ impl Normal {
         self.open_since.is_some() || self.in_burst
     }
 
+    /// Whether it is in no incident and was found calm: being found calm again changes nothing.
+    pub fn is_at_rest(&self) -> bool {
+        self.calm_since.is_some() && !self.is_open()
+    }
+
     /// Learns the hours that are over. Call before counting an event of a new hour, while the rings still hold the old.
     pub fn learn(&mut self, counts: &Counts, now: Timestamp, around: &Surroundings<'_>) {
         let over = now.bucket(Span::HOUR) - 1;
@@ -372,7 +381,7 @@ impl Normal {
 
         // An hour teaches at most what a wild but usual hour could bring.
         let mut taught = total;
-        if end - self.born >= Span::from_days(2) {
+        if total > 0.0 && end - self.born >= Span::from_days(2) {
             let alpha = self.spread(3, end, hod) as f32;
             let cap = expected * (1.0 + 4.0 * (alpha + 1.0 / expected.max(0.1)).sqrt()) * g + 3.0;
             taught = taught.min(cap);
@@ -418,9 +427,9 @@ impl Normal {
         });
         for (w, length) in [1usize, 5, 15, 60].into_iter().enumerate() {
             let mut sums = Sums::default();
-            for (k, window) in minutes.chunks(length).enumerate() {
-                let x: f32 = window.iter().sum();
+            for k in 0..60 / length {
                 let m = length as f32 * minute_rate(k * length + length / 2).max(1e-4);
+                let x: f32 = if silent { 0.0 } else { minutes[k * length..(k + 1) * length].iter().sum() };
                 add_window(&mut sums, x, m, alphas[w]);
             }
             self.spread[w].over += sums.over;
@@ -477,6 +486,12 @@ impl Normal {
             peaks.sixty.put(sixty);
         }
     }
+}
+
+/// Mean rate over about a week, per minute, of `events` in so many `minutes`.
+pub fn level((events, minutes): (f32, f32), population_mean: f64) -> f64 {
+    let prior = 0.3 / population_mean.max(1e-6);
+    f64::from(events + 0.3) / (f64::from(minutes) + prior)
 }
 
 /// An incident that goes on for days teaches the first two hours of each further day, so that a new normal is accepted

@@ -74,12 +74,16 @@ impl<const N: usize> Ring<N> {
     }
 
     fn slide(&mut self, to: i64) {
-        if to - self.newest >= N as i64 {
+        let passed = to - self.newest;
+        if passed >= N as i64 {
             self.slots = [0; N];
         } else {
-            for bucket in self.newest + 1..=to {
-                self.slots[bucket.rem_euclid(N as i64) as usize] = 0;
-            }
+            // At most two runs of slots: up to the end of the ring, and from its beginning.
+            let (first, count) = ((self.newest + 1).rem_euclid(N as i64) as usize, passed as usize);
+            let (early, late) = self.slots.split_at_mut(first);
+            let straight = count.min(late.len());
+            late[..straight].fill(0);
+            early[..count - straight].fill(0);
         }
         self.newest = to;
     }

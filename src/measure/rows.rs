@@ -4,18 +4,20 @@
 //! profile and mixes. Both numbers are bounded; what gives way is what has been idle longest, and rows with a long
 //! history give way last.
 
+mod beside;
 mod busy;
 mod room;
 
 use hashbrown::HashTable;
 use serde::{Deserialize, Serialize};
 
+use self::beside::Beside;
 use crate::event::{Event, Id, SubjectKind};
 use crate::measure::failures::{Class, Failures};
 pub use crate::measure::full::{Full, Today};
 use crate::measure::harvest::Harvest;
 use crate::measure::mix::Fade;
-use crate::measure::normal::Surroundings;
+use crate::measure::normal::{Surroundings, level};
 use crate::measure::novelty::Novelty;
 use crate::measure::ring::When;
 use crate::time::{Span, Timestamp};
@@ -41,6 +43,12 @@ pub struct Row {
     /// Whether it lies in the list of busy rows.
     #[serde(skip)]
     busy: bool,
+    /// Whether it lies in the list of rows whose bytes are to be counted anew.
+    #[serde(skip)]
+    changed: bool,
+    /// Whether it lies in the list of rows that read something.
+    #[serde(skip)]
+    reads: bool,
     /// Requests of the current day while light.
     day: i64,
     requests: u32,
@@ -61,6 +69,8 @@ impl Row {
             last_seen: t,
             touched: false,
             busy: false,
+            changed: false,
+            reads: false,
             day: 0,
             requests: 0,
             full: None,
@@ -91,8 +101,16 @@ impl Row {
         self.last_seen = self.first_seen;
     }
 
-    /// Counts one event; learns the hours before it first.
-    fn absorb(&mut self, kind: SubjectKind, event: &Event, when: &When, around: &Surroundings<'_>, fade: &mut Fade) {
+    /// Counts one event; learns the hours before it first. Whether it takes more bytes than before.
+    fn absorb(
+        &mut self,
+        kind: SubjectKind,
+        event: &Event,
+        when: &When,
+        around: &Surroundings<'_>,
+        fade: &mut Fade,
+    ) -> bool {
+        let mut grew = false;
         let t = when.time;
         self.last_seen = self.last_seen.max(t);
         if self.full.is_none() {
@@ -109,9 +127,10 @@ impl Row {
                 full.today.day = day;
                 full.today.active_days = (t - self.first_seen).days_f64().min(30.0) as u16;
                 self.full = Some(full);
+                grew = true;
             }
         }
-        let Some(full) = self.full.as_deref_mut() else { return };
+        let Some(full) = self.full.as_deref_mut() else { return grew };
         if when.hour() > full.normal.learned_hour() + 1 {
             full.learn(t, around);
         }
@@ -129,13 +148,17 @@ impl Row {
         full.agents.add(event.agent.id, t, fade);
         if let Some(class) = Class::of(event.status) {
             let requests = full.normal.weight();
-            let failures = full.failures[class.index()].get_or_insert_with(|| Box::new(Failures::new(t, requests)));
+            let failures = full.failures[class.index()].get_or_insert_with(|| {
+                grew = true;
+                Box::new(Failures::new(t, requests))
+            });
             failures.add(t);
             failures.callers.add(caller, t, fade);
             failures.statuses.add(Id(u64::from(event.status)), t, fade);
             failures.endpoints.add(event.endpoint.id, t, fade);
             full.failed_at = full.failed_at.max(t);
         }
+        grew
     }
 }
 
@@ -154,6 +177,7 @@ pub struct Rows {
     /// Rows whose level is at least `busy_from` requests a minute, and some that no longer are.
     busy: Vec<u32>,
     busy_from: f64,
+    beside: Beside,
     /// Rows that had to give way.
     pub evicted: u64,
     /// Rows ever made, since the start of the process.
@@ -183,6 +207,7 @@ impl Rows {
             touched: Vec::new(),
             busy: Vec::new(),
             busy_from: f64::INFINITY,
+            beside: Beside::default(),
             evicted: 0,
             inserted: 0,
         }
@@ -209,6 +234,8 @@ impl Rows {
             row.touched = false;
             row.hindsight(before);
         }
+        self.mark_all();
+        self.untold();
     }
 
     /// What is remembered of each, for saving.
@@ -287,16 +314,21 @@ impl Rows {
         let mut fade = Fade::default();
         let row = &mut self.rows[slot as usize];
         let learned = row.full.as_deref().map(|full| full.normal.learned_hour());
-        row.absorb(self.kind, event, when, around, &mut fade);
+        let grew = row.absorb(self.kind, event, when, around, &mut fade);
         let learned_now = row.full.as_deref().map(|full| full.normal.learned_hour());
+        if row.full.is_some() && !row.touched {
+            row.touched = true;
+            self.touched.push(slot);
+        }
+        if row.harvest.is_some() {
+            self.note_reader(slot);
+        }
         let became_full = learned.is_none() && learned_now.is_some();
         if learned != learned_now {
             self.note_level(slot, around.population_mean);
         }
-        let row = &mut self.rows[slot as usize];
-        if row.full.is_some() && !row.touched {
-            row.touched = true;
-            self.touched.push(slot);
+        if grew {
+            self.note_bytes(slot);
         }
         if became_full {
             self.fulls += 1;
@@ -330,16 +362,14 @@ impl Rows {
         self.note_level(slot, around.population_mean);
     }
 
-    /// Tells the keys that time has passed, also those that are silent.
-    pub fn pass(&mut self, now: Timestamp, day: i32) {
-        for novelty in self.rows.iter_mut().filter_map(|row| row.novelty.as_deref_mut()) {
-            novelty.pass(now, day);
+    /// The mean level of all subjects with rings and a profile that were ever learned from; `None` without any.
+    pub fn mean_level(&self) -> Option<f64> {
+        let (mut sum, mut n) = (0.0, 0u32);
+        for (_, parts) in self.levels().filter(|(_, (events, _))| *events > 0.0) {
+            sum += level(parts, 1.0);
+            n += 1;
         }
-    }
-
-    /// Every subject with rings and a profile.
-    pub fn full_rows(&mut self) -> impl Iterator<Item = &mut Row> {
-        self.rows.iter_mut().filter(|row| row.full.is_some())
+        (n > 0).then(|| sum / f64::from(n))
     }
 
     fn insert(&mut self, row: Row) -> u32 {
@@ -363,6 +393,7 @@ impl Rows {
         };
         let rows = &self.rows;
         self.index.insert_unique(id.0, slot, |&s| rows[s as usize].id.0);
+        self.mark_new(slot);
         slot
     }
 
@@ -378,6 +409,8 @@ impl Rows {
         }) {
             self.fulls -= 1;
             self.evicted += 1;
+            self.mark_level(victim);
+            self.note_bytes(victim);
         }
     }
 

@@ -192,6 +192,30 @@ impl Novelty {
         }
     }
 
+    /// The number of the first hour at whose beginning [`Novelty::pass`] has more to do than to note the hour, as long as no
+    /// request comes and no day ends.
+    pub(super) fn due(&self) -> i64 {
+        let hour = |since: Timestamp| {
+            let over = since.millis().saturating_add(NEW_FOR.millis()).saturating_add(Span::HOUR.millis() - 1);
+            Timestamp::from_millis(over).bucket(Span::HOUR)
+        };
+        if !self.settled {
+            return hour(self.first);
+        }
+        let newcomers = self.newcomers.iter().map(|newcomer| newcomer.first);
+        newcomers.chain(self.new_agents.iter().map(|agent| agent.first)).min().map_or(i64::MAX, hour)
+    }
+
+    /// Notes that it was told of an hour in which it had nothing to do.
+    pub(super) fn note_hour(&mut self, hour: i64) {
+        self.hour = self.hour.max(hour);
+    }
+
+    /// The local day up to which days are learned.
+    pub(super) fn day(&self) -> i32 {
+        self.day
+    }
+
     /// While held, an incident about the key is open: newcomers stay newcomers, and novelty counts at most one of them an hour.
     pub fn hold(&mut self) {
         self.held = true;

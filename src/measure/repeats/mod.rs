@@ -253,7 +253,7 @@ impl Repeats {
     pub fn sweep(&mut self, now: Timestamp) {
         let Repeats { table, known, routes, .. } = self;
         table.retain(|entry| {
-            if entry.is_over(now) {
+            if !entry.has_taught() && entry.is_over(now) {
                 let (route, method) = entry.route();
                 if let (Some((length, failing)), Some(route)) =
                     (entry.end(), routes.get_mut(Route::hash_of(route, method)))

@@ -50,10 +50,16 @@ impl Rows {
             + (self.touched.capacity() + self.busy.capacity()) * size_of::<u32>()
     }
 
+    /// The same, where rows are counted anew only if they changed since.
+    fn used(&mut self) -> usize {
+        let spare = (self.rows.capacity() - self.rows.len()) * size_of::<Row>();
+        self.bytes_of_rows() + spare + (self.touched.capacity() + self.busy.capacity()) * size_of::<u32>()
+    }
+
     /// Keeps the rows within `bytes`: what is missed least gives way, and while there is no room fewer are remembered.
     /// Slots change. Answers the bytes in use then.
     pub fn keep_within(&mut self, bytes: usize) -> usize {
-        let used = self.bytes();
+        let used = self.used();
         if used <= bytes {
             if (used as f64) < SLACK * SLACK * bytes as f64 {
                 let grown = |now: usize, most: usize| ((now as f64 * GROW) as usize + 1).min(most);
@@ -100,6 +106,7 @@ impl Rows {
             self.index.insert_unique(row.id.0, slot as u32, |&s| rows[s as usize].id.0);
         }
         self.rows = rows;
+        self.mark_all();
     }
 }
 
