@@ -93,8 +93,9 @@ impl Engine {
             status: event.status,
             day,
         });
+        let matters = newcomer && leaked_key::may_matter(novelty, &self.settings.leaked_key);
         self.keys.note_users(slot);
-        if !newcomer {
+        if !matters {
             return false;
         }
         let about = About { kind: SubjectKind::Key, id: event.key.id };

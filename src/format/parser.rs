@@ -381,7 +381,10 @@ impl SourceParser {
         let mut farthest: Option<Reject> = None;
         for (at, format) in self.formats.iter().enumerate() {
             match format.parse(line) {
-                Ok(record) => return self.took(at, record, time),
+                Ok(mut record) => {
+                    self.took(at, &mut record, time)?;
+                    return Ok(record);
+                }
                 Err(reject) if farthest.is_none_or(|old| weight(reject) > weight(old)) => farthest = Some(reject),
                 Err(_) => {}
             }
@@ -394,19 +397,20 @@ impl SourceParser {
         let none = Reject { column: 1, reason: Reason::NoFormat };
         memchr::memchr(b'"', line).ok_or(none)?;
         let found = self.formats.iter().enumerate().find_map(|(at, f)| Some((at, f.parse_loosely(line).ok()?)));
-        let (at, record) = found.ok_or(none)?;
-        self.took(at, record, time)
+        let (at, mut record) = found.ok_or(none)?;
+        self.took(at, &mut record, time)?;
+        Ok(record)
     }
 
     /// Notes which format took a line, and says when where the line does not.
-    fn took<'a>(&self, at: usize, mut record: Record<'a>, time: Option<Timestamp>) -> Result<Record<'a>, Reject> {
+    fn took(&self, at: usize, record: &mut Record<'_>, time: Option<Timestamp>) -> Result<(), Reject> {
         if self.formats.len() > 1 {
             self.turns.took(at, |at| self.formats.get(at).map(|format| format.name()));
         }
         if self.formats.get(at).is_some_and(|format| format.is_timeless()) {
             record.time = time.or(self.arrival).ok_or(Reject { column: 1, reason: Reason::NoTime })?;
         }
-        Ok(record)
+        Ok(())
     }
 
     /// Notices when many lines of a window are rejected. One thread reads a source, so no count is lost.

@@ -67,9 +67,13 @@ fn push_octets(octets: [u8; 4], out: &mut String) {
         if at > 0 {
             out.push('.');
         }
-        let digits = [octet / 100, octet / 10 % 10, octet % 10];
-        let leading = digits.iter().take(2).take_while(|&&digit| digit == 0).count();
-        out.extend(digits.iter().skip(leading).map(|&digit| char::from(b'0' + digit)));
+        if octet >= 100 {
+            out.push(char::from(b'0' + octet / 100));
+        }
+        if octet >= 10 {
+            out.push(char::from(b'0' + octet / 10 % 10));
+        }
+        out.push(char::from(b'0' + octet % 10));
     }
 }
 

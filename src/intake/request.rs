@@ -37,10 +37,16 @@ pub fn fingerprint(
     let token = record.method.as_deref().unwrap_or_default();
     scratch.clear();
     let mut number = None;
-    for segment in target.segments() {
-        number = whole_number(segment).or(number);
-        scratch.push(b'/');
-        scratch.extend_from_slice(segment);
+    if is_tidy(target.path) {
+        scratch.extend_from_slice(target.path);
+        // From behind: the first that is found is the last.
+        number = target.path.rsplit(|b| *b == b'/').find_map(whole_number);
+    } else {
+        for segment in target.segments() {
+            number = whole_number(segment).or(number);
+            scratch.push(b'/');
+            scratch.extend_from_slice(segment);
+        }
     }
     let resource = hasher.id(scratch);
 
@@ -84,6 +90,18 @@ pub fn fingerprint(
     Fingerprint { request: hasher.id(scratch), resource, number, strong }
 }
 
+/// Whether a path is what its segments make when they are put together again: nothing is doubled, empty, a lone dot, or
+/// behind a semicolon.
+fn is_tidy(path: &[u8]) -> bool {
+    let mut before = 0;
+    let tidy = path.iter().all(|&b| {
+        let odd = b == b';' || (before == b'/' && matches!(b, b'/' | b'.'));
+        before = b;
+        !odd
+    });
+    tidy && path.first() == Some(&b'/') && path.len() > 1 && before != b'/'
+}
+
 /// A segment that is nothing but a number of at most 18 digits.
 fn whole_number(segment: &[u8]) -> Option<u64> {
     if segment.is_empty() || segment.len() > 18 {
@@ -93,6 +111,10 @@ fn whole_number(segment: &[u8]) -> Option<u64> {
 }
 
 fn is_cache_buster(name: &[u8]) -> bool {
+    // Most names are settled by their first letter.
+    if !matches!(name.first(), Some(b'_' | b't' | b'T' | b'n' | b'N' | b'c' | b'C' | b'r' | b'R')) {
+        return false;
+    }
     CACHE_BUSTERS.iter().any(|n| name.eq_ignore_ascii_case(n.as_bytes()))
 }
 

@@ -92,7 +92,11 @@ pub(super) fn is_placeholder(segment: &str) -> bool {
 fn push_segment(raw: &[u8], may_be_version: bool, out: &mut String) {
     if is_plain_word(raw) && raw.len() <= MAX_SEGMENT_BYTES {
         // Lower-case letters, hyphens and underscores: nearly all segments.
-        return out.push_str(&String::from_utf8_lossy(raw));
+        return out.push_str(std::str::from_utf8(raw).unwrap_or_default());
+    }
+    if (1..=18).contains(&raw.len()) && raw.iter().all(u8::is_ascii_digit) {
+        // A number is neither a version nor anything else.
+        return out.push_str("{id}");
     }
     let before = out.len();
     let decoded = percent_decoded(raw);

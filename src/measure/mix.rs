@@ -13,6 +13,7 @@ const USUAL: Span = Span::DAY;
 /// Parts kept.
 const PARTS: usize = 8;
 
+/// A part as it is saved.
 #[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
 struct Entry {
     id: Id,
@@ -22,12 +23,46 @@ struct Entry {
 
 /// The heaviest parts of a stream in one dimension, with decayed counts. A newcomer takes the place of the lightest
 /// part, so a part with a large share is always among them soon; a part's share is therefore a lower bound.
+///
+/// Ids and counts lie apart, and places that nobody has taken are zero: every event looks at all of them, several at once.
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+#[serde(from = "Saved", into = "Saved")]
 pub struct Mix {
+    ids: [Id; PARTS],
+    recent: [f32; PARTS],
+    usual: [f32; PARTS],
+    taken: u8,
+    recent_total: f32,
+    usual_total: f32,
+    decayed_at: Timestamp,
+}
+
+/// The saved form.
+#[derive(Serialize, Deserialize)]
+struct Saved {
     entries: SmallVec<[Entry; PARTS]>,
     recent_total: f32,
     usual_total: f32,
     decayed_at: Timestamp,
+}
+
+impl From<Mix> for Saved {
+    fn from(mix: Mix) -> Self {
+        let Mix { recent_total, usual_total, decayed_at, .. } = mix;
+        Saved { entries: mix.entries().collect(), recent_total, usual_total, decayed_at }
+    }
+}
+
+impl From<Saved> for Mix {
+    fn from(saved: Saved) -> Self {
+        let Saved { entries, recent_total, usual_total, decayed_at } = saved;
+        let mut mix = Mix { recent_total, usual_total, decayed_at, ..Mix::default() };
+        for (at, entry) in entries.into_iter().take(PARTS).enumerate() {
+            mix.put(at, entry);
+            mix.taken = at as u8 + 1;
+        }
+        mix
+    }
 }
 
 /// A part of a stream now, against its usual share.
@@ -76,32 +111,45 @@ impl Mix {
         if !id.is_some() {
             return;
         }
-        if let Some(entry) = self.entries.iter_mut().find(|e| e.id == id) {
-            entry.recent += 1.0;
-            entry.usual += 1.0;
+        // Without branches within: where a part lies cannot be guessed. Of damaged state with one id twice the first counts.
+        let mut at = PARTS;
+        for (place, known) in self.ids.iter().enumerate().rev() {
+            at = if *known == id { place } else { at };
+        }
+        if let (Some(recent), Some(usual)) = (self.recent.get_mut(at), self.usual.get_mut(at)) {
+            *recent += 1.0;
+            *usual += 1.0;
             return;
         }
         let entry = Entry { id, recent: 1.0, usual: 1.0 };
-        if self.entries.len() < PARTS {
-            self.entries.push(entry);
+        let taken = usize::from(self.taken);
+        if taken < PARTS {
+            self.put(taken, entry);
+            self.taken += 1;
             return;
         }
         // Now counts ten times as much as usually: the parts of an incident must find their place.
+        let weights: [f32; PARTS] = std::array::from_fn(|at| 10.0 * self.recent[at] + self.usual[at]);
         let (mut lightest, mut least) = (0, f32::INFINITY);
-        for (at, entry) in self.entries.iter().enumerate() {
-            let weight = 10.0 * entry.recent + entry.usual;
-            if weight < least {
-                (lightest, least) = (at, weight);
-            }
+        for (at, weight) in weights.into_iter().enumerate() {
+            (lightest, least) = if weight < least { (at, weight) } else { (lightest, least) };
         }
-        if let Some(lightest) = self.entries.get_mut(lightest) {
-            if least <= 40.0 || lightest.recent < 1.0 {
-                *lightest = entry;
-            } else {
-                // A heavy set gives way slowly: whoever stays away loses ground to many knocks.
-                lightest.recent -= 0.5;
-            }
+        if least <= 40.0 || self.recent[lightest] < 1.0 {
+            self.put(lightest, entry);
+        } else {
+            // A heavy set gives way slowly: whoever stays away loses ground to many knocks.
+            self.recent[lightest] -= 0.5;
         }
+    }
+
+    fn put(&mut self, at: usize, entry: Entry) {
+        (self.ids[at], self.recent[at], self.usual[at]) = (entry.id, entry.recent, entry.usual);
+    }
+
+    fn entries(&self) -> impl Iterator<Item = Entry> + '_ {
+        let counts = self.recent.iter().zip(&self.usual);
+        let entries = self.ids.iter().zip(counts).map(|(&id, (&recent, &usual))| Entry { id, recent, usual });
+        entries.take(usize::from(self.taken))
     }
 
     /// The parts by their share now, largest first.
@@ -110,8 +158,7 @@ impl Mix {
         // What counts for now is part of what counts for usually; take it out, so that an incident is compared with before.
         let before = (self.usual_total - self.recent_total).max(0.0);
         let mut shares: SmallVec<[Share; PARTS]> = self
-            .entries
-            .iter()
+            .entries()
             .map(|e| Share {
                 id: e.id,
                 now: share(e.recent.max(0.0), self.recent_total),
@@ -125,13 +172,13 @@ impl Mix {
 
     /// Reads a little of all that [`Mix::add`] looks at.
     pub(super) fn warm(&self) -> u64 {
-        let few = |at: usize| self.entries.get(at).map_or(0, |entry| entry.id.0);
-        few(0) ^ few(4) ^ self.decayed_at.millis() as u64
+        let few = |at: usize| u64::from(self.recent[at].to_bits());
+        self.ids[0].0 ^ few(0) ^ few(PARTS - 1) ^ self.decayed_at.millis() as u64
     }
 
     /// The share of one part now.
     pub fn share_of(&self, id: Id) -> f64 {
-        match self.entries.iter().find(|e| e.id == id) {
+        match self.entries().find(|e| e.id == id) {
             Some(e) if self.recent_total > 0.0 => f64::from(e.recent.max(0.0) / self.recent_total).clamp(0.0, 1.0),
             _ => 0.0,
         }
@@ -139,15 +186,14 @@ impl Mix {
 
     /// How many parts are active now (at most the number kept).
     pub fn active(&self) -> usize {
-        self.entries.iter().filter(|e| e.recent >= 0.5).count()
+        self.entries().filter(|e| e.recent >= 0.5).count()
     }
 
     fn decay(&mut self, t: Timestamp, fade: &mut Fade) {
         let Fade { recent, usual, .. } = fade.over(t - self.decayed_at);
-        for entry in &mut self.entries {
-            entry.recent *= recent;
-            entry.usual *= usual;
-        }
+        // Places that nobody has taken stay at zero.
+        self.recent.iter_mut().for_each(|count| *count *= recent);
+        self.usual.iter_mut().for_each(|count| *count *= usual);
         self.recent_total *= recent;
         self.usual_total *= usual;
         self.decayed_at = t;

@@ -6,6 +6,7 @@
 //! after its first hours, so what goes on does not become normal.
 
 use serde::{Deserialize, Serialize};
+use smallvec::SmallVec;
 
 use crate::measure::calendar::{Calendar, Moment};
 use crate::measure::ring::Counts;
@@ -170,6 +171,28 @@ impl Normal {
         let here = self.rate_of_hour(at.hour, level);
         let near = if at.weight > 0.0 { self.rate_of_hour(at.near, level) } else { here };
         f64::from((1.0 - at.weight) * here + at.weight * near) * self.short_factor()
+    }
+
+    /// The rates at the beginning, in the middle and at the end of an hour.
+    fn rates(&self, start: Timestamp, around: &Surroundings<'_>) -> [f32; 3] {
+        let level = self.level(around.population_mean) as f32;
+        let factor = self.short_factor();
+        // The three moments share their hours.
+        let mut known: SmallVec<[(usize, f32); 4]> = SmallVec::new();
+        let mut of_hour = |hour: usize| match known.iter().find(|(known, _)| *known == hour) {
+            Some((_, rate)) => *rate,
+            None => {
+                let rate = self.rate_of_hour(hour, level);
+                known.push((hour, rate));
+                rate
+            }
+        };
+        [0, 30, 60].map(|minute| {
+            let at = Moment::at(start + Span::from_mins(minute), around.zone);
+            let here = of_hour(at.hour);
+            let near = if at.weight > 0.0 { of_hour(at.near) } else { here };
+            (f64::from((1.0 - at.weight) * here + at.weight * near) * factor) as f32
+        })
     }
 
     /// The expected number of events in the window of length `window` that ends at `end`.
@@ -408,8 +431,7 @@ impl Normal {
         }
         let start = Timestamp::of_bucket(hour, Span::HOUR);
         // The expectation is linear between hour centres: three points give every minute of the hour.
-        let at = |minute: i64| self.rate(Moment::at(start + Span::from_mins(minute), around.zone), around) as f32;
-        let (first, middle, last) = (at(0), at(30), at(60));
+        let [first, middle, last] = self.rates(start, around);
         let minute_rate = |i: usize| {
             let x = (i as f32 + 0.5) / 30.0;
             if x < 1.0 { first + (middle - first) * x } else { middle + (last - middle) * (x - 1.0) }
@@ -459,8 +481,10 @@ impl Normal {
         let sixty = counts.hours.get(hour) as f32;
         let mut five = 0u64;
         if sixty > 0.0 {
-            for i in 0..60 {
-                five = five.max(counts.mins.sum(first + i - 4, first + i));
+            // Five minutes that end with each minute of the hour.
+            let minutes: [u32; 64] = std::array::from_fn(|i| counts.mins.get(first + i as i64 - 4));
+            for window in minutes.windows(5) {
+                five = five.max(window.iter().map(|&n| u64::from(n)).sum());
             }
         }
         let day = (start + around.zone.offset(start)).bucket(Span::DAY);
