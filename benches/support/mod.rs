@@ -1,0 +1,4 @@
+//! What measurements share.
+
+pub mod log;
+pub mod random;
