@@ -15,21 +15,21 @@ use super::random::Random;
 
 /// What is to be generated.
 #[derive(Clone, Debug)]
-pub struct Plan {
+pub(crate) struct Plan {
     /// Lines.
-    pub lines: usize,
+    pub(crate) lines: usize,
     /// Different API keys, and as many addresses.
-    pub keys: usize,
+    pub(crate) keys: usize,
     /// Days that the lines are spread over.
-    pub days: f64,
+    pub(crate) days: f64,
     /// The seed.
-    pub seed: u64,
+    pub(crate) seed: u64,
     /// JSON as nginx writes it instead of the combined format.
-    pub json: bool,
+    pub(crate) json: bool,
     /// Every key is seen at least once.
-    pub cover: bool,
+    pub(crate) cover: bool,
     /// Every request is refused: a flood in which every line counts.
-    pub refused: bool,
+    pub(crate) refused: bool,
 }
 
 impl Default for Plan {
@@ -122,7 +122,7 @@ struct Key {
 ///
 /// # Errors
 /// What `out` fails with.
-pub fn write(plan: &Plan, out: &mut dyn Write) -> io::Result<()> {
+pub(crate) fn write(plan: &Plan, out: &mut dyn Write) -> io::Result<()> {
     let mut random = Random::new(plan.seed);
     let minutes = ((plan.days * 1440.0) as i64).max(1);
     let weight: Vec<f64> = (0..minutes)

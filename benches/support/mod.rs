@@ -1,4 +1,4 @@
 //! What measurements share.
 
-pub mod log;
-pub mod random;
+pub(crate) mod log;
+pub(crate) mod random;

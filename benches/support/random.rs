@@ -1,14 +1,14 @@
 //! The Mersenne Twister (MT19937: Matsumoto, Nishimura 1998), seeded by an array: small, and the same everywhere.
 
 /// Random numbers from a seed.
-pub struct Random {
+pub(crate) struct Random {
     state: [u32; 624],
     at: usize,
 }
 
 impl Random {
     /// From a seed.
-    pub fn new(seed: u64) -> Random {
+    pub(crate) fn new(seed: u64) -> Random {
         let mut state = [0u32; 624];
         state[0] = 19_650_218;
         for i in 1..624 {
@@ -40,7 +40,7 @@ impl Random {
     }
 
     /// A number from 0 to 1, 1 excluded, of 53 random bits.
-    pub fn next(&mut self) -> f64 {
+    pub(crate) fn next(&mut self) -> f64 {
         let (high, low) = (self.word() >> 5, self.word() >> 6);
         (f64::from(high) * 67_108_864.0 + f64::from(low)) / 9_007_199_254_740_992.0
     }
