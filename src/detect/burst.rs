@@ -8,8 +8,13 @@
 //! daily peaks of its peers. A blip of 25 seconds, however high, fills at most three of the eight ten-second buckets
 //! that are asked for.
 
+mod glance;
+
 mod grounds;
 
+pub use self::glance::{Glance, glance, rests};
+
+use self::glance::is_surely_calm;
 use crate::detect::scene::{Scene, Sensitivity, need_bits};
 use crate::detect::{DetectorKind, Fact, Facts, Finding, Impact, Parts, Trend};
 use crate::event::{Severity, SubjectKind};
@@ -75,49 +80,6 @@ impl Settings {
     pub fn floor_of(&self, kind: SubjectKind) -> f64 {
         if kind == SubjectKind::Site { self.site_floor } else { self.floor }
     }
-}
-
-/// What a stream did in the windows that are due at a tick: counts alone, the first look.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Glance {
-    /// Requests in the last five minutes.
-    pub five: u64,
-    /// In the last hour, where such windows are due.
-    sixty: u64,
-    /// In the longest window of hours, where such windows are due.
-    day: u64,
-}
-
-/// The first look at a stream: its counts.
-pub fn glance(full: &Full, scene: &Scene<'_>) -> Glance {
-    let last = (scene.end - Span::from_millis(1)).bucket(Span::HOUR);
-    Glance {
-        five: full.counts.ticks(scene.tick, 30),
-        sixty: if scene.ends_minute() { full.counts.minutes(scene.minute(), 60) } else { 0 },
-        day: if scene.ends_quarter() { full.counts.hours.sum(last - 23, last) } else { 0 },
-    }
-}
-
-impl Glance {
-    /// Whether no window that is due holds as many requests as it must hold beyond the usual. The usual is never less than
-    /// nothing, and the shorter windows lie within the longer ones (1 in 5 minutes, 15 in 60, 6 hours in 24): [`judge`]
-    /// then passes over every window, and its bits are 0.
-    pub fn is_light(&self, floor: f64) -> bool {
-        (self.five.max(self.sixty).max(self.day) as f64) < floor
-    }
-}
-
-/// Whether noting that a light stream is calm, and what it reached today, would change nothing: it is calm whatever is
-/// usual, was found calm before, and did no more than earlier today.
-pub fn rests(full: &Full, scene: &Scene<'_>, five: u64, floor: f64) -> bool {
-    let minute = scene.minute();
-    // The last hour of whole minutes lies within the hours of its first and last minute.
-    let hour = |minute: i64| Timestamp::of_bucket(minute, Span::MINUTE).bucket(Span::HOUR);
-    let sixty = || full.counts.hours.sum(hour(minute - 59), hour(minute));
-    full.normal.is_at_rest()
-        && is_surely_calm(full, scene, floor)
-        && five <= u64::from(full.today.five)
-        && (sixty() <= u64::from(full.today.sixty) || full.counts.minutes(minute, 60) <= u64::from(full.today.sixty))
 }
 
 /// What a stream did in the last five minutes against its usual.
@@ -361,11 +323,6 @@ fn hours(full: &Full, scene: &Scene<'_>, hours: i64) -> (f64, f64) {
 fn hours_seen(full: &Full, scene: &Scene<'_>, hours: i64) -> f64 {
     let last = (scene.end - Span::from_millis(1)).bucket(Span::HOUR);
     full.counts.hours.sum(last - hours + 1, last) as f64
-}
-
-/// Whether it is calm whatever is expected, which is never less than nothing.
-fn is_surely_calm(full: &Full, scene: &Scene<'_>, floor: f64) -> bool {
-    (full.counts.minutes(scene.minute(), 15) as f64) < floor / 2.0
 }
 
 /// Back to at most 1.5 times the usual over 15 minutes, or too little beyond it to matter.

@@ -19,11 +19,11 @@ impl Engine {
         for one in looked.iter().filter(|l| !l.sound) {
             let kind = one.about.kind;
             for class in Class::ALL {
-                let scene = self.scene(kind, tick, history);
                 let Some(full) = self.rows(kind).get(one.slot).and_then(|row| row.full.as_deref()) else { continue };
                 if full.failures[class.index()].is_none() {
                     continue;
                 }
+                let scene = self.scene(kind, tick, history);
                 let settings = &self.settings.error_spike;
                 let Some(judged) = error_spike::judge(kind, full, class, &scene, settings) else { continue };
                 let calm = judged.bits == 0.0 || !error_spike::still(full, class, &scene, settings);

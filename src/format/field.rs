@@ -60,9 +60,11 @@ fn usual_request_line(text: &[u8]) -> Option<RequestLine<'_>> {
     let rest = rest.strip_prefix(b" ").filter(|rest| rest.first() == Some(&b'/'))?;
     let target = [b" HTTP/1.1", b" HTTP/2.0", b" HTTP/1.0"].iter().find_map(|end| rest.strip_suffix(*end))?;
     let protocol = rest.get(target.len() + 1..)?;
-    (1..=32)
-        .contains(&letters)
-        .then(|| RequestLine { method, target: target.trim_ascii_end(), protocol: Some(protocol) })
+    (1..=32).contains(&letters).then(|| RequestLine {
+        method,
+        target: target.trim_ascii_end(),
+        protocol: Some(protocol),
+    })
 }
 
 /// A method is a token (RFC 9110, 5.6.2), and begins with a letter in every method there is.

@@ -199,7 +199,13 @@ impl Steps {
         Err(Stop { at: from + same, reason })
     }
 
-    fn fill<'a>(&'a self, line: &'a [u8], cuts: &[Cut], time: Option<Timestamp>, escape: Escape) -> Result<Record<'a>, Reject> {
+    fn fill<'a>(
+        &'a self,
+        line: &'a [u8],
+        cuts: &[Cut],
+        time: Option<Timestamp>,
+        escape: Escape,
+    ) -> Result<Record<'a>, Reject> {
         let mut draft = Draft::default();
         for (step, cut) in self.fields.iter().zip(cuts) {
             let value = line.get(cut.start..cut.end).unwrap_or_default();
