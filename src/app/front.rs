@@ -9,7 +9,7 @@ use crate::config::SourcePlan;
 use crate::engine::Engine;
 use crate::event::{Batch, SourceId};
 use crate::fault;
-use crate::format::{SAMPLE_LINES, SourceParser, Turn};
+use crate::format::{Record, SAMPLE_LINES, SourceParser, Turn};
 use crate::incident::Change;
 use crate::intake::Intake;
 use crate::source::{Skipped, lines};
@@ -58,14 +58,14 @@ impl Front<'_> {
         tally.pass(skipped);
         let (before, latest) = (tally.offered(), self.latest);
         let intake = &mut *self.intake;
-        let mut rest = lines(bytes);
+        let (mut rest, mut record) = (lines(bytes), Record::default());
         loop {
             // A defect in a parser costs the line it falls over, not the daemon.
             let whole = catch_unwind(AssertUnwindSafe(|| {
                 for line in rest.by_ref() {
                     fault::point("pipeline.line");
-                    match reading.parser.parse(line) {
-                        Ok(mut record) => {
+                    match reading.parser.parse_into(line, &mut record) {
+                        Ok(()) => {
                             record.time = tally.in_order(record.time, latest, reading.zone);
                             tally.read(record.time, latest);
                             intake.event(&record, source, batch);

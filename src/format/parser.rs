@@ -248,6 +248,33 @@ impl SourceParser {
         read
     }
 
+    /// As [`SourceParser::parse`], into a record that is at hand: handing a record from one to the next takes longer than
+    /// reading some of its fields. What it holds after a reject means nothing.
+    ///
+    /// # Errors
+    /// As [`SourceParser::parse`].
+    pub fn parse_into<'a>(&'a self, line: &'a [u8], record: &mut Record<'a>) -> Result<(), Reject> {
+        // Nearly all lines: no envelope, and the first format takes it.
+        let bare = line.first() == Some(&b'{') || self.bare.load(Ordering::Relaxed);
+        if !self.wrapped.load(Ordering::Relaxed)
+            && (bare || envelope::open(line).is_none())
+            && let Some(Ok(read)) = self.formats.first().map(|format| format.parse(line))
+        {
+            *record = read;
+            self.turns.pass(1);
+            if self.took(0, record, None).is_ok() {
+                self.count(false);
+                return Ok(());
+            }
+            *record = self.plain_line(line).inspect(|_| self.count(false)).inspect_err(|reject| {
+                self.count(!reject.reason.is_understood());
+            })?;
+            return Ok(());
+        }
+        *record = self.parse(line)?;
+        Ok(())
+    }
+
     /// A line that is likely to have no envelope. What has a header goes first as what is behind it, since a loose enough
     /// format takes a header for its own fields; objects go first as they stand, since opening them is not free.
     fn plain_line<'a>(&'a self, line: &'a [u8]) -> Result<Record<'a>, Reject> {

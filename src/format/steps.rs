@@ -138,9 +138,10 @@ impl Stop {
 }
 
 impl Steps {
-    /// Reads `line[from..to]`; columns count from the start of `line`.
+    /// Reads `line[from..to]` for the format of this name; columns count from the start of `line`.
     pub(super) fn run<'a>(
         &'a self,
+        name: &'a str,
         line: &'a [u8],
         (from, to): (usize, usize),
         wall: &'a Wall,
@@ -181,7 +182,7 @@ impl Steps {
             }
         }
         let (time, escape) = (state.time, if plain { Escape::None } else { self.escape });
-        self.fill(line, &cuts, time, escape)
+        self.fill(name, line, &cuts, (time, escape))
     }
 
     /// The literal before the first field.
@@ -199,14 +200,9 @@ impl Steps {
         Err(Stop { at: from + same, reason })
     }
 
-    fn fill<'a>(
-        &'a self,
-        line: &'a [u8],
-        cuts: &[Cut],
-        time: Option<Timestamp>,
-        escape: Escape,
-    ) -> Result<Record<'a>, Reject> {
+    fn fill<'a>(&'a self, name: &'a str, line: &'a [u8], cuts: &[Cut], (time, escape): (Option<Timestamp>, Escape)) -> Result<Record<'a>, Reject> {
         let mut draft = Draft::default();
+        draft.record.format = name;
         for (step, cut) in self.fields.iter().zip(cuts) {
             let value = line.get(cut.start..cut.end).unwrap_or_default();
             effort::spend(value.len());
