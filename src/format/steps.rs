@@ -200,7 +200,13 @@ impl Steps {
         Err(Stop { at: from + same, reason })
     }
 
-    fn fill<'a>(&'a self, name: &'a str, line: &'a [u8], cuts: &[Cut], (time, escape): (Option<Timestamp>, Escape)) -> Result<Record<'a>, Reject> {
+    fn fill<'a>(
+        &'a self,
+        name: &'a str,
+        line: &'a [u8],
+        cuts: &[Cut],
+        (time, escape): (Option<Timestamp>, Escape),
+    ) -> Result<Record<'a>, Reject> {
         let mut draft = Draft::default();
         draft.record.format = name;
         for (step, cut) in self.fields.iter().zip(cuts) {
