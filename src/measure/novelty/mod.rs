@@ -211,6 +211,12 @@ impl Novelty {
         self.hour = self.hour.max(hour);
     }
 
+    /// The newest hour that it was told of.
+    #[cfg(test)]
+    pub(super) fn hour(&self) -> i64 {
+        self.hour
+    }
+
     /// The local day up to which days are learned.
     pub(super) fn day(&self) -> i32 {
         self.day

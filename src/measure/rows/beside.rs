@@ -171,3 +171,104 @@ impl Rows {
 fn level_of(row: &Row) -> Option<(f32, f32)> {
     row.full.as_deref().map(|full| full.normal.parts_of_level())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::{Event, Flags, Id, Method, SourceId, SubjectKind, Text};
+    use crate::measure::calendar::Calendar;
+    use crate::measure::normal::Surroundings;
+    use crate::measure::novelty::{Novelty, Seen};
+    use crate::measure::ring::When;
+    use crate::measure::rows::Limits;
+    use crate::time::Zone;
+
+    fn event(time: Timestamp, status: u16) -> Event {
+        Event {
+            time,
+            key: Text::NONE,
+            client: Text::NONE,
+            network: Text::NONE,
+            endpoint: Text::NONE,
+            agent: Text::NONE,
+            request: Id::NONE,
+            resource: Id::NONE,
+            number: Event::UNKNOWN,
+            bytes_out: 0,
+            duration_ms: Event::UNKNOWN,
+            tokens_in: Event::UNKNOWN,
+            tokens_out: Event::UNKNOWN,
+            cost: f32::NAN,
+            status,
+            source: SourceId(0),
+            method: Method::Get,
+            flags: Flags::default(),
+        }
+    }
+
+    /// Days of keys that come and go in a table too small for them, each with users that change: `hourly` tells them of
+    /// every hour, as a table without marks would.
+    fn lived(hourly: bool) -> Rows {
+        let calendar = Calendar::default();
+        let around = Surroundings { zone: Zone::UTC, calendar: &calendar, population_mean: 0.1 };
+        let mut rows = Rows::new(SubjectKind::Key, Limits { rows: 200, full: 40 });
+        let start = Timestamp::from_secs(1_790_000_000).floor(Span::DAY);
+        let mut random = 1u64;
+        for n in 0..60_000i64 {
+            let t = start + Span::from_secs(n * 10);
+            let day = t.bucket(Span::DAY) as i32;
+            if t == t.floor(Span::HOUR) {
+                if hourly {
+                    for row in &mut rows.rows {
+                        if let Some(novelty) = row.novelty.as_deref_mut() {
+                            novelty.pass(t, day);
+                        }
+                    }
+                } else {
+                    rows.pass(t, day);
+                }
+            }
+            random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            let (key, spread) = (1 + (random >> 40) % 400 / (1 + (random >> 33) % 40), random >> 20 & 0xff);
+            let status = if spread == 0 { 500 } else { 200 };
+            let id = Id(key.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+            let slot = rows.absorb((id, u32::MAX), || "a-key".into(), (&event(t, status), &When::at(t)), &around);
+            if !hourly {
+                rows.tell(slot);
+            }
+            let novelty = rows.rows[slot as usize].novelty.get_or_insert_with(|| Box::new(Novelty::new(t, day)));
+            novelty.absorb(&Seen {
+                time: t,
+                network: Id(1 + spread / 16),
+                client: Id(1 + spread),
+                agent: Id(1 + spread / 128),
+                endpoint: Id(5),
+                status,
+                day,
+            });
+            rows.note_users(slot);
+            if !hourly && n % 1000 == 0 {
+                let truth: usize = rows.rows.iter().map(Row::bytes).sum();
+                assert_eq!(rows.bytes_of_rows(), truth, "after {n}");
+                let levels: Vec<_> = rows.levels().collect();
+                let full = rows.rows.iter().zip(0..).filter_map(|(row, slot)| Some((slot, level_of(row)?)));
+                assert_eq!(levels, full.collect::<Vec<_>>());
+            }
+        }
+        rows
+    }
+
+    #[test]
+    fn what_lies_beside_the_rows_is_what_the_rows_say() {
+        let (marked, plain) = (lived(false), lived(true));
+        assert!(marked.evicted > 1000, "{}", marked.evicted);
+        for (slot, (a, b)) in marked.rows.iter().zip(&plain.rows).enumerate() {
+            assert_eq!(a.id, b.id);
+            let (a, b) = (a.novelty.as_deref().unwrap(), b.novelty.as_deref().unwrap());
+            // All but the hour that was noted, which is told when the key is met again.
+            let mut a = a.clone();
+            a.note_hour(b.hour());
+            assert_eq!(format!("{a:?}"), format!("{b:?}"), "slot {slot}");
+        }
+    }
+}
