@@ -9,9 +9,13 @@
 //! that are asked for.
 
 mod course;
+mod glance;
 mod grounds;
 mod peaks;
 
+pub use self::glance::{Glance, glance, rests};
+
+use self::glance::is_surely_calm;
 use crate::detect::scene::{Scene, Sensitivity, need_bits};
 use crate::detect::{DetectorKind, Fact, Facts, Finding, Impact, Parts};
 use crate::event::{Severity, SubjectKind};
@@ -81,36 +85,6 @@ impl Settings {
             SubjectKind::Client => CLIENT_FLOORS * self.floor,
             _ => self.floor,
         }
-    }
-}
-
-/// What a stream did in the windows that are due at a tick: counts alone, the first look.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Glance {
-    /// Requests in the last five minutes.
-    pub five: u64,
-    /// In the last hour, where such windows are due.
-    sixty: u64,
-    /// In the longest window of hours, where such windows are due.
-    day: u64,
-}
-
-/// The first look at a stream: its counts.
-pub fn glance(full: &Full, scene: &Scene<'_>) -> Glance {
-    let last = (scene.end - Span::from_millis(1)).bucket(Span::HOUR);
-    Glance {
-        five: full.counts.ticks(scene.tick, 30),
-        sixty: if scene.ends_minute() { full.counts.minutes(scene.minute(), 60) } else { 0 },
-        day: if scene.ends_quarter() { full.counts.hours.sum(last - 23, last) } else { 0 },
-    }
-}
-
-impl Glance {
-    /// Whether no window that is due holds as many requests as it must hold beyond the usual. The usual is never less than
-    /// nothing, and the shorter windows lie within the longer ones (1 in 5 minutes, 15 in 60, 6 hours in 24): [`judge`]
-    /// then passes over every window, and its bits are 0.
-    pub fn is_light(&self, floor: f64) -> bool {
-        (self.five.max(self.sixty).max(self.day) as f64) < floor
     }
 }
 
@@ -354,11 +328,10 @@ fn hours_seen(full: &Full, scene: &Scene<'_>, hours: i64) -> f64 {
 
 /// Back to at most 1.5 times the usual over 15 minutes, or too little beyond it to matter.
 pub fn is_calm(full: &Full, scene: &Scene<'_>, floor: f64) -> bool {
-    let seen = full.counts.minutes(scene.minute(), 15) as f64;
-    // What is expected is never less than nothing.
-    if seen < floor / 2.0 {
+    if is_surely_calm(full, scene, floor) {
         return true;
     }
+    let seen = full.counts.minutes(scene.minute(), 15) as f64;
     let expected = full.normal.expected(scene.end, Span::from_mins(15), &scene.around);
     seen <= 1.5 * expected || seen - expected < floor / 2.0
 }

@@ -91,6 +91,15 @@ pub struct Judgement {
 /// Whether every class of failures of a stream is too small to be judged in any window that is due; those are noted as
 /// calm, which is what [`judge`] comes to for them.
 pub fn note_quiet(kind: SubjectKind, full: &mut Full, scene: &Scene<'_>, settings: &Settings) -> bool {
+    // What is over since the longest window began need not even be added up.
+    let since = if scene.ends_minute() {
+        Timestamp::of_bucket(scene.minute() - 59, Span::MINUTE)
+    } else {
+        Timestamp::of_bucket(scene.tick - 29, TICK)
+    };
+    if full.is_sound_since(since) {
+        return true;
+    }
     let mut quiet = true;
     for (class, failures) in Class::ALL.into_iter().zip(&mut full.failures) {
         let Some(failures) = failures.as_deref_mut().filter(|_| is_judged(kind, class)) else { continue };
@@ -100,6 +109,7 @@ pub fn note_quiet(kind: SubjectKind, full: &mut Full, scene: &Scene<'_>, setting
             quiet = false;
         }
     }
+    full.note_sound(quiet);
     quiet
 }
 
@@ -110,12 +120,16 @@ fn is_judged(kind: SubjectKind, class: Class) -> bool {
 
 /// Whether there are fewer failures than the floor in the longest window that is due, and so in any.
 fn is_few(failures: &Failures, kind: SubjectKind, scene: &Scene<'_>, settings: &Settings) -> bool {
+    let floor = settings.floor_of(kind);
+    if failures.lately(scene.minute()).is_some_and(|most| (most as f64) < floor) {
+        return true;
+    }
     let recent = if scene.ends_minute() {
         failures.mins.sum(scene.minute() - 59, scene.minute())
     } else {
         failures.tens.sum(scene.tick - 29, scene.tick)
     };
-    (recent as f64) < settings.floor_of(kind)
+    (recent as f64) < floor
 }
 
 /// Judges one class of failures of a stream.
@@ -230,7 +244,9 @@ fn grounds(failures: &Failures, full: &Full, scene: &Scene<'_>, judged: &Judgeme
         let spoke = if Span::from_mins(minutes) == judged.window { "; this window spoke" } else { "" };
         grounds = grounds.line(format!(
             "In {minutes} min: {:.0} of {:.0} failed, {:.0} of them in the worst minute{spoke}.",
-            window.errors, window.requests, window.worst_errors
+            window.errors,
+            window.requests,
+            window.worst(failures, full).0
         ));
     }
     grounds.line(format!("Callers that fail: {}.", failures.callers.active()))
@@ -249,34 +265,42 @@ pub fn still(full: &Full, class: Class, scene: &Scene<'_>, settings: &Settings) 
     exceeds(errors, (2.0 * failures.share()).max(1.5 * settings.least_share) * n)
 }
 
-/// Requests and failures of a window, and of its worst minute.
+/// Requests and failures of a window.
 struct Window {
     minutes: i64,
+    /// A blip may lie across two minutes: short windows slide by ticks, long ones take out two minutes.
+    fine: bool,
+    newest: i64,
+    buckets: i64,
     errors: f64,
     requests: f64,
-    worst_errors: f64,
-    worst_requests: f64,
 }
 
 impl Window {
     fn of(failures: &Failures, full: &Full, scene: &Scene<'_>, minutes: i64) -> Window {
-        // A blip may lie across two minutes: short windows slide by ticks, long ones take out two minutes.
         let fine = minutes <= 5;
-        let (newest, buckets, width) = if fine { (scene.tick, 6 * minutes, 6) } else { (scene.minute(), minutes, 2) };
-        let sum = |from: i64, to: i64| {
-            let (errors, requests) = if fine {
-                (failures.tens.sum(from, to), full.counts.tens.sum(from, to))
-            } else {
-                (failures.mins.sum(from, to), full.counts.mins.sum(from, to))
-            };
-            (errors as f64, requests.max(errors) as f64)
+        let (newest, buckets) = if fine { (scene.tick, 6 * minutes) } else { (scene.minute(), minutes) };
+        let mut window = Window { minutes, fine, newest, buckets, errors: 0.0, requests: 0.0 };
+        (window.errors, window.requests) = window.sum(failures, full, newest - buckets + 1, newest);
+        window
+    }
+
+    /// Failures and requests in a part of it.
+    fn sum(&self, failures: &Failures, full: &Full, from: i64, to: i64) -> (f64, f64) {
+        let (errors, requests) = if self.fine {
+            (failures.tens.sum(from, to), full.counts.tens.sum(from, to))
+        } else {
+            (failures.mins.sum(from, to), full.counts.mins.sum(from, to))
         };
-        let first = newest - buckets + 1;
-        let (errors, requests) = sum(first, newest);
-        let (worst_errors, worst_requests) = (first..=newest - width + 1)
-            .map(|from| sum(from, from + width - 1))
-            .fold((0.0, 0.0), |worst, one| if one.0 > worst.0 { one } else { worst });
-        Window { minutes, errors, requests, worst_errors, worst_requests }
+        (errors as f64, requests.max(errors) as f64)
+    }
+
+    /// Failures and requests of its worst minute.
+    fn worst(&self, failures: &Failures, full: &Full) -> (f64, f64) {
+        let width = if self.fine { 6 } else { 2 };
+        (self.newest - self.buckets + 1..=self.newest - width + 1)
+            .map(|from| self.sum(failures, full, from, from + width - 1))
+            .fold((0.0, 0.0), |worst, one| if one.0 > worst.0 { one } else { worst })
     }
 }
 
@@ -293,7 +317,8 @@ fn lasts(failures: &Failures, full: &Full, scene: &Scene<'_>, usual: f64, need: 
     if window.minutes == 1 {
         return share >= 0.4 && high(minute(0)) && high(minute(1)) && fills_a_minute(failures, full, scene, share);
     }
-    let (errors, requests) = (window.errors - window.worst_errors, window.requests - window.worst_requests);
+    let (worst_errors, worst_requests) = window.worst(failures, full);
+    let (errors, requests) = (window.errors - worst_errors, window.requests - worst_requests);
     let rest = beta_binomial_tail_bits(errors, requests, usual, failures.spread());
     // What thin streams lack in a minute they may show in three; long windows are asked for the last five.
     let ticks = if window.minutes <= 5 { 18 } else { 30 };
