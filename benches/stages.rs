@@ -83,11 +83,11 @@ fn line_splitting(bencher: Bencher) {
 
 /// Every shipped format on the lines of its own samples.
 #[divan::bench(args = names())]
-fn format(bencher: Bencher, name: &String) {
+fn format(bencher: Bencher, name: &str) {
     let registry = registry();
     let samples: Vec<Vec<u8>> =
         registry.get(name).into_iter().flat_map(|e| &e.samples).map(|s| s.line.clone().into_bytes()).collect();
-    let parser = parser(Choice::Named(name.clone()));
+    let parser = parser(Choice::Named(name.to_owned()));
     bencher
         .counter(ItemsCount::new(samples.len()))
         .bench(|| samples.iter().filter(|line| parser.parse(divan::black_box(line)).is_ok()).count());
@@ -155,7 +155,7 @@ fn idle_minute(bencher: Bencher, keys: usize) {
     let mut changes = Vec::new();
     engine.advance(now, &mut changes);
     bencher.bench_local(|| {
-        now = now + Span::MINUTE;
+        now += Span::MINUTE;
         engine.advance(now, &mut changes);
     });
 }

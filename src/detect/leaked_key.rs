@@ -152,7 +152,7 @@ pub fn may_matter(novelty: &Novelty, settings: &Settings) -> bool {
     let (networks, requests) = novelty.newcomers_in_all();
     novelty.is_public()
         || requests as f64 >= settings.requests
-        || networks >= settings.networks && requests >= u64::from(settings.networks_requests)
+        || networks >= settings.networks && requests >= settings.networks_requests
 }
 
 /// What there is to say about a key, whatever the verdict: for updates and the end of an open incident.

@@ -17,13 +17,13 @@ impl Normal {
         let factor = self.short_factor();
         // The three moments share their hours.
         let mut known: SmallVec<[(usize, f32); 4]> = SmallVec::new();
-        let mut of_hour = |hour: usize| match known.iter().find(|(known, _)| *known == hour) {
-            Some((_, rate)) => *rate,
-            None => {
-                let rate = self.rate_of_hour(hour, level);
-                known.push((hour, rate));
-                rate
+        let mut of_hour = |hour: usize| {
+            if let Some((_, rate)) = known.iter().find(|(known, _)| *known == hour) {
+                return *rate;
             }
+            let rate = self.rate_of_hour(hour, level);
+            known.push((hour, rate));
+            rate
         };
         [0, 30, 60].map(|minute| {
             let at = Moment::at(start + Span::from_mins(minute), around.zone);
