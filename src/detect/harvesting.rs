@@ -252,6 +252,9 @@ fn onset(harvest: &Harvest, full: &Full, scene: &Scene<'_>, seen: &Seen) -> Time
 
 fn finding(harvest: &Harvest, full: &Full, scene: &Scene<'_>, look: &Look) -> Finding {
     let started_at = onset(harvest, full, scene, &look.seen);
+    // Of a newcomer nothing is usual, whatever has been learned of its first day.
+    let met = harvest.usual().2 > 0;
+    let expected = if met { full.normal.expected(scene.end, scene.end - started_at, &scene.around) } else { 0.0 };
     let resources = look.seen.resources.round();
     let crawler = harvest.is_crawler();
     let mut facts = Facts::new();
@@ -285,9 +288,7 @@ fn finding(harvest: &Harvest, full: &Full, scene: &Scene<'_>, look: &Look) -> Fi
         expected: if look.peers_only { 0.0 } else { look.usual_day.round() },
         unit: "different resources",
         bits: look.bits,
-        excess: (requests_since(full, scene, started_at) as f64
-            - full.normal.expected(scene.end, scene.end - started_at, &scene.around))
-        .max(0.0),
+        excess: (requests_since(full, scene, started_at) as f64 - expected).max(0.0),
         severity: if crawler { Severity::Info } else { Severity::Warning },
         trend: Trend::Steady,
         impact: Impact { requests: requests_since(full, scene, started_at), errors: 0, cost: None },

@@ -161,7 +161,14 @@ impl Entry {
         }
         if parts != Where::default() {
             incident.parts = parts;
-            self.spread = spread;
+            // At midnight a day's counts begin anew and name nobody: what was known of it still explains others.
+            let old = std::mem::take(&mut self.spread);
+            let keep = |new: Vec<(Id, f64)>, old| if new.is_empty() { old } else { new };
+            self.spread = Spread {
+                keys: keep(spread.keys, old.keys),
+                endpoints: keep(spread.endpoints, old.endpoints),
+                clients: keep(spread.clients, old.clients),
+            };
         }
     }
 
