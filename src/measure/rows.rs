@@ -156,7 +156,7 @@ impl Row {
             failures.callers.add(caller, t, fade);
             failures.statuses.add(Id(u64::from(event.status)), t, fade);
             failures.endpoints.add(event.endpoint.id, t, fade);
-            full.failed_at = full.failed_at.max(t);
+            full.note_failure(when);
         }
         grew
     }
