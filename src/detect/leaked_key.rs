@@ -157,12 +157,7 @@ pub fn may_matter(novelty: &Novelty, settings: &Settings) -> bool {
 
 /// The same for a key on its first day, with what it did in the last 24 hours: most keys of a log's first day are settled
 /// by it, and what is usual for them need not be asked.
-pub fn may_matter_at_first(
-    novelty: &Novelty,
-    watched_from: Timestamp,
-    requests_day: f64,
-    settings: &Settings,
-) -> bool {
+pub fn may_matter_at_first(novelty: &Novelty, watched_from: Timestamp, requests_day: f64, settings: &Settings) -> bool {
     // A key that was there from the start of the watch is not a new key, and may well be in everybody's pocket.
     novelty.first_seen() - watched_from >= MIN_HISTORY
         && requests_day >= settings.requests
