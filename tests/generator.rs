@@ -17,7 +17,8 @@ fn digest(plan: &Plan) -> u64 {
 #[test]
 fn the_same_seed_gives_the_same_bytes() {
     let plan = Plan { lines: 3000, keys: 500, ..Plan::default() };
-    assert_eq!(digest(&plan), digest(&plan));
+    // Figures of different versions are only comparable on the same log.
+    assert_eq!(digest(&plan), 0x1411_d3a1_b96d_4733);
     assert_ne!(digest(&plan), digest(&Plan { seed: 2, ..plan.clone() }));
     assert_ne!(digest(&plan), digest(&Plan { refused: true, ..plan }));
 }
