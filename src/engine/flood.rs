@@ -96,7 +96,10 @@ impl Engine {
         if candidate.tag == FLOOD {
             return self.book.on(candidate.about).map_or(Verdict::New, Verdict::Join);
         }
-        cause::place(&self.book, candidate, now)
+        match cause::place(&self.book, candidate, now) {
+            Verdict::New => self.moved_from(candidate).unwrap_or(Verdict::New),
+            verdict => verdict,
+        }
     }
 
     /// Whether a finding is what new keys do: they make most of it.

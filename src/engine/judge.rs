@@ -410,6 +410,7 @@ impl Engine {
         match self.verdict(&candidate, now) {
             Verdict::Join(index) => self.book.join(index, candidate, now, rank),
             Verdict::Sharpen(index) => self.book.sharpen(index, candidate, now, rank),
+            Verdict::Move(index) => self.book.hand_over(index, candidate, now, rank),
             Verdict::Echo => {}
             Verdict::New
                 if candidate.finding.detector == burst::NAME

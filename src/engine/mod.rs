@@ -14,6 +14,7 @@ mod harvests;
 mod hindsight;
 mod judge;
 mod memory;
+mod moves;
 mod names;
 mod saved;
 mod spikes;

@@ -123,7 +123,8 @@ impl Book {
     /// The open incident on this very subject.
     pub fn on(&self, about: About) -> Option<usize> {
         self.entries.iter().position(|e| {
-            !e.is_apart() && (e.about == about || (e.group && e.evidence.iter().any(|v| v.about == about)))
+            let member = || e.group && e.evidence.iter().any(|v| v.about == about);
+            !e.is_apart() && (e.about == about || member() || e.has_been_on(about))
         })
     }
 
@@ -156,7 +157,7 @@ impl Book {
         entry.urgent |= candidate.urgent;
     }
 
-    /// Gives a held incident the more specific subject that explains it.
+    /// Gives an incident the subject that explains it better; people who know it under the other one are told again.
     pub fn sharpen(&mut self, index: usize, candidate: Candidate, now: Timestamp, rank: u8) {
         let Some(entry) = self.entries.get_mut(index) else { return };
         let old = entry.incident.subject.clone();
@@ -171,6 +172,7 @@ impl Book {
         entry.incident.history = candidate.history;
         entry.take(candidate.finding, candidate.parts, candidate.spread);
         entry.mention(&detector, &old);
+        entry.new_harm |= entry.is_told();
     }
 
     /// Makes the held incident at `index` a part of the one at `cause`.

@@ -19,6 +19,8 @@ pub enum Verdict {
     Join(usize),
     /// It is the more specific cause of the held incident at this index.
     Sharpen(usize),
+    /// The open incident at this index goes on from another address.
+    Move(usize),
     /// It is the echo of something that is over.
     Echo,
     /// It is news.
@@ -49,7 +51,7 @@ pub fn place(book: &Book, candidate: &Candidate, now: Timestamp) -> Verdict {
         return Verdict::Join(index);
     }
     for (index, entry) in others() {
-        if book.is_held(index) && sharpens(candidate, entry) {
+        if (book.is_held(index) && sharpens(candidate, entry)) || widens(candidate, entry) {
             return Verdict::Sharpen(index);
         }
     }
@@ -242,6 +244,14 @@ fn sharpens(candidate: &Candidate, entry: &Entry) -> bool {
         _ => 0.0,
     };
     share >= 0.8
+}
+
+/// Whether the whole site has gone quiet where one of its sources just did: the same trouble, seen whole.
+fn widens(candidate: &Candidate, entry: &Entry) -> bool {
+    candidate.finding.detector == traffic_drop::NAME
+        && entry.incident.detector == traffic_drop::NAME
+        && (candidate.about.kind, entry.about.kind) == (SubjectKind::Site, SubjectKind::Source)
+        && (candidate.finding.started_at - entry.incident.started_at).millis().abs() <= Span::HOUR.millis()
 }
 
 /// Whether a finding only sees, through a long window, what has been told and is over.

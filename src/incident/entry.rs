@@ -1,6 +1,7 @@
 //! One incident as the book keeps it: what is told of it, why it is there, and how it was last told.
 
 use serde::{Deserialize, Serialize};
+use smallvec::SmallVec;
 
 use crate::detect::grounds::Grounds;
 use crate::detect::{Finding, Impact, Trend};
@@ -123,7 +124,13 @@ impl Entry {
         if self.group {
             self.evidence.iter().map(|v| v.excess).sum()
         } else {
-            self.evidence.iter().filter(|v| v.about == self.about).map(|v| v.excess).fold(0.0, f64::max)
+            let most = |about| self.evidence.iter().filter(|v| v.about == about).map(|v| v.excess).fold(0.0, f64::max);
+            // From where it was before, and where it is.
+            let mut before: SmallVec<[About; 4]> = self.evidence.iter().map(|v| v.about).collect();
+            before.retain(|about| *about != self.about && self.has_been_on(*about));
+            before.sort_unstable();
+            before.dedup();
+            most(self.about) + before.into_iter().map(most).sum::<f64>()
         }
     }
 
@@ -141,7 +148,8 @@ impl Entry {
     }
 
     /// Refreshes numbers and words from a finding of the detector that gives the title.
-    pub fn take(&mut self, finding: Finding, parts: Where, spread: Spread) {
+    pub fn take(&mut self, mut finding: Finding, parts: Where, spread: Spread) {
+        finding.impact.requests += self.requests_before();
         let incident = &mut self.incident;
         incident.detector = finding.detector.to_owned();
         incident.rule = finding.detector.to_owned();
@@ -257,6 +265,7 @@ impl Entry {
     pub(super) fn tell(&mut self, now: Timestamp, reminders: u32) {
         self.told = Some(Told { at: now, peak: self.incident.peak, severity: self.incident.severity, reminders });
         self.new_harm = false;
+        self.settle_down();
     }
 
     pub(super) fn again(&self, now: Timestamp, settings: &Settings) -> Option<Again> {
@@ -271,6 +280,9 @@ impl Entry {
         }
         if self.incident.severity > told.severity {
             return Some(Again::Worse);
+        }
+        if self.is_on_the_move() {
+            return Some(Again::Moved);
         }
         if self.new_harm {
             return Some(Again::NewHarm);
