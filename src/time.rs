@@ -3,7 +3,7 @@
 //! Everything below `app` knows only the log's time, which comes in as an argument. This is the only file that reads
 //! the system's clocks (`clippy.toml` forbids it elsewhere), so a day replays in seconds and tests never sleep.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::ops::{Add, AddAssign, Neg, Sub, SubAssign};
 use std::sync::Arc;
@@ -326,6 +326,7 @@ const OFFSETS_KEPT: usize = 128;
 
 thread_local! {
     static OFFSETS: RefCell<[Option<(Zone, i64, Span)>; OFFSETS_KEPT]> = const { RefCell::new([None; OFFSETS_KEPT]) };
+    static LAST_OFFSET: Cell<Option<(Zone, i64, Span)>> = const { Cell::new(None) };
 }
 
 /// The zone in which hours of the day and days of the week are counted.
@@ -358,7 +359,23 @@ impl Zone {
     /// The offset from UTC in force at `t`.
     pub fn offset(self, t: Timestamp) -> Span {
         // Asking the zone's rules takes longer than counting a line. No zone changes within a quarter of an hour.
+        if self == Zone::UTC {
+            return Span::ZERO;
+        }
         let quarter = t.0.div_euclid(900_000);
+        // Nearly always the quarter is the one that was asked for last.
+        if let Some((zone, at, offset)) = LAST_OFFSET.get()
+            && at == quarter
+            && zone == self
+        {
+            return offset;
+        }
+        let offset = self.remembered_offset(t, quarter);
+        LAST_OFFSET.set(Some((self, quarter, offset)));
+        offset
+    }
+
+    fn remembered_offset(self, t: Timestamp, quarter: i64) -> Span {
         OFFSETS.with_borrow_mut(|offsets| {
             let known = &mut offsets[quarter.rem_euclid(OFFSETS_KEPT as i64) as usize];
             if let Some((_, _, offset)) = known.filter(|(zone, at, _)| *zone == self && *at == quarter) {
@@ -393,8 +410,12 @@ impl Zone {
     /// The hour of the week at `t`: 0 is Monday 00:00 to 01:00, 167 is Sunday 23:00 to 24:00.
     pub fn hour_of_week(self, t: Timestamp) -> usize {
         // 1970-01-01 was a Thursday: 72 hours into its week.
-        let hours = (t + self.offset(t)).bucket(Span::HOUR);
-        (hours + 72).rem_euclid(168) as usize
+        Zone::hour_of_local_week(t + self.offset(t))
+    }
+
+    /// The same of a reading of the local clock, taken as an instant.
+    pub fn hour_of_local_week(local: Timestamp) -> usize {
+        (local.bucket(Span::HOUR) + 72).rem_euclid(168) as usize
     }
 
     /// The later instant that has the same local time, where clocks were set back: stamps without a zone mean either.

@@ -6,6 +6,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
+use super::front::{Front, Stream, judge};
 use super::header::{Header, VERSION};
 use super::merge::Times;
 use super::status::SourceStatus;
@@ -13,26 +14,15 @@ use super::tally::{DEFECT, Tally};
 use crate::config::{Config, SourcePlan};
 use crate::engine::{self, Engine, EngineStatus};
 use crate::event::{Batch, Hasher, SourceId};
-use crate::fault;
-use crate::format::{Choice, ChoiceError, Fields, Registry, SAMPLE_LINES, SourceParser, Turn};
+use crate::format::{Choice, ChoiceError, Fields, Registry, SourceParser};
 use crate::incident::kept::Weighed;
 use crate::incident::{Change, Incident};
 use crate::intake::{self, FingerprintKey, Intake};
-use crate::source::{Position, Skipped, lines};
+use crate::source::{Position, Skipped};
 use crate::time::{Span, Timestamp, Zone};
 
-/// Events that go to the engine at once.
-const BATCH_EVENTS: usize = 2048;
 /// A stamp further ahead of the wall clock than this is wrong.
 const AHEAD: Span = Span::from_mins(5);
-
-/// A sequence of lines of one source that are read alike: live there is one a source, in a replay one a file.
-#[derive(Debug)]
-struct Stream {
-    source: SourceId,
-    parser: SourceParser,
-    zone: Zone,
-}
 
 /// Lines in, changes out.
 #[derive(Debug)]
@@ -218,81 +208,29 @@ impl Pipeline {
 
     /// Takes whole lines of a stream in. What comes of it is appended to `changes`.
     pub fn take(&mut self, stream: usize, bytes: &[u8], skipped: Skipped, changes: &mut Vec<Change>) {
-        self.sample(stream, bytes);
-        let Some(reading) = self.streams.get(stream) else { return };
-        let source = reading.source;
-        let Some(tally) = self.tallies.get_mut(usize::from(source.0)) else { return };
-        tally.pass(skipped);
-        let (before, latest) = (tally.offered(), self.latest);
-        let (batch, intake) = (&mut self.batch, &mut self.intake);
-        let mut rest = lines(bytes);
-        loop {
-            // A defect in a parser costs the line it falls over, not the daemon.
-            let whole = catch_unwind(AssertUnwindSafe(|| {
-                for line in rest.by_ref() {
-                    fault::point("pipeline.line");
-                    match reading.parser.parse(line) {
-                        Ok(mut record) => {
-                            record.time = tally.in_order(record.time, latest, reading.zone);
-                            tally.read(record.time, latest);
-                            intake.event(&record, source, batch);
-                        }
-                        Err(reject) => tally.reject(line, reject),
-                    }
-                    if batch.events.len() >= BATCH_EVENTS {
-                        return false;
-                    }
-                }
-                true
-            }));
-            let done = whole.unwrap_or_else(|_| {
-                tally.count(DEFECT);
-                false
-            });
-            let mut from = 0;
-            // So does a defect in a detector.
-            while catch_unwind(AssertUnwindSafe(|| self.engine.absorb_from(batch, from, changes))).is_err() {
-                from = self.engine.recover();
+        let mut batch = std::mem::take(&mut self.batch);
+        let (mut front, engine) = self.parts();
+        let mut passed_over = Vec::new();
+        front.take(stream, bytes, skipped, &mut batch, &mut |batch| {
+            passed_over.append(&mut judge(engine, batch, changes));
+        });
+        self.batch = batch;
+        self.note_defects(&passed_over);
+    }
+
+    /// The two halves, which share nothing.
+    pub(super) fn parts(&mut self) -> (Front<'_>, &mut Engine) {
+        let Pipeline { engine, intake, plans, names, streams, tallies, latest, .. } = self;
+        (Front { intake, streams, tallies, plans, names, latest: *latest }, engine)
+    }
+
+    /// Events of these sources were passed over because of a defect.
+    pub(super) fn note_defects(&mut self, passed_over: &[SourceId]) {
+        for source in passed_over {
+            if let Some(tally) = self.tallies.get_mut(usize::from(source.0)) {
                 tally.count(DEFECT);
                 tally.parsed = tally.parsed.saturating_sub(1);
             }
-            batch.clear();
-            if done {
-                tally.blanks(bytes, tally.offered() - before);
-                break;
-            }
-        }
-        let followed = stream < self.plans.len();
-        for turn in reading.parser.turns() {
-            let name = self.names.get(usize::from(source.0)).map_or("", String::as_str);
-            let Turn { from, to, line } = turn;
-            let text = format!("from line {line} on (counted since the start): {to} instead of {from}");
-            if followed {
-                tracing::info!(source = name, "{text}");
-            } else {
-                tracing::debug!(source = name, "{text}");
-            }
-            tally.turned = Some(text);
-        }
-    }
-
-    /// Lets an undecided parser look at lines.
-    fn sample(&mut self, stream: usize, bytes: &[u8]) {
-        let Some(reading) = self.streams.get_mut(stream) else { return };
-        if !reading.parser.wants_sample() {
-            return;
-        }
-        let sample: Vec<&[u8]> = lines(bytes).take(SAMPLE_LINES).collect();
-        if sample.is_empty() {
-            return;
-        }
-        let guess = reading.parser.offer(&sample);
-        let name = self.names.get(usize::from(reading.source.0)).map_or("", String::as_str);
-        match &guess.format {
-            // One of many files of history is no news.
-            Some(format) if stream >= self.plans.len() => tracing::debug!(source = name, format, "{}", guess.reason),
-            Some(format) => tracing::info!(source = name, format, "{}", guess.reason),
-            None => tracing::warn!(source = name, "{}", guess.reason),
         }
     }
 
@@ -445,9 +383,6 @@ impl Pipeline {
 
 impl Times for Pipeline {
     fn time(&mut self, stream: usize, block: &[u8], line: &[u8]) -> Option<Timestamp> {
-        if self.streams.get(stream).is_some_and(|s| s.parser.wants_sample()) {
-            self.sample(stream, block);
-        }
-        self.streams.get(stream)?.parser.parse(line).ok().map(|record| record.time)
+        self.parts().0.time(stream, block, line)
     }
 }

@@ -3,11 +3,13 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::mpsc::sync_channel;
 
 use anyhow::anyhow;
 use globset::GlobBuilder;
 
 use super::Failure;
+use super::front::{Front, judge};
 use super::merge::{Merge, Unread};
 use super::pipeline::{Pipeline, PipelineError, Secrets};
 use super::tally::Tally;
@@ -15,6 +17,7 @@ use super::telling::Teller;
 use crate::config::{Config, Source};
 use crate::detect::grounds::Grounds;
 use crate::engine::EngineStatus;
+use crate::event::Batch;
 use crate::format::Registry;
 use crate::incident::Change;
 use crate::incident::allowance::Allowance;
@@ -146,25 +149,20 @@ impl Pass<'_> {
         let mut summary = Summary { files: self.files.len() - merge.unread.len(), ..Summary::default() };
         let mut changes: Vec<Change> = Vec::new();
         let size = merge.size();
-        let mut cut = Vec::new();
-        while let Some(run) = merge.next(pipeline) {
-            let (stream, skipped) = (run.stream, run.skipped);
-            match what.until {
-                None => pipeline.take(stream, run.bytes, skipped, &mut changes),
-                Some(until) => {
-                    cut.clear();
-                    before(pipeline, stream, run.bytes, until, &mut cut);
-                    pipeline.take(stream, &cut, skipped, &mut changes);
-                    if cut.len() < run.bytes.len() && cut.is_empty() {
-                        // Lines come in the order of their times: what follows is later still.
-                        tell_all(&mut changes, what, teller, &mut summary, tell)?;
-                        break;
-                    }
-                }
-            }
-            tell_all(&mut changes, what, teller, &mut summary, tell)?;
-            progress(self.from * size + merge.consumed(), self.passes * size);
-        }
+        let mut told = Ok(());
+        let mut passed_over = Vec::new();
+        let (front, engine) = pipeline.parts();
+        side_by_side(
+            |on| read(front, &mut merge, what.until, on),
+            |piece| {
+                passed_over.append(&mut judge(engine, &piece.batch, &mut changes));
+                told = tell_all(&mut changes, what, teller, &mut summary, tell);
+                progress(self.from * size + piece.consumed, self.passes * size);
+                told.is_ok()
+            },
+        )?;
+        told?;
+        pipeline.note_defects(&passed_over);
         pipeline.finish(&mut changes);
         tell_all(&mut changes, what, teller, &mut summary, tell)?;
         summary.unread = std::mem::take(&mut merge.unread);
@@ -222,13 +220,87 @@ fn tell_all(
     Ok(())
 }
 
+/// Events on their way from reading to detection.
+#[derive(Debug, Default)]
+struct Piece {
+    batch: Batch,
+    /// Bytes read so far.
+    consumed: u64,
+}
+
+/// Pieces on their way at a time.
+const PIECES: usize = 8;
+
+/// Reads lines in their order and hands their events on, until nobody takes them any more.
+fn read(mut front: Front<'_>, merge: &mut Merge, until: Option<Timestamp>, on: &mut dyn FnMut(&mut Piece) -> bool) {
+    let mut piece = Piece::default();
+    let mut cut = Vec::new();
+    let mut wanted = true;
+    while let Some(run) = merge.next(&mut front) {
+        let (stream, skipped) = (run.stream, run.skipped);
+        let mut bytes = run.bytes;
+        if let Some(until) = until {
+            cut.clear();
+            before(&mut front, stream, run.bytes, until, &mut cut);
+            bytes = &cut;
+        }
+        // Lines come in the order of their times: what follows is later still.
+        let over = bytes.is_empty() && !run.bytes.is_empty();
+        let consumed = piece.consumed;
+        front.take(stream, bytes, skipped, &mut piece.batch, &mut |batch| {
+            let mut full = Piece { batch: std::mem::take(batch), consumed };
+            wanted = wanted && on(&mut full);
+            *batch = full.batch;
+        });
+        if over || !wanted {
+            return;
+        }
+        piece.consumed = merge.consumed();
+    }
+}
+
+/// Runs reading and detection on two threads, so that two processors share the work. Pieces arrive in the order in which
+/// they were read, so the result is the same as on one.
+///
+/// # Errors
+/// Reading panicked, which is a defect.
+fn side_by_side(
+    read: impl FnOnce(&mut dyn FnMut(&mut Piece) -> bool) + Send,
+    mut detect: impl FnMut(&mut Piece) -> bool,
+) -> Result<(), Failure> {
+    if std::thread::available_parallelism().is_ok_and(|n| n.get() == 1) {
+        read(&mut detect);
+        return Ok(());
+    }
+    std::thread::scope(|scope| {
+        let (full, pieces) = sync_channel::<Piece>(PIECES);
+        let (empty, spare) = sync_channel::<Piece>(PIECES + 2);
+        let reader = scope.spawn(move || {
+            read(&mut |piece| {
+                let sent = full.send(std::mem::take(piece)).is_ok();
+                // Memory that comes back is used again.
+                *piece = spare.try_recv().unwrap_or_default();
+                sent
+            });
+        });
+        for mut piece in pieces {
+            if !detect(&mut piece) {
+                break;
+            }
+            piece.batch.clear();
+            let _ = empty.try_send(piece);
+        }
+        reader.join().map_err(|_| Failure::Running(anyhow!("reading the logs died: this is a defect")))
+    })
+}
+
 /// The lines of a run up to a moment; lines without time go with those before them.
-fn before(pipeline: &mut Pipeline, stream: usize, bytes: &[u8], until: Timestamp, out: &mut Vec<u8>) {
+fn before(front: &mut Front<'_>, stream: usize, bytes: &[u8], until: Timestamp, out: &mut Vec<u8>) {
     use super::merge::Times;
     let mut within = true;
     for line in bytes.split_inclusive(|b| *b == b'\n') {
         let text = crate::source::lines(line).next();
-        if let Some(time) = text.and_then(|text| pipeline.time(stream, bytes, text)) {
+        if let Some(time) = text.and_then(|text| front.time(stream, bytes, text)) {
             within = time < until;
         }
         if within {

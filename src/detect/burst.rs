@@ -9,9 +9,13 @@
 //! that are asked for.
 
 mod course;
+mod glance;
 mod grounds;
 mod peaks;
 
+pub use self::glance::{Glance, glance, rests};
+
+use self::glance::is_surely_calm;
 use crate::detect::scene::{Scene, Sensitivity, need_bits};
 use crate::detect::{DetectorKind, Fact, Facts, Finding, Impact, Parts};
 use crate::event::{Severity, SubjectKind};
@@ -38,6 +42,8 @@ const LEAST_SURPRISE: f64 = 7.0;
 const CLIENT_FLOORS: f64 = 2.5;
 /// A rise by less than this factor is nothing that a stream's own peaks alone make odd.
 const CLEARLY: f64 = 3.0;
+/// Requests in a minute, and times the usual, from which on a rise is loud.
+const LOUD: (f64, f64) = (80.0, 8.0);
 /// Bits that may be lacking for a line in the daily summary.
 const NEAR: f64 = 4.0;
 /// Requests a minute from which on a site at five times its usual may not keep up.
@@ -81,36 +87,6 @@ impl Settings {
             SubjectKind::Client => CLIENT_FLOORS * self.floor,
             _ => self.floor,
         }
-    }
-}
-
-/// What a stream did in the windows that are due at a tick: counts alone, the first look.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Glance {
-    /// Requests in the last five minutes.
-    pub five: u64,
-    /// In the last hour, where such windows are due.
-    sixty: u64,
-    /// In the longest window of hours, where such windows are due.
-    day: u64,
-}
-
-/// The first look at a stream: its counts.
-pub fn glance(full: &Full, scene: &Scene<'_>) -> Glance {
-    let last = (scene.end - Span::from_millis(1)).bucket(Span::HOUR);
-    Glance {
-        five: full.counts.ticks(scene.tick, 30),
-        sixty: if scene.ends_minute() { full.counts.minutes(scene.minute(), 60) } else { 0 },
-        day: if scene.ends_quarter() { full.counts.hours.sum(last - 23, last) } else { 0 },
-    }
-}
-
-impl Glance {
-    /// Whether no window that is due holds as many requests as it must hold beyond the usual. The usual is never less than
-    /// nothing, and the shorter windows lie within the longer ones (1 in 5 minutes, 15 in 60, 6 hours in 24): [`judge`]
-    /// then passes over every window, and its bits are 0.
-    pub fn is_light(&self, floor: f64) -> bool {
-        (self.five.max(self.sixty).max(self.day) as f64) < floor
     }
 }
 
@@ -354,11 +330,10 @@ fn hours_seen(full: &Full, scene: &Scene<'_>, hours: i64) -> f64 {
 
 /// Back to at most 1.5 times the usual over 15 minutes, or too little beyond it to matter.
 pub fn is_calm(full: &Full, scene: &Scene<'_>, floor: f64) -> bool {
-    let seen = full.counts.minutes(scene.minute(), 15) as f64;
-    // What is expected is never less than nothing.
-    if seen < floor / 2.0 {
+    if is_surely_calm(full, scene, floor) {
         return true;
     }
+    let seen = full.counts.minutes(scene.minute(), 15) as f64;
     let expected = full.normal.expected(scene.end, Span::from_mins(15), &scene.around);
     seen <= 1.5 * expected || seen - expected < floor / 2.0
 }
@@ -373,7 +348,10 @@ pub fn is_sustained(full: &Full, scene: &Scene<'_>, now: Now, window: Span) -> b
         let thin = (0..8)
             .filter(|i| full.counts.tens.sum(scene.tick - 3 * i - 2, scene.tick - 3 * i) as f64 > 6.0 * per_tick + 3.0)
             .count();
-        return high >= 6 || thin >= 6;
+        // What is loud is not asked for as long; a blip of 25 seconds touches four.
+        let minute = full.counts.ticks(scene.tick, 6) as f64;
+        let least = if minute >= LOUD.0 && minute >= LOUD.1 * 6.0 * per_tick { 5 } else { 6 };
+        return high >= least || thin >= 6;
     }
     let newest = full.counts.ticks(scene.tick, 12) as f64 > 1.3 * 12.0 * per_tick;
     let minutes = window.millis() / Span::MINUTE.millis();

@@ -12,7 +12,7 @@ use crate::detect::{DetectorKind, Fact, Facts, Finding, Impact, Parts, Trend};
 use crate::event::{Id, Severity, SubjectKind};
 use crate::measure::failures::{Class, Failures};
 use crate::measure::mix::Mix;
-use crate::measure::ring::TICK;
+use crate::measure::ring::{Ring, TICK};
 use crate::measure::rows::Full;
 use crate::measure::surprise::beta_binomial_tail_bits;
 use crate::time::{Span, Timestamp};
@@ -28,8 +28,10 @@ pub const KIND: DetectorKind = DetectorKind {
 };
 
 /// Failures from which on it can be said how they lie in time, and the share of them in a fifth of the time that is blips.
-const MANY_ERRORS: f64 = 20.0;
+const MANY_ERRORS: f64 = 10.0;
 const IN_BITS: f64 = 0.85;
+/// Share of a long window's failures in its last five minutes from which on those decide how they lie.
+const MOST: f64 = 0.6;
 
 /// How the detector is tuned.
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -91,6 +93,15 @@ pub struct Judgement {
 /// Whether every class of failures of a stream is too small to be judged in any window that is due; those are noted as
 /// calm, which is what [`judge`] comes to for them.
 pub fn note_quiet(kind: SubjectKind, full: &mut Full, scene: &Scene<'_>, settings: &Settings) -> bool {
+    // What is over since the longest window began need not even be added up.
+    let since = if scene.ends_minute() {
+        Timestamp::of_bucket(scene.minute() - 59, Span::MINUTE)
+    } else {
+        Timestamp::of_bucket(scene.tick - 29, TICK)
+    };
+    if full.is_sound_since(since) {
+        return true;
+    }
     let mut quiet = true;
     for (class, failures) in Class::ALL.into_iter().zip(&mut full.failures) {
         let Some(failures) = failures.as_deref_mut().filter(|_| is_judged(kind, class)) else { continue };
@@ -100,6 +111,7 @@ pub fn note_quiet(kind: SubjectKind, full: &mut Full, scene: &Scene<'_>, setting
             quiet = false;
         }
     }
+    full.note_sound(quiet);
     quiet
 }
 
@@ -110,12 +122,16 @@ fn is_judged(kind: SubjectKind, class: Class) -> bool {
 
 /// Whether there are fewer failures than the floor in the longest window that is due, and so in any.
 fn is_few(failures: &Failures, kind: SubjectKind, scene: &Scene<'_>, settings: &Settings) -> bool {
+    let floor = settings.floor_of(kind);
+    if failures.lately(scene.minute()).is_some_and(|most| (most as f64) < floor) {
+        return true;
+    }
     let recent = if scene.ends_minute() {
         failures.mins.sum(scene.minute() - 59, scene.minute())
     } else {
         failures.tens.sum(scene.tick - 29, scene.tick)
     };
-    (recent as f64) < settings.floor_of(kind)
+    (recent as f64) < floor
 }
 
 /// Judges one class of failures of a stream.
@@ -230,7 +246,9 @@ fn grounds(failures: &Failures, full: &Full, scene: &Scene<'_>, judged: &Judgeme
         let spoke = if Span::from_mins(minutes) == judged.window { "; this window spoke" } else { "" };
         grounds = grounds.line(format!(
             "In {minutes} min: {:.0} of {:.0} failed, {:.0} of them in the worst minute{spoke}.",
-            window.errors, window.requests, window.worst_errors
+            window.errors,
+            window.requests,
+            window.worst(failures, full).0
         ));
     }
     grounds.line(format!("Callers that fail: {}.", failures.callers.active()))
@@ -249,34 +267,42 @@ pub fn still(full: &Full, class: Class, scene: &Scene<'_>, settings: &Settings) 
     exceeds(errors, (2.0 * failures.share()).max(1.5 * settings.least_share) * n)
 }
 
-/// Requests and failures of a window, and of its worst minute.
+/// Requests and failures of a window.
 struct Window {
     minutes: i64,
+    /// A blip may lie across two minutes: short windows slide by ticks, long ones take out two minutes.
+    fine: bool,
+    newest: i64,
+    buckets: i64,
     errors: f64,
     requests: f64,
-    worst_errors: f64,
-    worst_requests: f64,
 }
 
 impl Window {
     fn of(failures: &Failures, full: &Full, scene: &Scene<'_>, minutes: i64) -> Window {
-        // A blip may lie across two minutes: short windows slide by ticks, long ones take out two minutes.
         let fine = minutes <= 5;
-        let (newest, buckets, width) = if fine { (scene.tick, 6 * minutes, 6) } else { (scene.minute(), minutes, 2) };
-        let sum = |from: i64, to: i64| {
-            let (errors, requests) = if fine {
-                (failures.tens.sum(from, to), full.counts.tens.sum(from, to))
-            } else {
-                (failures.mins.sum(from, to), full.counts.mins.sum(from, to))
-            };
-            (errors as f64, requests.max(errors) as f64)
+        let (newest, buckets) = if fine { (scene.tick, 6 * minutes) } else { (scene.minute(), minutes) };
+        let mut window = Window { minutes, fine, newest, buckets, errors: 0.0, requests: 0.0 };
+        (window.errors, window.requests) = window.sum(failures, full, newest - buckets + 1, newest);
+        window
+    }
+
+    /// Failures and requests in a part of it.
+    fn sum(&self, failures: &Failures, full: &Full, from: i64, to: i64) -> (f64, f64) {
+        let (errors, requests) = if self.fine {
+            (failures.tens.sum(from, to), full.counts.tens.sum(from, to))
+        } else {
+            (failures.mins.sum(from, to), full.counts.mins.sum(from, to))
         };
-        let first = newest - buckets + 1;
-        let (errors, requests) = sum(first, newest);
-        let (worst_errors, worst_requests) = (first..=newest - width + 1)
-            .map(|from| sum(from, from + width - 1))
-            .fold((0.0, 0.0), |worst, one| if one.0 > worst.0 { one } else { worst });
-        Window { minutes, errors, requests, worst_errors, worst_requests }
+        (errors as f64, requests.max(errors) as f64)
+    }
+
+    /// Failures and requests of its worst minute.
+    fn worst(&self, failures: &Failures, full: &Full) -> (f64, f64) {
+        let width = if self.fine { 6 } else { 2 };
+        (self.newest - self.buckets + 1..=self.newest - width + 1)
+            .map(|from| self.sum(failures, full, from, from + width - 1))
+            .fold((0.0, 0.0), |worst, one| if one.0 > worst.0 { one } else { worst })
     }
 }
 
@@ -293,7 +319,8 @@ fn lasts(failures: &Failures, full: &Full, scene: &Scene<'_>, usual: f64, need: 
     if window.minutes == 1 {
         return share >= 0.4 && high(minute(0)) && high(minute(1)) && fills_a_minute(failures, full, scene, share);
     }
-    let (errors, requests) = (window.errors - window.worst_errors, window.requests - window.worst_requests);
+    let (worst_errors, worst_requests) = window.worst(failures, full);
+    let (errors, requests) = (window.errors - worst_errors, window.requests - worst_requests);
     let rest = beta_binomial_tail_bits(errors, requests, usual, failures.spread());
     // What thin streams lack in a minute they may show in three; long windows are asked for the last five.
     let ticks = if window.minutes <= 5 { 18 } else { 30 };
@@ -301,19 +328,37 @@ fn lasts(failures: &Failures, full: &Full, scene: &Scene<'_>, usual: f64, need: 
     let recently = full.counts.tens.sum(scene.tick - ticks + 1, scene.tick) as f64;
     let clearly = exceeds(recent, (0.5 * share).max(usual) * recently);
     let now = clearly && (high(minute(0)) || recently < 20.0 || window.minutes > 5);
-    now && errors > usual * requests && errors >= 3.0 && rest >= 0.4 * need && !is_in_bits(failures, scene, window)
+    now && errors > usual * requests
+        && errors >= 3.0
+        && rest >= 0.4 * need
+        && !is_in_bits(failures, full, scene, window)
 }
 
-/// Whether a fifth of the time holds nearly all failures: hosts that restart one after the other fail for seconds each,
-/// and work in between.
-fn is_in_bits(failures: &Failures, scene: &Scene<'_>, window: &Window) -> bool {
-    let fine = window.minutes <= 5;
-    let (newest, buckets) = if fine { (scene.tick, 6 * window.minutes) } else { (scene.minute(), window.minutes) };
-    let count = |bucket: i64| if fine { failures.tens.get(bucket) } else { failures.mins.get(bucket) };
-    let mut counts: Vec<u32> = (newest - buckets + 1..=newest).map(count).collect();
-    counts.sort_unstable_by(|a, b| b.cmp(a));
-    let most: u32 = counts.iter().take(buckets as usize / 5).sum();
-    window.errors >= MANY_ERRORS && f64::from(most) >= IN_BITS * window.errors
+/// Whether a fifth of the time holds nearly all failures, though not most of the requests: hosts that restart one after
+/// the other fail for seconds each, and work in between. Long windows are asked by the minute, and, where most of their
+/// failures are of the last five minutes, by ten seconds too.
+fn is_in_bits(failures: &Failures, full: &Full, scene: &Scene<'_>, window: &Window) -> bool {
+    let minutes = window.minutes.min(5);
+    let fine = || lie_in_bits(&failures.tens, &full.counts.tens, scene.tick, 6 * minutes);
+    if window.minutes <= 5 {
+        return fine();
+    }
+    let recent = failures.tens.sum(scene.tick - 6 * minutes + 1, scene.tick) as f64;
+    lie_in_bits(&failures.mins, &full.counts.mins, scene.minute(), window.minutes)
+        || (recent >= MOST * window.errors && fine())
+}
+
+/// Whether a fifth of so many buckets holds nearly all failures, and not most of the requests.
+fn lie_in_bits<const N: usize, const M: usize>(failed: &Ring<N>, all: &Ring<M>, newest: i64, buckets: i64) -> bool {
+    let mut counts: Vec<(u32, u32)> =
+        (newest - buckets + 1..=newest).map(|bucket| (failed.get(bucket), all.get(bucket))).collect();
+    counts.sort_unstable_by_key(|&(failed, _)| std::cmp::Reverse(failed));
+    let sum = |counts: &[(u32, u32)]| {
+        counts.iter().fold((0.0, 0.0), |sum, one| (sum.0 + f64::from(one.0), sum.1 + f64::from(one.1)))
+    };
+    let (errors, requests) = sum(&counts);
+    let (most, with) = sum(&counts[..counts.len() / 5]);
+    errors >= MANY_ERRORS && most >= IN_BITS * errors && with <= 0.5 * requests
 }
 
 /// Whether failing tens of seconds reach over a minute: a blip of half a minute touches four of them at most.

@@ -149,10 +149,10 @@ pub fn may_matter(novelty: &Novelty, settings: &Settings) -> bool {
         return novelty.networks_today() >= settings.networks;
     }
     // Newcomers of any window are among all of them: what these do not reach, those do not either.
-    let all = novelty.newcomers(Timestamp::MIN);
+    let (networks, requests) = novelty.newcomers_in_all();
     novelty.is_public()
-        || all.requests as f64 >= settings.requests
-        || all.networks >= settings.networks && all.requests >= settings.networks_requests
+        || requests as f64 >= settings.requests
+        || networks >= settings.networks && requests >= settings.networks_requests
 }
 
 /// What there is to say about a key, whatever the verdict: for updates and the end of an open incident.

@@ -2,6 +2,7 @@
 
 use crate::engine::Engine;
 use crate::engine::clocks::Reading;
+use crate::engine::count::{AT_ONCE, Hint};
 use crate::event::{Batch, Event};
 use crate::fault;
 use crate::incident::Change;
@@ -21,20 +22,27 @@ impl Engine {
 
     /// The same from the event with this number on.
     pub fn absorb_from(&mut self, batch: &Batch, from: usize, out: &mut Vec<Change>) {
-        for (number, event) in batch.events.iter().enumerate().skip(from) {
+        let mut number = from;
+        for events in batch.events.get(from..).unwrap_or_default().chunks(AT_ONCE) {
             self.at_event = number;
-            fault::point("engine.event");
-            match self.clocks.read(event, self.wall) {
-                Reading::Trusted => {
-                    if !self.waiting.is_empty() {
-                        self.take_back(event.time, out);
+            let mut hints = [Hint::default(); AT_ONCE];
+            self.warm(events, &mut hints);
+            for (event, hint) in events.iter().zip(hints) {
+                self.at_event = number;
+                number += 1;
+                fault::point("engine.event");
+                match self.clocks.read(event, self.wall) {
+                    Reading::Trusted => {
+                        if !self.waiting.is_empty() {
+                            self.take_back(event.time, out);
+                        }
+                        self.step(event, hint, batch, out);
                     }
-                    self.step(event, batch, out);
-                }
-                Reading::Ahead => self.wait(event, batch, out),
-                Reading::Jumped => {
-                    self.release(out);
-                    self.step(event, batch, out);
+                    Reading::Ahead => self.wait(event, batch, out),
+                    Reading::Jumped => {
+                        self.release(out);
+                        self.step(event, hint, batch, out);
+                    }
                 }
             }
         }
@@ -52,10 +60,10 @@ impl Engine {
     }
 
     /// One event whose time is trusted.
-    fn step(&mut self, event: &Event, batch: &Batch, out: &mut Vec<Change>) {
+    fn step(&mut self, event: &Event, hint: Hint, batch: &Batch, out: &mut Vec<Change>) {
         self.judge_until(event.time - self.settings.lateness, out);
         let texts = [event.key, event.client, event.endpoint, event.agent, event.network].map(|t| batch.text(t));
-        self.count(event, texts, out);
+        self.count(event, hint, texts, out);
     }
 
     fn wait(&mut self, event: &Event, batch: &Batch, out: &mut Vec<Change>) {
@@ -71,7 +79,7 @@ impl Engine {
     pub(super) fn release(&mut self, out: &mut Vec<Change>) {
         while let Some((event, texts)) = self.waiting.pop_front() {
             self.judge_until(event.time - self.settings.lateness, out);
-            self.count(&event, std::array::from_fn(|i| &*texts[i]), out);
+            self.count(&event, Hint::default(), std::array::from_fn(|i| &*texts[i]), out);
         }
     }
 
@@ -80,7 +88,7 @@ impl Engine {
         while let Some((mut event, texts)) = self.waiting.pop_front() {
             event.time = now;
             self.totals.future += 1;
-            self.count(&event, std::array::from_fn(|i| &*texts[i]), out);
+            self.count(&event, Hint::default(), std::array::from_fn(|i| &*texts[i]), out);
         }
     }
 }

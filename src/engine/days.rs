@@ -1,9 +1,9 @@
 //! Days that are over: what each subject reached on them is what its peers are measured against.
 
-use crate::event::{Event, SubjectKind};
+use crate::event::SubjectKind;
+use crate::measure::full::Today;
 use crate::measure::peers::{self, Peak, Peers};
-use crate::measure::rows::{Full, Rows, Today};
-use crate::time::{Span, Zone};
+use crate::measure::rows::{Full, Rows};
 
 /// Whether most of what a client does is done with keys: those speak for it, and strangers are no peers of it.
 pub(super) fn is_keyed(full: &Full) -> bool {
@@ -11,10 +11,9 @@ pub(super) fn is_keyed(full: &Full) -> bool {
 }
 
 /// Enters the finished day of a subject among its peers when a new day begins.
-pub(super) fn enter_day(rows: &mut Rows, slot: u32, event: &Event, zone: Zone, peers: &mut Peers, kind: SubjectKind) {
+pub(super) fn enter_day(rows: &mut Rows, slot: u32, day: i64, peers: &mut Peers, kind: SubjectKind) {
     let Some(row) = rows.get_mut(slot) else { return };
     let Some(full) = row.full.as_deref_mut() else { return };
-    let day = (event.time + zone.offset(event.time)).bucket(Span::DAY);
     if day > full.today.day {
         let today = full.today;
         // A day with an incident says nothing of what is usual among peers.

@@ -12,6 +12,7 @@ use crate::engine::{Engine, SITE};
 use crate::event::{Event, Id, Severity, SubjectKind};
 use crate::incident::cause::{self, Verdict};
 use crate::incident::entry::{About, Candidate};
+use crate::measure::ring::When;
 use crate::measure::rows::Full;
 use crate::time::{Span, Timestamp};
 
@@ -33,8 +34,9 @@ const SHARES: [(SubjectKind, usize); 3] =
 impl Engine {
     /// A key that is met for the first time (or was forgotten).
     pub(super) fn note_newcomer(&mut self, event: &Event) {
-        let around = super::around(self.settings.zone, 1.0, &self.calendar);
-        self.newcomers.absorb(NEWCOMERS, "new keys", event, &around);
+        let around = super::count::around(self.settings.zone, 1.0, &self.calendar);
+        let counted = (event, &When::at(event.time));
+        self.newcomers.absorb((NEWCOMERS, 0), || "new keys".into(), counted, &around);
     }
 
     /// Makes room where tables take more memory than they may. Not while slots are in use.
@@ -58,7 +60,7 @@ impl Engine {
     /// The newcomers' own burst, if there is one.
     fn flood(&mut self, tick: i64, history: Span) -> Option<Candidate> {
         let end = Timestamp::of_bucket(tick + 1, crate::measure::ring::TICK);
-        let around = super::around(self.settings.zone, 1.0, &self.calendar);
+        let around = super::count::around(self.settings.zone, 1.0, &self.calendar);
         let full = self.newcomers.get_mut(0)?.full.as_deref_mut()?;
         let before = end - Span::from_millis(1);
         if before.bucket(Span::HOUR) > full.normal.learned_hour() + 1 {

@@ -27,6 +27,7 @@ pub(super) fn note_reading(
         && event.resource.is_some()
         && (200..300).contains(&event.status);
     let Some(row) = rows.get_mut(slot).filter(|row| reads && row.full.is_some()) else { return };
+    let first = row.harvest.is_none();
     let harvest = row.harvest.get_or_insert_with(|| Box::new(Harvest::new(event.time, zone)));
     let reading = Reading {
         time: event.time,
@@ -35,7 +36,11 @@ pub(super) fn note_reading(
         number: event.number,
         crawler: event.flags.has(Flags::CRAWLER),
     };
-    if let Some(day) = harvest.absorb(&reading, zone) {
+    let day = harvest.absorb(&reading, zone);
+    if first {
+        rows.note_reader(slot);
+    }
+    if let Some(day) = day {
         let kind = match kind {
             _ if day.crawler => Kind::Crawler,
             SubjectKind::Key => Kind::Key,
@@ -53,10 +58,16 @@ impl Engine {
         }
         let end = Timestamp::of_bucket(tick + 1, crate::measure::ring::TICK);
         for kind in [SubjectKind::Key, SubjectKind::Client] {
-            for slot in 0..self.rows(kind).len() as u32 {
+            for slot in self.rows_mut(kind).take_readers() {
+                let Some(row) = self.rows(kind).get(slot) else { continue };
+                // Others are listed again when they call again.
+                let held = row.harvest.as_deref().is_some_and(Harvest::is_held);
+                if held || end - row.last_seen < ACTIVE {
+                    self.rows_mut(kind).note_reader(slot);
+                }
+                let scene = self.scene(kind, tick, history);
                 let Some(row) = self.rows(kind).get(slot) else { continue };
                 let (Some(harvest), Some(full)) = (row.harvest.as_deref(), row.full.as_deref()) else { continue };
-                let scene = self.scene(kind, tick, history);
                 if harvest.is_held() && !harvesting::still(harvest, full, &scene) {
                     self.release_harvest(kind, slot);
                     continue;

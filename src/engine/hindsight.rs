@@ -1,6 +1,7 @@
 //! A second look at a log that was read to its end: what is usual is known from the whole of it.
 
-use super::{Engine, around};
+use super::Engine;
+use super::count::around;
 use crate::time::Span;
 
 /// As long as this before the log began everything counts as watched: the whole log is known, however short.

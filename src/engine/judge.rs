@@ -1,11 +1,11 @@
 //! One tick: look at what moved, judge it, place the findings, tell what is due.
 
 use serde::{Deserialize, Serialize};
-use smallvec::SmallVec;
 
 use crate::detect::scene::{Scene, need_bits};
-use crate::detect::{Fact, Finding, burst, error_spike, leaked_key};
+use crate::detect::{Fact, Finding, burst, harvesting, leaked_key};
 use crate::engine::flood::FLOOD;
+use crate::engine::look::Looked;
 use crate::engine::spikes::is_of_one_key;
 use crate::engine::{Engine, SITE};
 use crate::event::SubjectKind;
@@ -21,36 +21,20 @@ use crate::time::{Span, Timestamp};
 
 /// A silence longer than this is not gone through tick by tick.
 const LONGEST_WALK: Span = Span::from_hours(26);
-/// Everything is up together from this factor on,
-const SITE_UP: f64 = 1.8;
-/// once it has been so for this long.
+/// Everything has to be up together for this long.
 const SITE_UP_FOR: Span = Span::from_mins(5);
 
 /// A tick that ends an hour still belongs to it: by this much.
 pub(super) const LAST: Span = Span::from_millis(1);
-/// How many risers are left out when it is asked whether everything is up.
-const RISERS: usize = 5;
 
 /// Everything rising together.
 #[derive(Clone, Copy, PartialEq, Debug, Default, Serialize, Deserialize)]
 pub(super) struct SiteUp {
     /// The site factor of the last tick: 1 is usual.
-    factor: f64,
-    since: Option<Timestamp>,
-    keys_up: u32,
-    keys_seen: u32,
-}
-
-/// A subject that moved, after the first look.
-pub(super) struct Looked {
-    pub(super) about: About,
-    pub(super) slot: u32,
-    /// Requests in the last five minutes.
-    pub(super) seen: f64,
-    /// No window can hold a burst ([`burst::Glance::is_light`]).
-    light: bool,
-    /// No class of failures can hold a spike, and each was noted as calm.
-    pub(super) sound: bool,
+    pub(super) factor: f64,
+    pub(super) since: Option<Timestamp>,
+    pub(super) keys_up: u32,
+    pub(super) keys_seen: u32,
 }
 
 impl Engine {
@@ -103,6 +87,7 @@ impl Engine {
         if end.millis() % Span::MINUTE.millis() == 0 && self.settings.leaked_key_enabled {
             self.young_keys(&looked, end);
         }
+        self.looked = looked;
         self.refresh(tick, history);
         if end.millis() % Span::MINUTE.millis() == 0 {
             self.refresh_budgets(end);
@@ -165,133 +150,17 @@ impl Engine {
         if local.millis() % Span::DAY.millis() == 0 {
             self.peers.end_day();
         }
-        let mean = |rows: &mut Rows| {
-            let (mut sum, mut n) = (0.0, 0u32);
-            for full in rows.full_rows().filter_map(|row| row.full.as_deref()) {
-                if full.normal.weight() > 0.0 {
-                    sum += full.normal.level(1.0);
-                    n += 1;
-                }
-            }
-            (n > 0).then(|| (sum / f64::from(n)).clamp(1e-3, 1e6))
-        };
+        let mean = |rows: &Rows| rows.mean_level().map(|mean| mean.clamp(1e-3, 1e6));
         let day = local.bucket(Span::DAY) as i32;
         self.keys.pass(end, day);
-        self.means.keys = mean(&mut self.keys).unwrap_or(self.means.keys);
-        self.means.clients = mean(&mut self.clients).unwrap_or(self.means.clients);
-        self.means.endpoints = mean(&mut self.endpoints).unwrap_or(self.means.endpoints);
+        self.means.keys = mean(&self.keys).unwrap_or(self.means.keys);
+        self.means.clients = mean(&self.clients).unwrap_or(self.means.clients);
+        self.means.endpoints = mean(&self.endpoints).unwrap_or(self.means.endpoints);
         self.list_busy();
     }
 
-    /// Everything that moved in this tick, or is watched, with what it did in the last five minutes. Most of it is too
-    /// little for any detector: that is found out here, once, from the counts alone.
-    fn look(&mut self, tick: i64, history: Span) -> Vec<Looked> {
-        let end = Timestamp::of_bucket(tick + 1, TICK);
-        let mut looked = Vec::with_capacity(self.looked_last);
-        let mut slots = std::mem::take(&mut self.scratch);
-        let (bursts, spikes) = (self.settings.burst, self.settings.error_spike);
-        for kind in [SubjectKind::Site, SubjectKind::Endpoint, SubjectKind::Key, SubjectKind::Client] {
-            let (rows, scene) = self.rows_in_scene(kind, tick, history);
-            rows.take_touched(end, &mut slots);
-            for &slot in &slots {
-                rows.learn(slot, end - LAST, &scene.around);
-                let Some(row) = rows.get_mut(slot) else { continue };
-                let Some(full) = row.full.as_deref_mut() else { continue };
-                let sound = !spikes.enabled || error_spike::note_quiet(kind, full, &scene, &spikes);
-                let glance = burst::glance(full, &scene);
-                let light = glance.is_light(bursts.floor_of(kind));
-                looked.push(Looked { about: About { kind, id: row.id }, slot, seen: glance.five as f64, light, sound });
-            }
-        }
-        self.looked_last = looked.len();
-        self.scratch = slots;
-        looked
-    }
-
-    /// The rows of one kind, to change, and the scene of a tick for them.
-    pub(super) fn rows_in_scene(&mut self, kind: SubjectKind, tick: i64, history: Span) -> (&mut Rows, Scene<'_>) {
-        let Engine { site, sources, endpoints, keys, clients, calendar, settings, means, site_up, .. } = self;
-        let around = Surroundings { zone: settings.zone, calendar, population_mean: means.of(kind) };
-        let rows = match kind {
-            SubjectKind::Key => keys,
-            SubjectKind::Endpoint => endpoints,
-            SubjectKind::Client => clients,
-            SubjectKind::Source => sources,
-            SubjectKind::Site => site,
-        };
-        (rows, Scene::new(tick, around, site_up.factor.max(1.0), history))
-    }
-
-    /// What one subject that moved did in the last five minutes, against its usual.
-    fn now_of(&self, one: &Looked, scene: &Scene<'_>) -> burst::Now {
-        let full = self.rows(one.about.kind).get(one.slot).and_then(|row| row.full.as_deref());
-        burst::Now { seen: one.seen, expected: full.map_or(0.0, |full| burst::usual(full, scene)) }
-    }
-
-    /// How much everything is up together: the site over five minutes, its five largest risers left out. Where few
-    /// lines carry keys, clients take their place.
-    fn note_site_factor(&mut self, tick: i64, history: Span, looked: &[Looked]) {
-        let end = Timestamp::of_bucket(tick + 1, TICK);
-        let mut factor = 1.0;
-        let site = looked.iter().find(|l| l.about.kind == SubjectKind::Site);
-        if let Some(site) = site.filter(|_| history >= Span::from_hours(2)) {
-            let site = self.now_of(site, &self.scene(SubjectKind::Site, tick, history));
-            let (mut seen, mut expected) = (site.seen, site.expected);
-            for now in self.risers(tick, history, looked) {
-                seen -= now.seen;
-                expected -= now.expected.min(now.seen);
-            }
-            factor = ((seen + 50.0) / (expected.max(0.0) + 50.0)).max(1.0);
-        }
-        self.site_up.factor = factor;
-        self.calendar.note_site_factor(end, factor);
-        if factor >= SITE_UP {
-            self.site_up.since.get_or_insert(end);
-        } else {
-            self.site_up.since = None;
-        }
-    }
-
-    /// The five callers that are the farthest above their usual, the farthest first.
-    ///
-    /// Nobody is farther above it than by all that was seen: in the order of what was seen, whoever comes behind the first
-    /// that was seen less than the fifth is above the usual cannot be among the five, so its usual need not be asked.
-    fn risers(&self, tick: i64, history: Span, looked: &[Looked]) -> SmallVec<[burst::Now; 8]> {
-        let kind = self.callers();
-        let scene = self.scene(kind, tick, history);
-        let mut order: SmallVec<[(f64, u32); 128]> =
-            looked.iter().zip(0..).filter(|(l, _)| l.about.kind == kind).map(|(l, i)| (l.seen, i)).collect();
-        order.sort_unstable_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
-        let mut best: SmallVec<[(f64, u32, burst::Now); 8]> = SmallVec::new();
-        for (seen, index) in order {
-            if best.len() == RISERS && best.last().is_some_and(|fifth| seen < fifth.0) {
-                break;
-            }
-            let Some(one) = looked.get(index as usize) else { continue };
-            let now = self.now_of(one, &scene);
-            let above = now.seen - now.expected;
-            // Of equals the one that was looked at first comes first.
-            let at = best.partition_point(|b| b.0.total_cmp(&above).reverse().then(b.1.cmp(&index)).is_lt());
-            best.insert(at, (above, index, now));
-            best.truncate(RISERS);
-        }
-        best.into_iter().map(|(_, _, now)| now).collect()
-    }
-
-    /// How many callers are clearly above their usual, and how many were looked at.
-    fn count_risen(&mut self, tick: i64, history: Span, looked: &[Looked]) {
-        let kind = self.callers();
-        let scene = self.scene(kind, tick, history);
-        let callers = || looked.iter().filter(|l| l.about.kind == kind);
-        // Whoever was seen no more than three times is not, whatever is usual.
-        let up = |one: &&Looked| one.seen > 3.0 && one.seen > 1.5 * self.now_of(one, &scene).expected + 3.0;
-        let (risen, all) = (callers().filter(up).count(), callers().count());
-        self.site_up.keys_up = risen as u32;
-        self.site_up.keys_seen = all as u32;
-    }
-
     /// The kind of subject that stands for a caller here: keys, or clients where few requests carry one.
-    fn callers(&self) -> SubjectKind {
+    pub(super) fn callers(&self) -> SubjectKind {
         let anonymous = self.keys.is_empty() || self.keys.fulls() * 4 < self.clients.fulls();
         if anonymous { SubjectKind::Client } else { SubjectKind::Key }
     }
@@ -304,6 +173,9 @@ impl Engine {
         let end = Timestamp::of_bucket(tick + 1, TICK);
         for one in looked {
             let kind = one.about.kind;
+            if one.rests {
+                continue;
+            }
             if one.light {
                 let floor = self.settings.burst.floor_of(kind);
                 let (rows, scene) = self.rows_in_scene(kind, tick, history);
@@ -413,7 +285,7 @@ impl Engine {
             Verdict::Move(index) => self.book.hand_over(index, candidate, now, rank),
             Verdict::Echo => {}
             Verdict::New
-                if candidate.finding.detector == burst::NAME
+                if [burst::NAME, harvesting::NAME].contains(&candidate.finding.detector)
                     && candidate.tag != FLOOD
                     && self.book.is_repeat(&candidate, now) =>
             {

@@ -7,12 +7,14 @@ mod arrival;
 mod attribute;
 mod budgets;
 mod clocks;
+mod count;
 mod days;
 mod drops;
 mod flood;
 mod harvests;
 mod hindsight;
 mod judge;
+mod look;
 mod memory;
 mod moves;
 mod names;
@@ -29,13 +31,12 @@ use serde::{Deserialize, Serialize};
 use crate::detect::{budget, burst, error_spike, harvesting, leaked_key, retry_loop, traffic_drop};
 use crate::engine::arrival::Waiting;
 use crate::engine::clocks::Clocks;
-use crate::event::{Event, Flags, Hasher, Id, Severity, SubjectKind, Text};
+use crate::event::{Hasher, Id, Severity, SubjectKind};
 use crate::incident::Change;
 use crate::incident::book::{self, Book, Telling};
 use crate::incident::kept::Weighed;
-use crate::intake::routes::{OTHER, Routes};
+use crate::intake::routes::Routes;
 use crate::measure::calendar::Calendar;
-use crate::measure::normal::Surroundings;
 use crate::measure::peers::Peers;
 use crate::measure::repeats::Repeats;
 use crate::measure::ring::TICK;
@@ -165,8 +166,7 @@ pub struct Engine {
     /// The event and the tick at work, for [`Engine::recover`].
     at_event: usize,
     at_tick: Option<i64>,
-    /// How many subjects the last tick looked at.
-    looked_last: usize,
+    looked: Vec<look::Looked>,
 }
 
 /// Mean rate per minute of streams of one kind: what a stream without history is taken for.
@@ -241,7 +241,7 @@ impl Engine {
             scratch: Vec::new(),
             at_event: 0,
             at_tick: None,
-            looked_last: 0,
+            looked: Vec::new(),
             settings,
         };
         engine.list_busy();
@@ -344,102 +344,4 @@ impl Engine {
             _ => Span::ZERO,
         }
     }
-
-    /// Counts one event for each of its subjects.
-    fn count(&mut self, event: &Event, texts: [&str; 5], out: &mut Vec<Change>) {
-        let [key, client, endpoint, agent, _] = texts;
-        self.totals.events += 1;
-        self.first_event.get_or_insert(event.time);
-        self.charge(event, texts, out);
-        if let Some(judged) = self.judged_until() {
-            if event.time < judged {
-                self.totals.late += 1;
-                if judged - event.time > Span::HOUR {
-                    return;
-                }
-            }
-        } else {
-            self.judged = Some(event.time.bucket(TICK) - 1);
-        }
-        let mut event = *event;
-        event.endpoint = self.place(&event, endpoint);
-        let zone = self.settings.zone;
-        let wide = around(zone, 10.0, &self.calendar);
-        self.site.absorb(SITE, "site", &event, &wide);
-        let source = usize::from(event.source.0);
-        let name = self.settings.sources.get(source).map_or("source", String::as_str);
-        self.sources.absorb(Id(2 + u64::from(event.source.0)), name, &event, &wide);
-        if event.flags.has(Flags::STATIC) {
-            return;
-        }
-        if event.agent.is_some() && self.agents.len() < AGENTS && !self.agents.contains_key(&event.agent.id) {
-            self.agents.insert(event.agent.id, agent.into());
-        }
-        if event.endpoint.is_some() {
-            let resolved = self.endpoint_name(&event, endpoint);
-            let around = around(zone, self.means.endpoints, &self.calendar);
-            self.endpoints.absorb(event.endpoint.id, &resolved, &event, &around);
-        }
-        if event.client.is_some() {
-            let around = around(zone, self.means.clients, &self.calendar);
-            let slot = self.clients.absorb(event.client.id, client, &event, &around);
-            days::enter_day(&mut self.clients, slot, &event, self.settings.zone, &mut self.peers, SubjectKind::Client);
-            // Whose call it was, read it.
-            if !event.key.is_some() {
-                harvests::note_reading(&mut self.clients, slot, &event, zone, &mut self.peers, SubjectKind::Client);
-            }
-        }
-        let key_slot = event.key.is_some().then(|| {
-            if self.keys.find(event.key.id).is_none() {
-                self.note_newcomer(&event);
-            }
-            let around = around(zone, self.means.keys, &self.calendar);
-            let slot = self.keys.absorb(event.key.id, key, &event, &around);
-            days::enter_day(&mut self.keys, slot, &event, self.settings.zone, &mut self.peers, SubjectKind::Key);
-            harvests::note_reading(&mut self.keys, slot, &event, zone, &mut self.peers, SubjectKind::Key);
-            slot
-        });
-        self.judge_at_once(&event, key_slot, out);
-        if self.is_room_due() {
-            self.make_room();
-        }
-    }
-
-    /// The endpoint a template is counted under: itself, or what the cardinality cap makes of it.
-    fn place(&mut self, event: &Event, template: &str) -> Text {
-        let text = event.endpoint;
-        if !text.is_some() {
-            return text;
-        }
-        if let Some(id) = self.route_ids.get(&text.id) {
-            return text.counted_as(*id);
-        }
-        // On a site that has its routes, a path that is new and refused is a scanner's: it takes nobody's place.
-        let refused = (400..500).contains(&event.status) && self.routes.len() >= ROUTES_KNOWN;
-        if refused && self.routes.known(template).is_none() {
-            return text.counted_as(self.settings.hasher.id(OTHER.as_bytes()));
-        }
-        let resolved = self.routes.resolve(template);
-        let id = if resolved == template { text.id } else { self.settings.hasher.id(resolved.as_bytes()) };
-        if self.route_ids.len() >= ROUTES {
-            self.route_ids.clear();
-        }
-        self.route_ids.insert(text.id, id);
-        text.counted_as(id)
-    }
-
-    /// The name of a resolved endpoint; asked of the tree only when the endpoint is new.
-    fn endpoint_name(&mut self, event: &Event, template: &str) -> String {
-        if self.endpoints.find(event.endpoint.id).is_some() {
-            return String::new();
-        }
-        if event.endpoint.id == self.settings.hasher.id(OTHER.as_bytes()) {
-            return OTHER.to_owned();
-        }
-        self.routes.resolve(template).into_owned()
-    }
-}
-
-fn around(zone: Zone, population_mean: f64, calendar: &Calendar) -> Surroundings<'_> {
-    Surroundings { zone, calendar, population_mean }
 }

@@ -15,7 +15,7 @@ use crate::measure::calendar::Calendar;
 use crate::measure::peers::Peers;
 use crate::measure::repeats::Repeats;
 use crate::measure::rows::{Limits, Row, Rows};
-use crate::time::Timestamp;
+use crate::time::{Span, Timestamp};
 
 /// The version of the saved form; raised with every change of it.
 const VERSION: u32 = 1;
@@ -181,6 +181,11 @@ impl Engine {
         engine.means = loaded.means;
         engine.totals = loaded.totals;
         engine.waiting = loaded.waiting;
+        if let Some(until) = engine.judged_until().map(|until| until.floor(Span::HOUR)) {
+            // Every full hour that was judged was told to the users of all keys.
+            let day = (until + engine.settings.zone.offset(until)).bucket(Span::DAY) as i32;
+            engine.keys.told_until(until, day);
+        }
         engine.list_busy();
         Ok(engine)
     }

@@ -2,7 +2,7 @@
 
 use crate::detect::{Finding, error_spike};
 use crate::engine::Engine;
-use crate::engine::judge::Looked;
+use crate::engine::look::Looked;
 use crate::event::SubjectKind;
 use crate::incident::entry::Candidate;
 use crate::measure::failures::{Class, Failures};
@@ -19,11 +19,11 @@ impl Engine {
         for one in looked.iter().filter(|l| !l.sound) {
             let kind = one.about.kind;
             for class in Class::ALL {
-                let scene = self.scene(kind, tick, history);
                 let Some(full) = self.rows(kind).get(one.slot).and_then(|row| row.full.as_deref()) else { continue };
                 if full.failures[class.index()].is_none() {
                     continue;
                 }
+                let scene = self.scene(kind, tick, history);
                 let settings = &self.settings.error_spike;
                 let Some(judged) = error_spike::judge(kind, full, class, &scene, settings) else { continue };
                 let calm = judged.bits == 0.0 || !error_spike::still(full, class, &scene, settings);
@@ -38,6 +38,9 @@ impl Engine {
                     .and_then(|full| full.failures[class.index()].as_deref_mut())
                 {
                     failures.note(judged.fires, calm, end);
+                }
+                if let Some(full) = self.rows_mut(kind).get_mut(one.slot).and_then(|row| row.full.as_deref_mut()) {
+                    full.note_sound(false);
                 }
                 if let Some(finding) = found.filter(|finding| self.concerns_somebody(kind, class, finding)) {
                     let tag = class.index() as u64;

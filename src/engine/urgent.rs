@@ -29,8 +29,7 @@ pub(super) struct Along {
 
 impl Engine {
     /// Judges what needs no window.
-    pub(super) fn judge_at_once(&mut self, event: &Event, key_slot: Option<u32>, out: &mut Vec<Change>) {
-        let day = (event.time + self.settings.zone.offset(event.time)).bucket(Span::DAY) as i32;
+    pub(super) fn judge_at_once(&mut self, event: &Event, day: i32, key_slot: Option<u32>, out: &mut Vec<Change>) {
         let mut found = false;
         if self.settings.retry_loop_enabled && event.flags.has(Flags::HTTP) {
             found |= self.judge_repeats(event, day);
@@ -82,6 +81,7 @@ impl Engine {
     }
 
     fn judge_newcomer(&mut self, event: &Event, slot: u32, day: i32) -> bool {
+        self.keys.tell(slot);
         let Some(row) = self.keys.get_mut(slot) else { return false };
         let novelty = row.novelty.get_or_insert_with(|| Box::new(Novelty::new(event.time, day)));
         let newcomer = novelty.absorb(&Seen {
@@ -93,7 +93,9 @@ impl Engine {
             status: event.status,
             day,
         });
-        if !newcomer {
+        let matters = newcomer && leaked_key::may_matter(novelty, &self.settings.leaked_key);
+        self.keys.note_users(slot);
+        if !matters {
             return false;
         }
         let about = About { kind: SubjectKind::Key, id: event.key.id };
@@ -113,9 +115,7 @@ impl Engine {
             }
             return false;
         }
-        if let Some(novelty) = self.novelty_mut(about) {
-            novelty.hold();
-        }
+        self.change_users(about, Novelty::hold);
         self.tell_at_once(about, 0, finding, now)
     }
 
@@ -236,14 +236,22 @@ impl Engine {
     fn let_go(&mut self, evidence: &Evidence) {
         if evidence.detector == retry_loop::NAME {
             self.repeats.hold(Id(evidence.tag), false);
-        } else if let Some(novelty) = self.novelty_mut(evidence.about).filter(|novelty| novelty.is_held()) {
-            novelty.release(false);
+        } else {
+            self.change_users(evidence.about, |novelty| {
+                if novelty.is_held() {
+                    novelty.release(false);
+                }
+            });
         }
     }
 
-    fn novelty_mut(&mut self, about: About) -> Option<&mut Novelty> {
-        let slot = self.keys.find(about.id)?;
-        self.keys.get_mut(slot)?.novelty.as_deref_mut()
+    fn change_users(&mut self, about: About, change: impl FnOnce(&mut Novelty)) {
+        let Some(slot) = self.keys.find(about.id) else { return };
+        self.keys.tell(slot);
+        if let Some(novelty) = self.keys.get_mut(slot).and_then(|row| row.novelty.as_deref_mut()) {
+            change(novelty);
+            self.keys.note_users(slot);
+        }
     }
 
     fn goes_on(&self, evidence: &Evidence, tick: i64, history: Span) -> bool {

@@ -40,27 +40,26 @@ impl<'a> Draft<'a> {
         }
         let record = &mut self.record;
         // An empty referer is a fact; an empty user is nobody.
-        let named = || if value.is_empty() { None } else { Some(value.clone()) };
         match role {
             Role::Referer => record.referer = Some(value),
             Role::UserAgent => record.user_agent = Some(value),
-            Role::Client => record.client = named(),
-            Role::ForwardedFor => record.forwarded_for = named(),
+            Role::Client => record.client = some(value),
+            Role::ForwardedFor => record.forwarded_for = some(value),
             // Apache writes an empty user so.
             Role::User if &*value == b"\"\"" => {}
-            Role::User => record.user = named(),
-            Role::Consumer => record.consumer = named(),
-            Role::ApiKey => record.api_key = named(),
-            Role::Method => record.method = named(),
-            Role::Target => record.target = named(),
-            Role::Path => self.path = named(),
-            Role::Query => self.query = named(),
-            Role::Protocol => record.protocol = named(),
-            Role::Host => record.host = named(),
-            Role::RequestId => record.request_id = named(),
-            Role::BodyDigest => record.body_digest = named(),
-            Role::Model => record.model = named(),
-            Role::Country => record.country = named(),
+            Role::User => record.user = some(value),
+            Role::Consumer => record.consumer = some(value),
+            Role::ApiKey => record.api_key = some(value),
+            Role::Method => record.method = some(value),
+            Role::Target => record.target = some(value),
+            Role::Path => self.path = some(value),
+            Role::Query => self.query = some(value),
+            Role::Protocol => record.protocol = some(value),
+            Role::Host => record.host = some(value),
+            Role::RequestId => record.request_id = some(value),
+            Role::BodyDigest => record.body_digest = some(value),
+            Role::Model => record.model = some(value),
+            Role::Country => record.country = some(value),
             Role::Status => record.status = status(&value)?,
             Role::BytesOut => record.bytes_out = count(&value)?,
             Role::BytesIn => record.bytes_in = count(&value)?,
@@ -153,6 +152,11 @@ fn last_of<'a>(chain: &Value<'a>) -> Value<'a> {
         Cow::Borrowed(text) => Cow::Borrowed(text[start..].trim_ascii()),
         Cow::Owned(text) => Cow::Owned(text[start..].trim_ascii().to_vec()),
     }
+}
+
+/// A value that is there.
+fn some(value: Value<'_>) -> Option<Value<'_>> {
+    if value.is_empty() { None } else { Some(value) }
 }
 
 /// Three digits; `-1` (HAProxy) and 0 with a sign mean none.

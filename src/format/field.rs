@@ -37,6 +37,9 @@ pub(super) struct RequestLine<'a> {
 /// Takes a request line apart; `None` for anything that is not one.
 pub(super) fn request_line(text: &[u8]) -> Option<RequestLine<'_>> {
     let text = text.trim_ascii();
+    if let Some(usual) = usual_request_line(text) {
+        return Some(usual);
+    }
     let (rest, method) = method(text).ok()?;
     let rest = rest.trim_ascii_start();
     let last = memchr::memrchr(b' ', rest).map_or(0, |at| at + 1);
@@ -48,6 +51,20 @@ pub(super) fn request_line(text: &[u8]) -> Option<RequestLine<'_>> {
     let target_like = rest.starts_with(b"/") || rest == b"*" || memchr::memmem::find(rest, b"://").is_some();
     let method_like = method.iter().all(u8::is_ascii_uppercase);
     (target_like && method_like).then_some(RequestLine { method, target: rest, protocol: None })
+}
+
+/// What nearly all request lines are, without the ways round: a method of capital letters, one blank, a path, HTTP.
+fn usual_request_line(text: &[u8]) -> Option<RequestLine<'_>> {
+    let letters = text.iter().take(33).take_while(|b| b.is_ascii_uppercase()).count();
+    let (method, rest) = text.split_at(letters);
+    let rest = rest.strip_prefix(b" ").filter(|rest| rest.first() == Some(&b'/'))?;
+    let target = [b" HTTP/1.1", b" HTTP/2.0", b" HTTP/1.0"].iter().find_map(|end| rest.strip_suffix(*end))?;
+    let protocol = rest.get(target.len() + 1..)?;
+    (1..=32).contains(&letters).then(|| RequestLine {
+        method,
+        target: target.trim_ascii_end(),
+        protocol: Some(protocol),
+    })
 }
 
 /// A method is a token (RFC 9110, 5.6.2), and begins with a letter in every method there is.
@@ -72,6 +89,10 @@ fn protocol(text: &[u8]) -> IResult<&[u8], &[u8]> {
 
 /// Whether the text can be a peer, or the list of proxies that some servers log in its place.
 pub(super) fn is_client(text: &[u8]) -> bool {
+    // Most are IPv4.
+    if (1..=16).contains(&text.len()) && text.iter().all(|b| b.is_ascii_digit() || *b == b'.') {
+        return true;
+    }
     text.split(|b| *b == b',').all(|part| is_address(part.trim_ascii()))
 }
 

@@ -1,6 +1,8 @@
 //! Times as logs write them: the common log's stamp by fixed positions, ISO 8601, seconds since the epoch in any unit,
 //! and what Apache's `%{...}t` can be told to write. Months as words in other places are read by `words`.
 
+use std::cell::Cell;
+
 use chrono::{DateTime, NaiveDate, NaiveDateTime};
 
 use super::wall::Wall;
@@ -22,7 +24,7 @@ impl TimeShape {
     /// Reads a time; `wall` is for those that state no zone.
     pub(super) fn read(&self, text: &[u8], wall: &Wall) -> Option<Timestamp> {
         match self {
-            TimeShape::Zoned => clf(text, None).or_else(|| if is_clf(text) { None } else { by_look(text, wall) }),
+            TimeShape::Zoned => same_minute(text).or_else(|| if is_clf(text) { None } else { by_look(text, wall) }),
             TimeShape::Any => by_look(text, wall),
             TimeShape::Pattern { pattern, utc: true } => by_pattern(text, pattern, &wall.in_zone(Zone::UTC)),
             TimeShape::Pattern { pattern, utc: false } => by_pattern(text, pattern, wall),
@@ -44,6 +46,25 @@ pub(super) fn by_look(text: &[u8], wall: &Wall) -> Option<Timestamp> {
         [b'0'..=b'9', ..] => compact(text, wall).or_else(|| epoch(text)).or_else(|| words::read(text, wall)),
         _ => words::read(text, wall),
     }
+}
+
+thread_local! {
+    /// The last stamp of the common log with its zone, its seconds taken out, and the instant at which its minute began.
+    static MINUTE: Cell<([u8; 26], i64)> = const { Cell::new(([0; 26], 0)) };
+}
+
+/// As [`clf`] with a mandatory zone; most lines are of the same minute as the line before them.
+fn same_minute(text: &[u8]) -> Option<Timestamp> {
+    let Ok(stamp) = <[u8; 26]>::try_from(text) else { return clf(text, None) };
+    let (Some(tens @ 0..=5), Some(ones)) = (digit(stamp[18]), digit(stamp[19])) else { return clf(text, None) };
+    let second = i64::from(tens * 10 + ones) * 1000;
+    let (known, began) = MINUTE.get();
+    if stamp[..18] == known[..18] && stamp[20..] == known[20..] {
+        return Some(Timestamp::from_millis(began + second));
+    }
+    let instant = clf(text, None)?;
+    MINUTE.set((stamp, instant.millis() - second));
+    Some(instant)
 }
 
 /// The common log's stamp, `10/Oct/2000:13:55:36 -0700`, also with a fraction after the seconds (HAProxy). Where no

@@ -248,6 +248,33 @@ impl SourceParser {
         read
     }
 
+    /// As [`SourceParser::parse`], into a record that is at hand: handing a record from one to the next takes longer than
+    /// reading some of its fields. What it holds after a reject means nothing.
+    ///
+    /// # Errors
+    /// As [`SourceParser::parse`].
+    pub fn parse_into<'a>(&'a self, line: &'a [u8], record: &mut Record<'a>) -> Result<(), Reject> {
+        // Nearly all lines: no envelope, and the first format takes it.
+        let bare = line.first() == Some(&b'{') || self.bare.load(Ordering::Relaxed);
+        if !self.wrapped.load(Ordering::Relaxed)
+            && (bare || envelope::open(line).is_none())
+            && let Some(Ok(read)) = self.formats.first().map(|format| format.parse(line))
+        {
+            *record = read;
+            self.turns.pass(1);
+            if self.took(0, record, None).is_ok() {
+                self.count(false);
+                return Ok(());
+            }
+            *record = self.plain_line(line).inspect(|_| self.count(false)).inspect_err(|reject| {
+                self.count(!reject.reason.is_understood());
+            })?;
+            return Ok(());
+        }
+        *record = self.parse(line)?;
+        Ok(())
+    }
+
     /// A line that is likely to have no envelope. What has a header goes first as what is behind it, since a loose enough
     /// format takes a header for its own fields; objects go first as they stand, since opening them is not free.
     fn plain_line<'a>(&'a self, line: &'a [u8]) -> Result<Record<'a>, Reject> {
@@ -381,7 +408,10 @@ impl SourceParser {
         let mut farthest: Option<Reject> = None;
         for (at, format) in self.formats.iter().enumerate() {
             match format.parse(line) {
-                Ok(record) => return self.took(at, record, time),
+                Ok(mut record) => {
+                    self.took(at, &mut record, time)?;
+                    return Ok(record);
+                }
                 Err(reject) if farthest.is_none_or(|old| weight(reject) > weight(old)) => farthest = Some(reject),
                 Err(_) => {}
             }
@@ -394,19 +424,20 @@ impl SourceParser {
         let none = Reject { column: 1, reason: Reason::NoFormat };
         memchr::memchr(b'"', line).ok_or(none)?;
         let found = self.formats.iter().enumerate().find_map(|(at, f)| Some((at, f.parse_loosely(line).ok()?)));
-        let (at, record) = found.ok_or(none)?;
-        self.took(at, record, time)
+        let (at, mut record) = found.ok_or(none)?;
+        self.took(at, &mut record, time)?;
+        Ok(record)
     }
 
     /// Notes which format took a line, and says when where the line does not.
-    fn took<'a>(&self, at: usize, mut record: Record<'a>, time: Option<Timestamp>) -> Result<Record<'a>, Reject> {
+    fn took(&self, at: usize, record: &mut Record<'_>, time: Option<Timestamp>) -> Result<(), Reject> {
         if self.formats.len() > 1 {
             self.turns.took(at, |at| self.formats.get(at).map(|format| format.name()));
         }
         if self.formats.get(at).is_some_and(|format| format.is_timeless()) {
             record.time = time.or(self.arrival).ok_or(Reject { column: 1, reason: Reason::NoTime })?;
         }
-        Ok(record)
+        Ok(())
     }
 
     /// Notices when many lines of a window are rejected. One thread reads a source, so no count is lost.

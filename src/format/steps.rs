@@ -108,6 +108,8 @@ impl Reading {
 struct State<'l> {
     line: &'l [u8],
     escape: Escape,
+    /// Nothing in the line is escaped, whatever the format allows.
+    plain: bool,
     wall: &'l Wall,
     reading: Reading,
     time: Option<Timestamp>,
@@ -136,9 +138,10 @@ impl Stop {
 }
 
 impl Steps {
-    /// Reads `line[from..to]`; columns count from the start of `line`.
+    /// Reads `line[from..to]` for the format of this name; columns count from the start of `line`.
     pub(super) fn run<'a>(
         &'a self,
+        name: &'a str,
         line: &'a [u8],
         (from, to): (usize, usize),
         wall: &'a Wall,
@@ -147,7 +150,10 @@ impl Steps {
         let line = line.get(..to).unwrap_or(line);
         let start = self.open(line, from).map_err(Stop::reject)?;
         let mut cuts: SmallVec<[Cut; 24]> = SmallVec::new();
-        let mut state = State { line, escape: self.escape, wall, reading, time: None, retries: RETRIES };
+        // One look at the line saves one at each field.
+        let plain = self.escape == Escape::None || memchr::memchr(b'\\', line).is_none();
+        effort::spend(line.len());
+        let mut state = State { line, escape: self.escape, plain, wall, reading, time: None, retries: RETRIES };
         // How many fields had been read, and where it stopped: what is told is the first place of those that got farthest.
         let mut farthest: Option<(usize, Stop)> = None;
         let (mut position, mut search) = (start, start);
@@ -175,8 +181,8 @@ impl Steps {
                 }
             }
         }
-        let time = state.time;
-        self.fill(line, &cuts, time)
+        let (time, escape) = (state.time, if plain { Escape::None } else { self.escape });
+        self.fill(name, line, &cuts, (time, escape))
     }
 
     /// The literal before the first field.
@@ -194,27 +200,34 @@ impl Steps {
         Err(Stop { at: from + same, reason })
     }
 
-    fn fill<'a>(&'a self, line: &'a [u8], cuts: &[Cut], time: Option<Timestamp>) -> Result<Record<'a>, Reject> {
+    fn fill<'a>(
+        &'a self,
+        name: &'a str,
+        line: &'a [u8],
+        cuts: &[Cut],
+        (time, escape): (Option<Timestamp>, Escape),
+    ) -> Result<Record<'a>, Reject> {
         let mut draft = Draft::default();
+        draft.record.format = name;
         for (step, cut) in self.fields.iter().zip(cuts) {
             let value = line.get(cut.start..cut.end).unwrap_or_default();
             effort::spend(value.len());
             match step.known.role {
                 Role::Time | Role::Ignored => {}
-                Role::Extra => draft.extra(&step.name, field::undo(value, self.escape)),
+                Role::Extra => draft.extra(&step.name, field::undo(value, escape)),
                 role => draft
-                    .put(role, step.known.unit, field::undo(value, self.escape))
+                    .put(role, step.known.unit, field::undo(value, escape))
                     .map_err(|reason| Stop { at: cut.start, reason }.reject())?,
             }
         }
         for &at in &self.also {
             if let (Some(step), Some(cut)) = (self.fields.get(at), cuts.get(at)) {
-                draft.extra(&step.name, field::undo(line.get(cut.start..cut.end).unwrap_or_default(), self.escape));
+                draft.extra(&step.name, field::undo(line.get(cut.start..cut.end).unwrap_or_default(), escape));
             }
         }
         for &(at, role) in &self.mapped {
             if let (Some(step), Some(cut)) = (self.fields.get(at), cuts.get(at)) {
-                let value = field::undo(line.get(cut.start..cut.end).unwrap_or_default(), self.escape);
+                let value = field::undo(line.get(cut.start..cut.end).unwrap_or_default(), escape);
                 // A value that is none of the role (a word where a number should be) costs the field, not the line.
                 let _ = draft.put(role, step.known.unit, value);
             }
@@ -262,14 +275,19 @@ impl Step {
                 next: line.len(),
             });
         };
-        let honoured = self.quoted && state.escape != Escape::None && state.reading == Reading::Strict;
-        let found = memchr::memchr_iter(first, &line[search..]).find_map(|at| {
+        let honoured = self.quoted && !state.plain && state.reading == Reading::Strict;
+        let mut from = search;
+        let found = loop {
+            let Some(at) = next(first, &line[from..]) else { break None };
             effort::spend(1);
-            let end = search + at;
-            let (rest, ()) = literal(&self.until, &line[end..]).ok()?;
-            let escaped = honoured && is_escaped(line, start, end);
-            (!escaped).then_some(Cut { start, end, next: line.len() - rest.len() })
-        });
+            let end = from + at;
+            if let Ok((rest, ())) = literal(&self.until, &line[end..])
+                && !(honoured && is_escaped(line, start, end))
+            {
+                break Some(Cut { start, end, next: line.len() - rest.len() });
+            }
+            from = end + 1;
+        };
         effort::spend(found.map_or(line.len(), |cut| cut.end) - search);
         found
     }
@@ -355,6 +373,12 @@ impl Step {
         }
         Stop { at: line.len(), reason: Reason::TooShort }
     }
+}
+
+/// Where a byte stands first. Most fields end within a few bytes, sooner than a search over many at once is set up.
+fn next(byte: u8, text: &[u8]) -> Option<usize> {
+    let (near, far) = text.split_at(text.len().min(8));
+    near.iter().position(|b| *b == byte).or_else(|| memchr::memchr(byte, far).map(|at| near.len() + at))
 }
 
 /// A literal of the template at the beginning of `text`. The end of the line stands for a last blank that was trimmed.

@@ -315,9 +315,7 @@ impl Template {
     }
 
     fn run<'a>(&'a self, line: &'a [u8], span: (usize, usize), reading: Reading) -> Result<Record<'a>, Reject> {
-        let mut record = self.steps.run(line, span, &self.wall, reading)?;
-        record.format = &self.name;
-        Ok(record)
+        self.steps.run(&self.name, line, span, &self.wall, reading)
     }
 
     fn read<'a>(&'a self, line: &'a [u8], reading: Reading) -> Result<Record<'a>, Reject> {
@@ -332,11 +330,14 @@ impl Template {
             let head = &line[from..to.min(from + HEADER_BYTES)];
             from += memchr::memmem::find(head, &self.header_end).map_or(0, |at| at + self.header_end.len());
         }
-        let as_it_stands = self.run(line, (from, to), reading);
         // Some exports put the whole line in quotes.
         let quoted =
             to - from > 1 && line[from] == b'"' && line[to - 1] == b'"' && !self.steps.first.starts_with(b"\"");
-        if as_it_stands.is_err() && quoted {
+        if !quoted {
+            return self.run(line, (from, to), reading);
+        }
+        let as_it_stands = self.run(line, (from, to), reading);
+        if as_it_stands.is_err() {
             // With its quotes doubled, a request would pass for an odd one: what was changed is undone first.
             if let Some(record) = self.read_enclosed(&line[from + 1..to - 1], reading) {
                 return Ok(record);

@@ -9,7 +9,7 @@ use std::collections::{BTreeSet, VecDeque};
 
 use serde::{Deserialize, Serialize};
 
-use crate::detect::{budget, leaked_key};
+use crate::detect::{budget, harvesting, leaked_key};
 use crate::event::{Severity, Subject, SubjectKind};
 use crate::incident::allowance::{Allowance, Used};
 use crate::incident::entry::{About, Candidate, EVIDENCE_KEPT, Entry, Spread};
@@ -247,12 +247,14 @@ impl Book {
 
     /// Whether a finding repeats what was told within four weeks and is not clearly larger: a line for the digest.
     pub fn is_repeat(&self, candidate: &Candidate, now: Timestamp) -> bool {
+        // Who collects is found later than who is loud.
+        let lasting = Span::from_hours(if candidate.finding.detector == harvesting::NAME { 4 } else { 2 });
         self.past.iter().any(|past| {
             past.about == candidate.about
                 && past.detector == candidate.finding.detector
                 && now - past.ended_at < Span::from_days(28)
                 && candidate.finding.observed < 1.5 * past.peak
-                && now - candidate.finding.started_at < Span::from_hours(2)
+                && now - candidate.finding.started_at < lasting
         })
     }
 

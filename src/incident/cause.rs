@@ -259,7 +259,10 @@ fn is_echo(book: &Book, candidate: &Candidate, now: Timestamp) -> bool {
     let from = (now - candidate.window).min(candidate.finding.started_at);
     if candidate.finding.detector == harvesting::NAME {
         // Whoever still collects is no echo of a rise that is over, only of having been told as a collector.
-        let told = |past: &Past| past.detector == harvesting::NAME && past.about == candidate.about;
+        // A rise that was nearly all of what it read is what it was told for.
+        let nearly_all = |past: &Past| past.excess >= ENOUGH * candidate.finding.excess;
+        let told =
+            |past: &Past| past.about == candidate.about && (past.detector == harvesting::NAME || nearly_all(past));
         return book.past().any(|past| told(past) && past.ended_at >= from);
     }
     let excess = candidate.finding.excess.max(1.0);

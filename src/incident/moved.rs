@@ -12,7 +12,7 @@ use crate::incident::entry::{About, Candidate, Entry};
 use crate::time::Timestamp;
 
 /// The fact that says that an incident has moved since it was last told.
-const MOVED: &str = "moved";
+const MOVED: &str = "changed_address";
 /// The fact that says how many requests were made from the addresses before this one.
 const BEFORE: &str = "requests_before";
 /// Least share of what either does that must be on the same endpoint with the same agent.

@@ -1,19 +1,19 @@
 //! What software called: the family of a user agent, without its version.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
 
 use aho_corasick::{AhoCorasick, AhoCorasickKind};
 
 use crate::event::{Hasher, Id};
 
 use super::lossy;
+use super::memo::Memo;
 
 /// The most bytes of a user agent that are looked at.
 const MAX_BYTES: usize = 512;
 /// The most characters of the family of an agent that is not in [`FAMILIES`].
 const MAX_NAME_CHARS: usize = 40;
-/// User agents whose family is remembered.
+/// Half of the user agents whose family is remembered.
 const MEMO_ENTRIES: usize = 4096;
 
 /// One family: its name, what its user agents contain (in lower case), and whether it declares itself a crawler.
@@ -86,7 +86,7 @@ pub struct Agents {
     /// Patterns of [`FAMILIES`], then [`CRAWLER_WORDS`]. `None` only if the table were too large to compile.
     words: Option<AhoCorasick>,
     hasher: Hasher,
-    memo: HashMap<Id, Verdict>,
+    memo: Memo<(Verdict, Id), MEMO_ENTRIES>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -100,56 +100,60 @@ impl Agents {
     pub fn new(hasher: Hasher) -> Self {
         let words = FAMILIES.iter().map(|(_, word, _)| *word).chain(CRAWLER_WORDS.iter().copied());
         let words = AhoCorasick::builder().ascii_case_insensitive(true).kind(Some(AhoCorasickKind::DFA)).build(words);
-        Agents { words: words.ok(), hasher, memo: HashMap::new() }
+        Agents { words: words.ok(), hasher, memo: Memo::default() }
     }
 
     /// The family of a user agent; `None` of an empty one and of `-`.
     pub fn family<'a>(&mut self, agent: &'a [u8]) -> Option<Family<'a>> {
+        self.family_and_id(agent).map(|(family, _)| family)
+    }
+
+    /// The same, with the id of its name.
+    pub(super) fn family_and_id<'a>(&mut self, agent: &'a [u8]) -> Option<(Family<'a>, Id)> {
         let agent = agent.trim_ascii();
         if agent.is_empty() || agent == b"-" {
             return None;
         }
         let head = agent.get(..MAX_BYTES).unwrap_or(agent);
-        let id = self.hasher.id(head);
-        let verdict = if let Some(known) = self.memo.get(&id) {
-            *known
-        } else {
-            let verdict = self.judge(head);
-            if self.memo.len() >= MEMO_ENTRIES {
-                self.memo.clear();
-            }
-            self.memo.insert(id, verdict);
-            verdict
-        };
-        Some(match verdict {
+        let Agents { words, hasher, memo } = self;
+        let (verdict, id) = *memo.get_or_insert_with(hasher.id(head), || {
+            let verdict = judge(words.as_ref(), head);
+            (verdict, hasher.id(verdict.family(head).name.as_bytes()))
+        });
+        Some((verdict.family(head), id))
+    }
+}
+
+impl Verdict {
+    fn family(self, agent: &[u8]) -> Family<'_> {
+        match self {
             Verdict::Listed(at) => {
                 let (name, _, crawler) = FAMILIES[usize::from(at)];
                 Family { name: Cow::Borrowed(name), crawler }
             }
-            Verdict::Unknown { crawler } => Family { name: product(head), crawler },
-        })
-    }
-
-    fn judge(&self, agent: &[u8]) -> Verdict {
-        let words = self.words.iter();
-        let found = words.flat_map(|w| w.find_overlapping_iter(agent)).map(|m| m.pattern().as_usize()).min();
-        match found {
-            Some(at) if at < FAMILIES.len() => {
-                // A browser's name does not hide a crawler that says what it is: `compatible; FooBot/1.0`.
-                let browser = FAMILIES[at].0 == "Chrome" || FAMILIES[at].0 == "Safari" || FAMILIES[at].0 == "WebKit";
-                if browser && self.says_crawler(agent) {
-                    return Verdict::Unknown { crawler: true };
-                }
-                Verdict::Listed(at as u8)
-            }
-            found => Verdict::Unknown { crawler: found.is_some() },
+            Verdict::Unknown { crawler } => Family { name: product(agent), crawler },
         }
     }
+}
 
-    fn says_crawler(&self, agent: &[u8]) -> bool {
-        let mut words = self.words.iter().flat_map(|w| w.find_overlapping_iter(agent));
-        words.any(|m| m.pattern().as_usize() >= FAMILIES.len())
+fn judge(words: Option<&AhoCorasick>, agent: &[u8]) -> Verdict {
+    let found = words.iter().flat_map(|w| w.find_overlapping_iter(agent)).map(|m| m.pattern().as_usize()).min();
+    match found {
+        Some(at) if at < FAMILIES.len() => {
+            // A browser's name does not hide a crawler that says what it is: `compatible; FooBot/1.0`.
+            let browser = FAMILIES[at].0 == "Chrome" || FAMILIES[at].0 == "Safari" || FAMILIES[at].0 == "WebKit";
+            if browser && says_crawler(words, agent) {
+                return Verdict::Unknown { crawler: true };
+            }
+            Verdict::Listed(at as u8)
+        }
+        found => Verdict::Unknown { crawler: found.is_some() },
     }
+}
+
+fn says_crawler(words: Option<&AhoCorasick>, agent: &[u8]) -> bool {
+    let mut found = words.iter().flat_map(|w| w.find_overlapping_iter(agent));
+    found.any(|m| m.pattern().as_usize() >= FAMILIES.len())
 }
 
 /// The product token that an unlisted agent goes by: the first one, or what stands after `compatible;` where the first
@@ -251,6 +255,6 @@ mod tests {
         for n in 0..3 * MEMO_ENTRIES {
             agents.family(format!("agent{n}").as_bytes());
         }
-        assert!(agents.memo.len() <= MEMO_ENTRIES);
+        assert!(agents.memo.len() <= 2 * MEMO_ENTRIES);
     }
 }

@@ -1,7 +1,7 @@
 //! Who called: the real client behind proxies that are trusted, and its network.
 
 use std::fmt::Write as _;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv6Addr};
 
 use ipnet::IpNet;
 
@@ -23,7 +23,8 @@ impl Client<'_> {
     /// Writes the address or name.
     pub fn write(self, out: &mut String) {
         match self {
-            Client::Address(ip) => {
+            Client::Address(IpAddr::V4(ip)) => push_octets(ip.octets(), out),
+            Client::Address(IpAddr::V6(ip)) => {
                 // Writing to a String does not fail.
                 let _ = write!(out, "{ip}");
             }
@@ -48,7 +49,8 @@ impl Client<'_> {
         match self {
             Client::Address(IpAddr::V4(ip)) => {
                 let [a, b, c, _] = ip.octets();
-                let _ = write!(out, "{}/24", Ipv4Addr::new(a, b, c, 0));
+                push_octets([a, b, c, 0], out);
+                out.push_str("/24");
             }
             Client::Address(IpAddr::V6(ip)) => {
                 let [a, b, c, ..] = ip.segments();
@@ -57,6 +59,22 @@ impl Client<'_> {
             Client::Host(_) => self.write(out),
         }
     }
+}
+
+/// An IPv4 address in its one written form. The formatter of the standard library takes ten times as long, twice a line.
+fn push_octets(octets: [u8; 4], out: &mut String) {
+    let (mut text, mut length) = ([b'.'; 16], 0);
+    for octet in octets {
+        let digits = 1 + usize::from(octet >= 10) + usize::from(octet >= 100);
+        let mut rest = octet;
+        for at in (length..length + digits).rev() {
+            text[at] = b'0' + rest % 10;
+            rest /= 10;
+        }
+        // The next number begins behind the dot.
+        length += digits + 1;
+    }
+    out.push_str(std::str::from_utf8(&text[..length - 1]).unwrap_or_default());
 }
 
 /// The client of a request. While the peer is a trusted proxy, the forwarded-for chain (a list of addresses, or the

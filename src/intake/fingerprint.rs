@@ -46,7 +46,8 @@ impl fmt::Debug for FingerprintKey {
 
 /// The first six hexadecimal digits of a digest.
 pub(super) fn short(digest: &[u8; 32]) -> String {
-    format!("{:02x}{:02x}{:02x}", digest[0], digest[1], digest[2])
+    let digit = |n: u8| char::from(if n < 10 { b'0' + n } else { b'a' + n - 10 });
+    digest.iter().take(3).flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
 }
 
 #[cfg(test)]

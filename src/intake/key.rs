@@ -12,11 +12,12 @@ use crate::sanitize;
 
 use super::credential::{Credential, credential, has_scheme};
 use super::fingerprint::{FingerprintKey, short};
+use super::memo::Memo;
 use super::target::{Target, percent_decoded};
 use super::{clipped, lossy};
 
-/// Secrets whose masked form is remembered, since a keyed digest for each line would be dear.
-const MEMO_ENTRIES: usize = 16_384;
+/// Half of the secrets whose masked form is remembered, since a keyed digest for each line would be dear.
+const MEMO_ENTRIES: usize = 57_344;
 /// A name this short is never taken for a secret by its looks.
 const SECRET_FROM_BYTES: usize = 16;
 
@@ -160,8 +161,11 @@ pub fn is_key_parameter(name: &[u8]) -> bool {
 }
 
 fn rank(name: &[u8]) -> Option<usize> {
-    // Most names are settled by their length.
-    PARAMETERS.iter().position(|p| p.len() == name.len() && name.eq_ignore_ascii_case(p.as_bytes()))
+    // Most names are settled by their length, or by their first letter.
+    let first = name.first()?.to_ascii_lowercase();
+    PARAMETERS.iter().position(|p| {
+        p.len() == name.len() && p.as_bytes().first() == Some(&first) && name.eq_ignore_ascii_case(p.as_bytes())
+    })
 }
 
 fn any_parameter(target: Target<'_>) -> Option<Found<'_>> {
@@ -239,7 +243,7 @@ pub struct Names {
     /// By the id of a name or secret as it stands in the log, or of `fp:` and six digits: the configured consumer.
     consumers: HashMap<Id, (Id, String)>,
     /// By the id of the secret as it stands in the line.
-    memo: HashMap<Id, (Id, String)>,
+    memo: Memo<(Id, Box<str>), MEMO_ENTRIES>,
     scratch: String,
 }
 
@@ -253,7 +257,7 @@ impl Names {
                 known.insert(hasher.id(key.as_bytes()), (hasher.id(name.as_bytes()), name.clone()));
             }
         }
-        Names { key, hasher, consumers: known, memo: HashMap::new(), scratch: String::new() }
+        Names { key, hasher, consumers: known, memo: Memo::default(), scratch: String::new() }
     }
 
     /// The name of a found key.
@@ -278,33 +282,32 @@ impl Names {
     }
 
     fn secret(&mut self, value: &[u8]) -> Named<'_> {
-        let at = self.hasher.id(value);
-        if !self.memo.contains_key(&at) {
-            if self.memo.len() >= MEMO_ENTRIES {
-                self.memo.clear();
-            }
-            let named = self.learn(value);
-            self.memo.insert(at, named);
-        }
-        // Just put there.
-        self.memo.get(&at).map_or(Named { id: Id::NONE, text: "" }, |(id, text)| Named { id: *id, text })
+        let Names { key, hasher, consumers, memo, .. } = self;
+        let (id, text) = memo.get_or_insert_with(hasher.id(value), || learn(value, key, hasher, consumers));
+        Named { id: *id, text }
     }
+}
 
-    fn learn(&self, value: &[u8]) -> (Id, String) {
-        match credential(value) {
-            Credential::Name(name) => {
-                let id = self.hasher.id(name.as_bytes());
-                self.consumers.get(&id).cloned().unwrap_or_else(|| (id, clipped(&name).into_owned()))
-            }
-            Credential::Secret(secret) => {
-                let digest = self.key.digest(&secret);
-                let short = short(&digest);
-                let by = |key: &[u8]| self.consumers.get(&self.hasher.id(key));
-                let known = by(&secret).or_else(|| by(format!("fp:{short}").as_bytes()));
-                known.cloned().unwrap_or_else(|| {
-                    (self.hasher.id(&digest), format!("{}·{short}", sanitize::mask(&lossy(&secret))))
-                })
-            }
+/// What a value from a place of secrets is called.
+fn learn(value: &[u8], key: &FingerprintKey, hasher: &Hasher, consumers: &HashMap<Id, (Id, String)>) -> (Id, Box<str>) {
+    let known = |name: &[u8]| {
+        // Most configurations know none.
+        let found = if consumers.is_empty() { None } else { consumers.get(&hasher.id(name)) };
+        found.map(|(id, name)| (*id, name.as_str().into()))
+    };
+    match credential(value) {
+        Credential::Name(name) => known(name.as_bytes())
+            .unwrap_or_else(|| (hasher.id(name.as_bytes()), clipped(&name).into_owned().into_boxed_str())),
+        Credential::Secret(secret) => {
+            let digest = key.digest(&secret);
+            let short = short(&digest);
+            let by_print = || if consumers.is_empty() { None } else { known(format!("fp:{short}").as_bytes()) };
+            known(&secret).or_else(by_print).unwrap_or_else(|| {
+                let mut text = sanitize::mask(&lossy(&secret));
+                text.push('·');
+                text.push_str(&short);
+                (hasher.id(&digest), text.into_boxed_str())
+            })
         }
     }
 }

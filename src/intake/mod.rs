@@ -11,6 +11,7 @@ mod credential;
 mod extra;
 mod fingerprint;
 pub mod key;
+mod memo;
 pub mod request;
 pub mod route;
 pub mod routes;
@@ -116,12 +117,12 @@ impl Intake {
             batch.put(named.id, named.text)
         });
         let (client, network) = client.map_or((Text::NONE, Text::NONE), |client| self.texts.client(client, batch));
-        let endpoint = self.texts.endpoint(record.target.as_deref(), target, batch);
-        let family = record.user_agent.as_deref().and_then(|agent| self.agents.family(agent));
-        let agent = family.as_ref().map_or(Text::NONE, |f| batch.put(self.hasher.id(f.name.as_bytes()), &f.name));
+        let endpoint = self.texts.endpoint(target, batch);
+        let family = record.user_agent.as_deref().and_then(|agent| self.agents.family_and_id(agent));
+        let agent = family.as_ref().map_or(Text::NONE, |(f, id)| batch.put(*id, &f.name));
 
         let mut flags = Flags::default();
-        if family.is_some_and(|f| f.crawler) {
+        if family.is_some_and(|(f, _)| f.crawler) {
             flags = flags.with(Flags::CRAWLER);
         }
         let method = record.method.as_deref().map_or(Method::Other, Method::parse);
@@ -172,7 +173,7 @@ impl Intake {
             client.write(&mut client_text);
         }
         let mut scratch = Batch::default();
-        let endpoint = self.texts.endpoint(record.target.as_deref(), target, &mut scratch);
+        let endpoint = self.texts.endpoint(target, &mut scratch);
         let shown = |value: &Option<Value<'_>>| value.as_deref().map(|v| sanitize::redact(&lossy(v)));
         EventView {
             line: 0,
@@ -226,12 +227,12 @@ impl Texts {
         (batch.put(id, &clipped(&self.text)), batch.put(network, &clipped(&self.network)))
     }
 
-    fn endpoint(&mut self, raw: Option<&[u8]>, target: Option<Target<'_>>, batch: &mut Batch) -> Text {
-        let (Some(raw), Some(target)) = (raw, target) else { return Text::NONE };
+    fn endpoint(&mut self, target: Option<Target<'_>>, batch: &mut Batch) -> Text {
+        let Some(target) = target else { return Text::NONE };
         self.text.clear();
         match self.declared.find(target) {
             Some(route) => self.text.push_str(route),
-            None => route::template(raw, &mut self.text),
+            None => route::template_of(target, &mut self.text),
         }
         if self.text.is_empty() { Text::NONE } else { batch.put(self.hasher.id(self.text.as_bytes()), &self.text) }
     }

@@ -4,7 +4,7 @@ use crate::event::{Hasher, Id, Method};
 use crate::format::Record;
 
 use super::key::is_key_parameter;
-use super::target::{Target, percent_decoded};
+use super::target::{Target, percent_decode};
 
 /// Query parameters that exist only to make two equal requests look different.
 const CACHE_BUSTERS: &[&str] =
@@ -37,10 +37,16 @@ pub fn fingerprint(
     let token = record.method.as_deref().unwrap_or_default();
     scratch.clear();
     let mut number = None;
-    for segment in target.segments() {
-        number = whole_number(segment).or(number);
-        scratch.push(b'/');
-        scratch.extend_from_slice(segment);
+    if is_tidy(target.path) {
+        scratch.extend_from_slice(target.path);
+        // From behind: the first that is found is the last.
+        number = target.path.rsplit(|b| *b == b'/').find_map(whole_number);
+    } else {
+        for segment in target.segments() {
+            number = whole_number(segment).or(number);
+            scratch.push(b'/');
+            scratch.extend_from_slice(segment);
+        }
     }
     let resource = hasher.id(scratch);
 
@@ -48,19 +54,24 @@ pub fn fingerprint(
     scratch.extend_from_slice(token);
     scratch.push(b'?');
     for parameter in target.parameters() {
-        let name = percent_decoded(parameter.name);
-        let value = percent_decoded(parameter.value);
-        if key_parameter == Some(parameter.name)
-            || is_key_parameter(&name)
-            || is_cache_buster(&name)
-            || is_epoch(&value)
-        {
+        if key_parameter == Some(parameter.name) {
             continue;
         }
         // Parts are kept apart by bytes that do not stand in a target.
-        scratch.extend_from_slice(&name);
+        let start = scratch.len();
+        percent_decode(parameter.name, scratch);
+        let name = scratch.get(start..).unwrap_or_default();
+        if is_key_parameter(name) || is_cache_buster(name) {
+            scratch.truncate(start);
+            continue;
+        }
         scratch.push(b'\0');
-        scratch.extend_from_slice(&value);
+        let value = scratch.len();
+        percent_decode(parameter.value, scratch);
+        if is_epoch(scratch.get(value..).unwrap_or_default()) {
+            scratch.truncate(start);
+            continue;
+        }
         scratch.push(b'\n');
     }
     let has_body = matches!(Method::parse(token), Method::Post | Method::Put | Method::Patch);
@@ -79,6 +90,18 @@ pub fn fingerprint(
     Fingerprint { request: hasher.id(scratch), resource, number, strong }
 }
 
+/// Whether a path is what its segments make when they are put together again: nothing is doubled, empty, a lone dot, or
+/// behind a semicolon.
+fn is_tidy(path: &[u8]) -> bool {
+    let mut before = 0;
+    let tidy = path.iter().all(|&b| {
+        let odd = b == b';' || (before == b'/' && matches!(b, b'/' | b'.'));
+        before = b;
+        !odd
+    });
+    tidy && path.first() == Some(&b'/') && path.len() > 1 && before != b'/'
+}
+
 /// A segment that is nothing but a number of at most 18 digits.
 fn whole_number(segment: &[u8]) -> Option<u64> {
     if segment.is_empty() || segment.len() > 18 {
@@ -88,6 +111,10 @@ fn whole_number(segment: &[u8]) -> Option<u64> {
 }
 
 fn is_cache_buster(name: &[u8]) -> bool {
+    // Most names are settled by their first letter.
+    if !matches!(name.first(), Some(b'_' | b't' | b'T' | b'n' | b'N' | b'c' | b'C' | b'r' | b'R')) {
+        return false;
+    }
     CACHE_BUSTERS.iter().any(|n| name.eq_ignore_ascii_case(n.as_bytes()))
 }
 

@@ -43,8 +43,12 @@ const STATIC_EXTENSIONS: &[&str] = &[
 /// Query, fragment, matrix parameters, scheme and host are dropped, doubled and trailing slashes too. Percent escapes
 /// are undone to recognise a value, and kept in what stays. The template of a template is itself. At most [`MAX_BYTES`] and [`MAX_SEGMENTS`].
 pub fn template(target: &[u8], out: &mut String) {
+    template_of(Target::split(target), out);
+}
+
+/// The same of a target that is cut already.
+pub(super) fn template_of(target: Target<'_>, out: &mut String) {
     let start = out.len();
-    let target = Target::split(target);
     match target.path {
         b"*" | b"{authority}" => return out.push_str(if target.path == b"*" { "*" } else { "{authority}" }),
         b"" if target.query.is_none() => return,
@@ -88,7 +92,11 @@ pub(super) fn is_placeholder(segment: &str) -> bool {
 fn push_segment(raw: &[u8], may_be_version: bool, out: &mut String) {
     if is_plain_word(raw) && raw.len() <= MAX_SEGMENT_BYTES {
         // Lower-case letters, hyphens and underscores: nearly all segments.
-        return out.push_str(&String::from_utf8_lossy(raw));
+        return out.push_str(std::str::from_utf8(raw).unwrap_or_default());
+    }
+    if (1..=18).contains(&raw.len()) && raw.iter().all(u8::is_ascii_digit) {
+        // A number is neither a version nor anything else.
+        return out.push_str("{id}");
     }
     let before = out.len();
     let decoded = percent_decoded(raw);

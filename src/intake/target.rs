@@ -15,8 +15,8 @@ impl<'a> Target<'a> {
     /// From any form of RFC 9112, section 3.2; scheme and host of the absolute form are dropped.
     pub fn split(target: &'a [u8]) -> Self {
         let target = origin_form(target);
-        let target = &target[..target.iter().position(|b| *b == b'#').unwrap_or(target.len())];
-        match target.iter().position(|b| *b == b'?') {
+        let target = &target[..memchr::memchr(b'#', target).unwrap_or(target.len())];
+        match memchr::memchr(b'?', target) {
             Some(mark) => Target { path: &target[..mark], query: Some(&target[mark + 1..]) },
             None => Target { path: target, query: None },
         }
@@ -49,8 +49,19 @@ pub struct Parameter<'a> {
 
 /// With percent escapes undone where they are well formed; borrowed where there are none.
 pub fn percent_decoded(bytes: &[u8]) -> Cow<'_, [u8]> {
-    let Some(first) = memchr::memchr(b'%', bytes) else { return Cow::Borrowed(bytes) };
+    // A search over many bytes at once takes longer to set up than most names and values are long.
+    let (near, far) = bytes.split_at(bytes.len().min(16));
+    if !near.contains(&b'%') && memchr::memchr(b'%', far).is_none() {
+        return Cow::Borrowed(bytes);
+    }
     let mut out = Vec::with_capacity(bytes.len());
+    percent_decode(bytes, &mut out);
+    Cow::Owned(out)
+}
+
+/// Appends the same.
+pub(super) fn percent_decode(bytes: &[u8], out: &mut Vec<u8>) {
+    let first = memchr::memchr(b'%', bytes).unwrap_or(bytes.len());
     out.extend_from_slice(&bytes[..first]);
     let mut rest = &bytes[first..];
     while let [byte, tail @ ..] = rest {
@@ -63,11 +74,13 @@ pub fn percent_decoded(bytes: &[u8]) -> Cow<'_, [u8]> {
             rest = tail;
         }
     }
-    Cow::Owned(out)
 }
 
 /// Without `scheme://authority`, if the target is in absolute form.
 fn origin_form(target: &[u8]) -> &[u8] {
+    if target.first() == Some(&b'/') {
+        return target;
+    }
     let scheme = target.iter().take(16).take_while(|b| b.is_ascii_alphanumeric() || **b == b'+').count();
     if scheme == 0 || !target[scheme..].starts_with(b"://") {
         return target;

@@ -24,8 +24,8 @@ pub struct Moment {
 impl Moment {
     /// The moment of an instant in a zone.
     pub fn at(t: Timestamp, zone: Zone) -> Moment {
-        let hour = zone.hour_of_week(t);
         let local = t + zone.offset(t);
+        let hour = Zone::hour_of_local_week(local);
         let part = (local - local.floor(Span::HOUR)).hours_f64() as f32;
         if part < 0.5 {
             Moment { hour, near: (hour + 167) % 168, weight: 0.5 - part }

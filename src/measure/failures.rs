@@ -109,6 +109,19 @@ impl Failures {
         self.hour.add(t.bucket(Span::HOUR), 1);
     }
 
+    /// At least as many failures as the hour of minutes that ends with `minute` holds, and any shorter window that ends with it
+    /// or less than a minute later, found without adding them up. `None` where the newest failures lie in a later hour.
+    pub fn lately(&self, minute: i64) -> Option<u64> {
+        let hour = Timestamp::of_bucket(minute, Span::MINUTE).bucket(Span::HOUR);
+        // Two hours are kept: that of the minute, and the one before, in which the window may begin.
+        (self.hour.newest() <= hour).then(|| self.hour.sum(hour - 1, hour))
+    }
+
+    /// The end of the newest minute that holds a failure.
+    pub fn newest(&self) -> Timestamp {
+        Timestamp::of_bucket(self.mins.newest().max(0) + 1, Span::MINUTE)
+    }
+
     /// The share that usually fails.
     pub fn share(&self) -> f64 {
         f64::from((self.learned_errors + PRIOR.0 * PRIOR.1) / (self.learned_requests + PRIOR.1))

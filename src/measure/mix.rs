@@ -13,6 +13,7 @@ const USUAL: Span = Span::DAY;
 /// Parts kept.
 const PARTS: usize = 8;
 
+/// A part as it is saved.
 #[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
 struct Entry {
     id: Id,
@@ -22,12 +23,46 @@ struct Entry {
 
 /// The heaviest parts of a stream in one dimension, with decayed counts. A newcomer takes the place of the lightest
 /// part, so a part with a large share is always among them soon; a part's share is therefore a lower bound.
+///
+/// Ids and counts lie apart, and places that nobody has taken are zero: every event looks at all of them, several at once.
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+#[serde(from = "Saved", into = "Saved")]
 pub struct Mix {
+    ids: [Id; PARTS],
+    recent: [f32; PARTS],
+    usual: [f32; PARTS],
+    taken: u8,
+    recent_total: f32,
+    usual_total: f32,
+    decayed_at: Timestamp,
+}
+
+/// The saved form.
+#[derive(Serialize, Deserialize)]
+struct Saved {
     entries: SmallVec<[Entry; PARTS]>,
     recent_total: f32,
     usual_total: f32,
     decayed_at: Timestamp,
+}
+
+impl From<Mix> for Saved {
+    fn from(mix: Mix) -> Self {
+        let Mix { recent_total, usual_total, decayed_at, .. } = mix;
+        Saved { entries: mix.entries().collect(), recent_total, usual_total, decayed_at }
+    }
+}
+
+impl From<Saved> for Mix {
+    fn from(saved: Saved) -> Self {
+        let Saved { entries, recent_total, usual_total, decayed_at } = saved;
+        let mut mix = Mix { recent_total, usual_total, decayed_at, ..Mix::default() };
+        for (at, entry) in entries.into_iter().take(PARTS).enumerate() {
+            mix.put(at, entry);
+            mix.taken = at as u8 + 1;
+        }
+        mix
+    }
 }
 
 /// A part of a stream now, against its usual share.
@@ -41,38 +76,80 @@ pub struct Share {
     pub usual: f64,
 }
 
+/// What is left of old counts after some time. The mixes of one stream decay together, so that what was reckoned for one
+/// of them holds for the next.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Fade {
+    since: Span,
+    recent: f32,
+    usual: f32,
+}
+
+impl Fade {
+    fn over(&mut self, since: Span) -> Fade {
+        if self.since != since {
+            let seconds = since.secs_f64();
+            *self = Fade {
+                since,
+                recent: (-seconds / RECENT.secs_f64()).exp2() as f32,
+                usual: (-seconds / USUAL.secs_f64()).exp2() as f32,
+            };
+        }
+        *self
+    }
+}
+
 impl Mix {
     /// Counts one event of part `id` at `t`. Absent parts count for the total only.
-    pub fn add(&mut self, id: Id, t: Timestamp) {
+    pub fn add(&mut self, id: Id, t: Timestamp, fade: &mut Fade) {
         // Decay in steps of 10 s: exact enough for half-lives of minutes, and rarely due.
         if t - self.decayed_at >= Span::from_secs(10) {
-            self.decay(t);
+            self.decay(t, fade);
         }
         self.recent_total += 1.0;
         self.usual_total += 1.0;
         if !id.is_some() {
             return;
         }
-        if let Some(entry) = self.entries.iter_mut().find(|e| e.id == id) {
-            entry.recent += 1.0;
-            entry.usual += 1.0;
+        // Without branches within: where a part lies cannot be guessed. Of damaged state with one id twice the first counts.
+        let mut at = PARTS;
+        for (place, known) in self.ids.iter().enumerate().rev() {
+            at = if *known == id { place } else { at };
+        }
+        if let (Some(recent), Some(usual)) = (self.recent.get_mut(at), self.usual.get_mut(at)) {
+            *recent += 1.0;
+            *usual += 1.0;
             return;
         }
         let entry = Entry { id, recent: 1.0, usual: 1.0 };
-        if self.entries.len() < PARTS {
-            self.entries.push(entry);
+        let taken = usize::from(self.taken);
+        if taken < PARTS {
+            self.put(taken, entry);
+            self.taken += 1;
             return;
         }
         // Now counts ten times as much as usually: the parts of an incident must find their place.
-        let weight = |e: &Entry| 10.0 * e.recent + e.usual;
-        if let Some(lightest) = self.entries.iter_mut().min_by(|a, b| weight(a).total_cmp(&weight(b))) {
-            if weight(lightest) <= 40.0 || lightest.recent < 1.0 {
-                *lightest = entry;
-            } else {
-                // A heavy set gives way slowly: whoever stays away loses ground to many knocks.
-                lightest.recent -= 0.5;
-            }
+        let weights: [f32; PARTS] = std::array::from_fn(|at| 10.0 * self.recent[at] + self.usual[at]);
+        let (mut lightest, mut least) = (0, f32::INFINITY);
+        for (at, weight) in weights.into_iter().enumerate() {
+            (lightest, least) = if weight < least { (at, weight) } else { (lightest, least) };
         }
+        if least <= 40.0 || self.recent[lightest] < 1.0 {
+            self.put(lightest, entry);
+        } else {
+            // A heavy set gives way slowly: whoever stays away loses ground to many knocks.
+            self.recent[lightest] -= 0.5;
+        }
+    }
+
+    fn put(&mut self, at: usize, entry: Entry) {
+        (self.ids[at], self.recent[at], self.usual[at]) = (entry.id, entry.recent, entry.usual);
+    }
+
+    fn entries(&self) -> impl Iterator<Item = Entry> + '_ {
+        let counts = self.recent.iter().zip(&self.usual);
+        let entries = self.ids.iter().zip(counts).map(|(&id, (&recent, &usual))| Entry { id, recent, usual });
+        entries.take(usize::from(self.taken))
     }
 
     /// The parts by their share now, largest first.
@@ -81,8 +158,7 @@ impl Mix {
         // What counts for now is part of what counts for usually; take it out, so that an incident is compared with before.
         let before = (self.usual_total - self.recent_total).max(0.0);
         let mut shares: SmallVec<[Share; PARTS]> = self
-            .entries
-            .iter()
+            .entries()
             .map(|e| Share {
                 id: e.id,
                 now: share(e.recent.max(0.0), self.recent_total),
@@ -94,9 +170,15 @@ impl Mix {
         shares
     }
 
+    /// Reads a little of all that [`Mix::add`] looks at.
+    pub(super) fn warm(&self) -> u64 {
+        let few = |at: usize| u64::from(self.recent[at].to_bits());
+        self.ids[0].0 ^ few(0) ^ few(PARTS - 1) ^ self.decayed_at.millis() as u64
+    }
+
     /// The share of one part now.
     pub fn share_of(&self, id: Id) -> f64 {
-        match self.entries.iter().find(|e| e.id == id) {
+        match self.entries().find(|e| e.id == id) {
             Some(e) if self.recent_total > 0.0 => f64::from(e.recent.max(0.0) / self.recent_total).clamp(0.0, 1.0),
             _ => 0.0,
         }
@@ -104,17 +186,14 @@ impl Mix {
 
     /// How many parts are active now (at most the number kept).
     pub fn active(&self) -> usize {
-        self.entries.iter().filter(|e| e.recent >= 0.5).count()
+        self.entries().filter(|e| e.recent >= 0.5).count()
     }
 
-    fn decay(&mut self, t: Timestamp) {
-        let since = (t - self.decayed_at).secs_f64();
-        let recent = (-since / RECENT.secs_f64()).exp2() as f32;
-        let usual = (-since / USUAL.secs_f64()).exp2() as f32;
-        for entry in &mut self.entries {
-            entry.recent *= recent;
-            entry.usual *= usual;
-        }
+    fn decay(&mut self, t: Timestamp, fade: &mut Fade) {
+        let Fade { recent, usual, .. } = fade.over(t - self.decayed_at);
+        // Places that nobody has taken stay at zero.
+        self.recent.iter_mut().for_each(|count| *count *= recent);
+        self.usual.iter_mut().for_each(|count| *count *= usual);
         self.recent_total *= recent;
         self.usual_total *= usual;
         self.decayed_at = t;
@@ -130,11 +209,11 @@ mod tests {
         let mut mix = Mix::default();
         let mut t = Timestamp::from_secs(1_700_000_000);
         for i in 0..5000u64 {
-            mix.add(Id(1 + i % 4), t);
+            mix.add(Id(1 + i % 4), t, &mut Fade::default());
             t += Span::from_secs(6);
         }
         for i in 0..2000u64 {
-            mix.add(if i % 10 < 9 { Id(77) } else { Id(1 + i % 4) }, t);
+            mix.add(if i % 10 < 9 { Id(77) } else { Id(1 + i % 4) }, t, &mut Fade::default());
             t += Span::from_millis(200);
         }
         let top = mix.shares()[0];
@@ -144,10 +223,11 @@ mod tests {
 
     #[test]
     fn many_small_parts_leave_the_large_one_in_place() {
-        let mut mix = Mix::default();
+        let (mut mix, mut fade) = (Mix::default(), Fade::default());
         let t = Timestamp::from_secs(1_700_000_000);
         for i in 0..20_000u64 {
-            mix.add(if i % 3 == 0 { Id(5) } else { Id(1000 + i) }, t + Span::from_millis(i as i64 * 20));
+            let id = if i % 3 == 0 { Id(5) } else { Id(1000 + i) };
+            mix.add(id, t + Span::from_millis(i as i64 * 20), &mut fade);
         }
         let top = mix.shares()[0];
         assert_eq!(top.id, Id(5));

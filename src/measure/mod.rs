@@ -13,6 +13,7 @@ pub mod normal;
 pub mod mix;
 
 pub mod failures;
+pub mod full;
 
 pub mod slots;
 

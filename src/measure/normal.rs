@@ -5,6 +5,10 @@
 //! window length, because real streams range from nearly Poisson to wildly bursty. Nothing is learned from an incident
 //! after its first hours, so what goes on does not become normal.
 
+mod learning;
+
+use std::cell::Cell;
+
 use serde::{Deserialize, Serialize};
 
 use crate::measure::calendar::{Calendar, Moment};
@@ -87,6 +91,19 @@ pub struct Normal {
     calm_since: Option<Timestamp>,
     /// Hours up to this one have been learned.
     learned: i64,
+    #[serde(skip)]
+    lately: Lately,
+}
+
+/// The rates of the two hours that were asked for last: ticks ask for the same ones over and over.
+#[derive(Clone, Debug, Default)]
+struct Lately(Cell<[Option<(u8, f32, f32)>; 2]>);
+
+/// What is only remembered makes no difference.
+impl PartialEq for Lately {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
 }
 
 /// What everybody shares when a stream's usual is asked or taught.
@@ -120,6 +137,7 @@ impl Normal {
             open_since: None,
             calm_since: None,
             learned: t.bucket(Span::HOUR) - 1,
+            lately: Lately::default(),
         }
     }
 
@@ -130,8 +148,12 @@ impl Normal {
 
     /// Mean rate over about a week, per minute.
     pub fn level(&self, population_mean: f64) -> f64 {
-        let prior = 0.3 / population_mean.max(1e-6);
-        f64::from(self.level.0 + 0.3) / (f64::from(self.level.1) + prior)
+        level(self.level, population_mean)
+    }
+
+    /// What [`level`] takes: decayed events, and the decayed minutes that they were counted in. Changes only with learning.
+    pub fn parts_of_level(&self) -> (f32, f32) {
+        self.level
     }
 
     /// Events counted in about the last week: how much the usual rests on.
@@ -142,9 +164,21 @@ impl Normal {
     /// The expected rate at a moment, per minute.
     pub fn rate(&self, at: Moment, around: &Surroundings<'_>) -> f64 {
         let level = self.level(around.population_mean) as f32;
-        let here = self.rate_of_hour(at.hour, level);
-        let near = if at.weight > 0.0 { self.rate_of_hour(at.near, level) } else { here };
+        let here = self.remembered_rate(at.hour, level);
+        let near = if at.weight > 0.0 { self.remembered_rate(at.near, level) } else { here };
         f64::from((1.0 - at.weight) * here + at.weight * near) * self.short_factor()
+    }
+
+    /// As [`Normal::rate_of_hour`], which changes with the level and with learning alone.
+    fn remembered_rate(&self, hour: usize, level: f32) -> f32 {
+        let [newer, older] = self.lately.0.get();
+        let known = |one: Option<(u8, f32, f32)>| one.filter(|(at, of, _)| usize::from(*at) == hour && *of == level);
+        if let Some((_, _, rate)) = known(newer).or(known(older)) {
+            return rate;
+        }
+        let rate = self.rate_of_hour(hour, level);
+        self.lately.0.set([Some((hour as u8, level, rate)), newer]);
+        rate
     }
 
     /// The expected number of events in the window of length `window` that ends at `end`.
@@ -185,6 +219,12 @@ impl Normal {
 
     /// Variance beyond Poisson over squared mean for windows of index `w` of [`WINDOWS_MIN`] that end at `now`.
     pub fn spread(&self, w: usize, now: Timestamp, hour: usize) -> f64 {
+        let shape = 0.3 + self.weight();
+        self.known_spread(w, hour) + 1.0 / shape + (-self.age(now).days_f64() / 3.0).exp()
+    }
+
+    /// The same, however little is known of it yet.
+    pub fn known_spread(&self, w: usize, hour: usize) -> f64 {
         let of = |s: &Sums| (PRIOR_SPREAD.1 * PRIOR_SPREAD.0 + s.over) / (PRIOR_SPREAD.1 + s.weight);
         let whole = of(&self.spread[w]).max(0.002);
         let mut alpha = f64::from(whole);
@@ -195,8 +235,7 @@ impl Normal {
             // Shrunk by 5 % towards the whole.
             alpha *= f64::from(here / five).clamp(0.05, 10.0).powf(0.95);
         }
-        let shape = 0.3 + self.weight();
-        alpha.max(0.01) + 1.0 / shape + (-self.age(now).days_f64() / 3.0).exp()
+        alpha.max(0.01)
     }
 
     /// The second largest 5-minute total (or 60-minute total) of any day at this hour of the day or its neighbours.
@@ -258,6 +297,11 @@ impl Normal {
         self.open_since.is_some() || self.in_burst
     }
 
+    /// Whether it is in no incident and was found calm: being found calm again changes nothing.
+    pub fn is_at_rest(&self) -> bool {
+        self.calm_since.is_some() && !self.is_open()
+    }
+
     /// Learns the hours that are over. Call before counting an event of a new hour, while the rings still hold the old.
     pub fn learn(&mut self, counts: &Counts, now: Timestamp, around: &Surroundings<'_>) {
         let over = now.bucket(Span::HOUR) - 1;
@@ -268,6 +312,7 @@ impl Normal {
         while self.learned < over {
             self.learned += 1;
             self.learn_hour(self.learned, counts, around);
+            self.lately.0.set([None; 2]);
         }
     }
 
@@ -332,152 +377,12 @@ impl Normal {
     fn short_factor(&self) -> f64 {
         f64::from((self.short.0 + 8.0) / (self.short.1 + 8.0)).clamp(0.6, 1.5)
     }
-
-    fn learn_hour(&mut self, hour: i64, counts: &Counts, around: &Surroundings<'_>) {
-        let start = Timestamp::of_bucket(hour, Span::HOUR);
-        let end = start + Span::HOUR;
-        let exposure = around.calendar.exposure(hour) as f32;
-        let middle = Moment::at(start + Span::from_mins(30), around.zone);
-        let (how, hod) = (middle.hour, middle.hour % 24);
-        let total = counts.hours.get(hour) as f32;
-        // What everybody does may be taught, but no more than a large campaign: an attack by many keys is not usual.
-        let g = around.calendar.site_factor(hour).min(3.0) as f32;
-
-        let expected_per_minute = self.rate(middle, around) as f32;
-        let expected = expected_per_minute * exposure;
-        let open = self.open_since.map(|since| end - since);
-        let learn_mean = open.is_none_or(|open| open <= Span::from_hours(2) || teaches_again(open));
-        let learn_spread = exposure >= 60.0 && open.is_none_or(|open| open <= Span::HOUR);
-        let learn_overall = open.is_none_or(|open| open <= Span::from_hours(6));
-
-        if learn_spread {
-            self.learn_spread(hour, counts, around, hod);
-        }
-        if learn_overall {
-            self.learn_peaks(hour, counts, around, hod, learn_mean);
-        }
-
-        // An hour teaches at most what a wild but usual hour could bring.
-        let mut taught = total;
-        if end - self.born >= Span::DAY {
-            let alpha = self.spread(3, end, hod) as f32;
-            let cap = expected * (1.0 + 4.0 * (alpha + 1.0 / expected.max(0.1)).sqrt()) * g + 3.0;
-            taught = taught.min(cap);
-        }
-        self.level = (self.level.0 * LEVEL_DECAY, self.level.1 * LEVEL_DECAY);
-        if learn_mean {
-            self.level.0 += taught;
-            self.level.1 += exposure;
-            let (a, b) = self.by_hour_of_day[hod].get();
-            self.by_hour_of_day[hod].set(a * DAY_DECAY + taught, b * DAY_DECAY + exposure);
-            let (a, b) = self.by_hour_of_week[how].get();
-            self.by_hour_of_week[how].set(a * WEEK_DECAY + taught, b * WEEK_DECAY + exposure);
-            let usual = expected / self.short_factor() as f32;
-            self.short = (self.short.0 * SHORT_DECAY + taught, self.short.1 * SHORT_DECAY + usual);
-        }
-        self.bursts *= BURSTS_DECAY;
-    }
-
-    /// Adds the hour's non-overlapping windows to the sums of the spread.
-    fn learn_spread(&mut self, hour: i64, counts: &Counts, around: &Surroundings<'_>, hod: usize) {
-        for sums in &mut self.spread {
-            sums.over *= SPREAD_DECAY;
-            sums.weight *= SPREAD_DECAY;
-        }
-        let start = Timestamp::of_bucket(hour, Span::HOUR);
-        // The expectation is linear between hour centres: three points give every minute of the hour.
-        let at = |minute: i64| self.rate(Moment::at(start + Span::from_mins(minute), around.zone), around) as f32;
-        let (first, middle, last) = (at(0), at(30), at(60));
-        let minute_rate = |i: usize| {
-            let x = (i as f32 + 0.5) / 30.0;
-            if x < 1.0 { first + (middle - first) * x } else { middle + (last - middle) * (x - 1.0) }
-        };
-        let first_minute = start.bucket(Span::MINUTE);
-        let silent = counts.hours.get(hour) == 0;
-        let mut minutes = [0f32; 60];
-        if !silent {
-            for (i, x) in minutes.iter_mut().enumerate() {
-                *x = counts.mins.get(first_minute + i as i64) as f32;
-            }
-        }
-        let alphas: [f32; 4] = std::array::from_fn(|w| {
-            (PRIOR_SPREAD.1 * PRIOR_SPREAD.0 + self.spread[w].over) / (PRIOR_SPREAD.1 + self.spread[w].weight)
-        });
-        for (w, length) in [1usize, 5, 15, 60].into_iter().enumerate() {
-            let mut sums = Sums::default();
-            for (k, window) in minutes.chunks(length).enumerate() {
-                let x: f32 = window.iter().sum();
-                let m = length as f32 * minute_rate(k * length + length / 2).max(1e-4);
-                add_window(&mut sums, x, m, alphas[w]);
-            }
-            self.spread[w].over += sums.over;
-            self.spread[w].weight += sums.weight;
-            if w == 1 {
-                let here = &mut self.spread_of_hour[hod];
-                let decay = WEEK_DECAY.powf(1.0 / 7.0);
-                *here = Sums { over: here.over * decay + sums.over, weight: here.weight * decay + sums.weight };
-            }
-        }
-        // Six hours and a day, when one of them is over.
-        for (w, hours) in [(4usize, 6i64), (5, 24)] {
-            if (hour + 1) % hours == 0 {
-                let x = counts.hours.sum(hour - hours + 1, hour) as f32;
-                let end = Timestamp::of_bucket(hour + 1, Span::HOUR);
-                let m = self.expected(end, Span::from_hours(hours), around) as f32;
-                let alpha =
-                    (PRIOR_SPREAD.1 * PRIOR_SPREAD.0 + self.spread[w].over) / (PRIOR_SPREAD.1 + self.spread[w].weight);
-                add_window(&mut self.spread[w], x, m.max(1e-4), alpha);
-            }
-        }
-    }
-
-    fn learn_peaks(&mut self, hour: i64, counts: &Counts, around: &Surroundings<'_>, hod: usize, of_hour: bool) {
-        let start = Timestamp::of_bucket(hour, Span::HOUR);
-        let first = start.bucket(Span::MINUTE);
-        let sixty = counts.hours.get(hour) as f32;
-        let mut five = 0u64;
-        if sixty > 0.0 {
-            for i in 0..60 {
-                five = five.max(counts.mins.sum(first + i - 4, first + i));
-            }
-        }
-        let day = (start + around.zone.offset(start)).bucket(Span::DAY);
-        if day != self.day {
-            if self.day != i64::MIN {
-                for (top, today) in self.overall.iter_mut().zip(self.today) {
-                    top.decay(PEAK_DECAY);
-                    top.put(today);
-                }
-            }
-            self.day = day;
-            self.today = [0.0; 3];
-        }
-        let six_hours = counts.hours.sum(hour - 5, hour) as f32;
-        for (today, x) in self.today.iter_mut().zip([five as f32, sixty, six_hours]) {
-            *today = today.max(x);
-        }
-        if of_hour {
-            let peaks = &mut self.peaks[hod];
-            peaks.five.decay(PEAK_DECAY);
-            peaks.sixty.decay(PEAK_DECAY);
-            peaks.five.put(five as f32);
-            peaks.sixty.put(sixty);
-        }
-    }
 }
 
-/// An incident that goes on for days teaches the first two hours of each further day, so that a new normal is accepted
-/// slowly and never within a day. From the seventh day on it is normal.
-fn teaches_again(open: Span) -> bool {
-    open >= Span::from_days(7) || (open >= Span::DAY && open.millis() % Span::DAY.millis() <= 2 * Span::HOUR.millis())
-}
-
-/// One window of `x` events where `m` were expected; a wild window is cut at eight standard deviations.
-fn add_window(sums: &mut Sums, x: f32, m: f32, alpha: f32) {
-    let sd = (m + alpha.max(0.0) * m * m).sqrt();
-    let d = (x - m).min(8.0 * sd + 3.0);
-    sums.over += d * d - m;
-    sums.weight += m * m;
+/// Mean rate over about a week, per minute, of `events` in so many `minutes`.
+pub fn level((events, minutes): (f32, f32), population_mean: f64) -> f64 {
+    let prior = 0.3 / population_mean.max(1e-6);
+    f64::from(events + 0.3) / (f64::from(minutes) + prior)
 }
 
 #[cfg(test)]

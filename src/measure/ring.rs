@@ -33,6 +33,17 @@ impl<const N: usize> Ring<N> {
         *slot = slot.saturating_add(n);
     }
 
+    /// Adds one to a bucket whose slot is known.
+    fn count(&mut self, at: Place) {
+        if at.bucket > self.newest {
+            self.slide(at.bucket);
+        } else if at.bucket <= self.newest - N as i64 {
+            return;
+        }
+        let slot = &mut self.slots[at.slot];
+        *slot = slot.saturating_add(1);
+    }
+
     /// The newest bucket that was counted.
     pub fn newest(&self) -> i64 {
         self.newest
@@ -63,12 +74,16 @@ impl<const N: usize> Ring<N> {
     }
 
     fn slide(&mut self, to: i64) {
-        if to - self.newest >= N as i64 {
+        let passed = to - self.newest;
+        if passed >= N as i64 {
             self.slots = [0; N];
         } else {
-            for bucket in self.newest + 1..=to {
-                self.slots[bucket.rem_euclid(N as i64) as usize] = 0;
-            }
+            // At most two runs of slots: up to the end of the ring, and from its beginning.
+            let (first, count) = ((self.newest + 1).rem_euclid(N as i64) as usize, passed as usize);
+            let (early, late) = self.slots.split_at_mut(first);
+            let straight = count.min(late.len());
+            late[..straight].fill(0);
+            early[..count - straight].fill(0);
         }
         self.newest = to;
     }
@@ -97,24 +112,74 @@ impl<'de, const N: usize> Deserialize<'de> for Ring<N> {
     }
 }
 
-/// A series of counts at the three resolutions that the windows are made of. Each ring is a little longer than its
-/// longest window, because lines run ahead of the tick by the allowed lateness.
+/// The buckets of an instant in every ring, found once for all the rings that an event is counted in.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct When {
+    /// The instant.
+    pub time: Timestamp,
+    tick: Place,
+    minute: Place,
+    hour: Place,
+}
+
+/// A bucket's number, and its slot in the ring of its resolution.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct Place {
+    bucket: i64,
+    slot: usize,
+}
+
+impl When {
+    /// The buckets of `time`.
+    pub fn at(time: Timestamp) -> When {
+        let place = |bucket: i64, slots: i64| Place { bucket, slot: bucket.rem_euclid(slots) as usize };
+        When {
+            time,
+            tick: place(time.bucket(TICK), TICKS as i64),
+            minute: place(time.bucket(Span::MINUTE), MINUTES as i64),
+            hour: place(time.bucket(Span::HOUR), HOURS as i64),
+        }
+    }
+
+    /// The number of its hour.
+    pub fn hour(&self) -> i64 {
+        self.hour.bucket
+    }
+}
+
+/// Slots of each ring: a little longer than the longest window, because lines run ahead of the tick by the allowed
+/// lateness.
+const TICKS: usize = 36;
+const MINUTES: usize = 64;
+const HOURS: usize = 26;
+
+/// A series of counts at the three resolutions that the windows are made of.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct Counts {
     /// Tens of seconds, for windows up to 5 minutes.
-    pub tens: Ring<36>,
+    pub tens: Ring<TICKS>,
     /// Minutes, for windows up to an hour.
-    pub mins: Ring<64>,
+    pub mins: Ring<MINUTES>,
     /// Hours, for windows up to a day.
-    pub hours: Ring<26>,
+    pub hours: Ring<HOURS>,
 }
 
 impl Counts {
     /// Counts one event at `t`.
     pub fn add(&mut self, t: Timestamp) {
-        self.tens.add(t.bucket(TICK), 1);
-        self.mins.add(t.bucket(Span::MINUTE), 1);
-        self.hours.add(t.bucket(Span::HOUR), 1);
+        self.count(&When::at(t));
+    }
+
+    /// Counts one event whose buckets are known.
+    pub fn count(&mut self, when: &When) {
+        self.tens.count(when.tick);
+        self.mins.count(when.minute);
+        self.hours.count(when.hour);
+    }
+
+    /// Reads a little of everything that [`Counts::count`] is about to change.
+    pub(super) fn warm(&self, when: &When) -> u32 {
+        self.tens.slots[when.tick.slot] ^ self.mins.slots[when.minute.slot] ^ self.hours.slots[when.hour.slot]
     }
 
     /// Events in the `n` ticks that end with tick `last` (at most 30: five minutes).

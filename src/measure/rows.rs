@@ -4,86 +4,28 @@
 //! profile and mixes. Both numbers are bounded; what gives way is what has been idle longest, and rows with a long
 //! history give way last.
 
+mod beside;
 mod busy;
 mod room;
 
 use hashbrown::HashTable;
 use serde::{Deserialize, Serialize};
 
+use self::beside::Beside;
 use crate::event::{Event, Id, SubjectKind};
 use crate::measure::failures::{Class, Failures};
+pub use crate::measure::full::{Full, Today};
 use crate::measure::harvest::Harvest;
-use crate::measure::mix::Mix;
-use crate::measure::normal::{Normal, Surroundings};
+use crate::measure::mix::Fade;
+use crate::measure::normal::{Surroundings, level};
 use crate::measure::novelty::Novelty;
-use crate::measure::ring::Counts;
+use crate::measure::ring::When;
 use crate::time::{Span, Timestamp};
 
 /// Requests in a day that make a row full.
 const FULL_AT: u32 = 20;
 /// How many rows are looked at for the one to give way.
 const SAMPLE: usize = 32;
-
-/// What is remembered of a subject that is active enough to be judged.
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
-pub struct Full {
-    /// Requests.
-    pub counts: Counts,
-    /// The usual.
-    pub normal: Normal,
-    /// Failures by class, where there were any.
-    pub failures: [Option<Box<Failures>>; 4],
-    /// Which keys (of an endpoint, client, source or the site).
-    pub keys: Mix,
-    /// Which endpoints (of a key, client, source or the site).
-    pub endpoints: Mix,
-    /// Which clients.
-    pub clients: Mix,
-    /// Which agents.
-    pub agents: Mix,
-    /// Requests of the current local day, and at most in 5 and 60 minutes of it: for the comparison with peers.
-    pub today: Today,
-}
-
-/// The current local day of a subject.
-#[derive(Clone, Copy, PartialEq, Debug, Default, Serialize, Deserialize)]
-pub struct Today {
-    /// Local day number.
-    pub day: i64,
-    /// Requests so far.
-    pub requests: u32,
-    /// Largest 5-minute total so far.
-    pub five: u32,
-    /// Largest 60-minute total so far.
-    pub sixty: u32,
-    /// Days on which it was active, this one included.
-    pub active_days: u16,
-    /// Whether an incident touched the day: such days are not entered among the peers.
-    pub incident: bool,
-}
-
-impl Today {
-    /// Notes totals over 5 and 60 minutes.
-    pub fn reach(&mut self, five: u32, sixty: u32) {
-        self.five = self.five.max(five);
-        self.sixty = self.sixty.max(sixty);
-    }
-}
-
-impl Full {
-    fn new(t: Timestamp) -> Self {
-        Full {
-            counts: Counts::default(),
-            normal: Normal::new(t),
-            failures: [None, None, None, None],
-            keys: Mix::default(),
-            endpoints: Mix::default(),
-            clients: Mix::default(),
-            agents: Mix::default(),
-            today: Today::default(),
-        }
-    }
-}
 
 /// One subject.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -101,6 +43,12 @@ pub struct Row {
     /// Whether it lies in the list of busy rows.
     #[serde(skip)]
     busy: bool,
+    /// Whether it lies in the list of rows whose bytes are to be counted anew.
+    #[serde(skip)]
+    changed: bool,
+    /// Whether it lies in the list of rows that read something.
+    #[serde(skip)]
+    reads: bool,
     /// Requests of the current day while light.
     day: i64,
     requests: u32,
@@ -113,14 +61,16 @@ pub struct Row {
 }
 
 impl Row {
-    fn new(id: Id, name: &str, t: Timestamp) -> Self {
+    fn new(id: Id, name: Box<str>, t: Timestamp) -> Self {
         Row {
             id,
-            name: name.into(),
+            name,
             first_seen: t,
             last_seen: t,
             touched: false,
             busy: false,
+            changed: false,
+            reads: false,
             day: 0,
             requests: 0,
             full: None,
@@ -151,9 +101,17 @@ impl Row {
         self.last_seen = self.first_seen;
     }
 
-    /// Counts one event; learns the hours before it first.
-    pub fn absorb(&mut self, kind: SubjectKind, event: &Event, around: &Surroundings<'_>) {
-        let t = event.time;
+    /// Counts one event; learns the hours before it first. Whether it takes more bytes than before.
+    fn absorb(
+        &mut self,
+        kind: SubjectKind,
+        event: &Event,
+        when: &When,
+        around: &Surroundings<'_>,
+        fade: &mut Fade,
+    ) -> bool {
+        let mut grew = false;
+        let t = when.time;
         self.last_seen = self.last_seen.max(t);
         if self.full.is_none() {
             let day = t.bucket(Span::DAY);
@@ -169,42 +127,38 @@ impl Row {
                 full.today.day = day;
                 full.today.active_days = (t - self.first_seen).days_f64().min(30.0) as u16;
                 self.full = Some(full);
+                grew = true;
             }
         }
-        let Some(full) = self.full.as_deref_mut() else { return };
-        if t.bucket(Span::HOUR) > full.normal.learned_hour() + 1 {
+        let Some(full) = self.full.as_deref_mut() else { return grew };
+        if when.hour() > full.normal.learned_hour() + 1 {
             full.learn(t, around);
         }
-        full.counts.add(t);
+        full.counts.count(when);
         let caller = if event.key.is_some() { event.key.id } else { event.client.id };
         if kind != SubjectKind::Key {
-            full.keys.add(event.key.id, t);
+            full.keys.add(event.key.id, t, fade);
         }
         if kind != SubjectKind::Endpoint {
-            full.endpoints.add(event.endpoint.id, t);
+            full.endpoints.add(event.endpoint.id, t, fade);
         }
         if kind != SubjectKind::Client {
-            full.clients.add(event.client.id, t);
+            full.clients.add(event.client.id, t, fade);
         }
-        full.agents.add(event.agent.id, t);
+        full.agents.add(event.agent.id, t, fade);
         if let Some(class) = Class::of(event.status) {
             let requests = full.normal.weight();
-            let failures = full.failures[class.index()].get_or_insert_with(|| Box::new(Failures::new(t, requests)));
+            let failures = full.failures[class.index()].get_or_insert_with(|| {
+                grew = true;
+                Box::new(Failures::new(t, requests))
+            });
             failures.add(t);
-            failures.callers.add(caller, t);
-            failures.statuses.add(Id(u64::from(event.status)), t);
-            failures.endpoints.add(event.endpoint.id, t);
+            failures.callers.add(caller, t, fade);
+            failures.statuses.add(Id(u64::from(event.status)), t, fade);
+            failures.endpoints.add(event.endpoint.id, t, fade);
+            full.failed_at = full.failed_at.max(t);
         }
-    }
-}
-
-impl Full {
-    /// Learns everything up to the hour before `t`.
-    pub fn learn(&mut self, t: Timestamp, around: &Surroundings<'_>) {
-        for failures in self.failures.iter_mut().flatten() {
-            failures.learn(&self.counts, t);
-        }
-        self.normal.learn(&self.counts, t, around);
+        grew
     }
 }
 
@@ -223,6 +177,7 @@ pub struct Rows {
     /// Rows whose level is at least `busy_from` requests a minute, and some that no longer are.
     busy: Vec<u32>,
     busy_from: f64,
+    beside: Beside,
     /// Rows that had to give way.
     pub evicted: u64,
     /// Rows ever made, since the start of the process.
@@ -252,6 +207,7 @@ impl Rows {
             touched: Vec::new(),
             busy: Vec::new(),
             busy_from: f64::INFINITY,
+            beside: Beside::default(),
             evicted: 0,
             inserted: 0,
         }
@@ -278,6 +234,8 @@ impl Rows {
             row.touched = false;
             row.hindsight(before);
         }
+        self.mark_all();
+        self.untold();
     }
 
     /// What is remembered of each, for saving.
@@ -331,24 +289,46 @@ impl Rows {
         self.row(id).map(|row| &*row.name)
     }
 
-    /// Counts one event for the subject `id`, which is made if it is new, and answers its slot.
-    pub fn absorb(&mut self, id: Id, name: &str, event: &Event, around: &Surroundings<'_>) -> u32 {
-        let slot = match self.find(id) {
+    /// Reads what counting an event for a subject will need, so that it is at hand by then: a processor waits for many such
+    /// reads at once as long as none hangs on another. The answer means nothing but has to be used.
+    pub fn warm(&self, slot: u32, when: &When) -> u64 {
+        let Some(row) = self.get(slot) else { return 0 };
+        let novelty = row.novelty.as_deref().map_or(0, Novelty::warm);
+        row.full.as_deref().map_or(0, |full| full.warm(when)) ^ novelty
+    }
+
+    /// Counts one event for the subject `id`, which is made if it is new, and answers its slot. It is looked for at `hint`
+    /// first; its name is asked for only if it is new.
+    pub fn absorb(
+        &mut self,
+        (id, hint): (Id, u32),
+        name: impl FnOnce() -> Box<str>,
+        (event, when): (&Event, &When),
+        around: &Surroundings<'_>,
+    ) -> u32 {
+        let known = if self.get(hint).is_some_and(|row| row.id == id) { Some(hint) } else { self.find(id) };
+        let slot = match known {
             Some(slot) => slot,
-            None => self.insert(Row::new(id, name, event.time)),
+            None => self.insert(Row::new(id, name(), event.time)),
         };
+        let mut fade = Fade::default();
         let row = &mut self.rows[slot as usize];
         let learned = row.full.as_deref().map(|full| full.normal.learned_hour());
-        row.absorb(self.kind, event, around);
+        let grew = row.absorb(self.kind, event, when, around, &mut fade);
         let learned_now = row.full.as_deref().map(|full| full.normal.learned_hour());
+        if row.full.is_some() && !row.touched {
+            row.touched = true;
+            self.touched.push(slot);
+        }
+        if row.harvest.is_some() {
+            self.note_reader(slot);
+        }
         let became_full = learned.is_none() && learned_now.is_some();
         if learned != learned_now {
             self.note_level(slot, around.population_mean);
         }
-        let row = &mut self.rows[slot as usize];
-        if row.full.is_some() && !row.touched {
-            row.touched = true;
-            self.touched.push(slot);
+        if grew {
+            self.note_bytes(slot);
         }
         if became_full {
             self.fulls += 1;
@@ -382,16 +362,14 @@ impl Rows {
         self.note_level(slot, around.population_mean);
     }
 
-    /// Tells the keys that time has passed, also those that are silent.
-    pub fn pass(&mut self, now: Timestamp, day: i32) {
-        for novelty in self.rows.iter_mut().filter_map(|row| row.novelty.as_deref_mut()) {
-            novelty.pass(now, day);
+    /// The mean level of all subjects with rings and a profile that were ever learned from; `None` without any.
+    pub fn mean_level(&self) -> Option<f64> {
+        let (mut sum, mut n) = (0.0, 0u32);
+        for (_, parts) in self.levels().filter(|(_, (events, _))| *events > 0.0) {
+            sum += level(parts, 1.0);
+            n += 1;
         }
-    }
-
-    /// Every subject with rings and a profile.
-    pub fn full_rows(&mut self) -> impl Iterator<Item = &mut Row> {
-        self.rows.iter_mut().filter(|row| row.full.is_some())
+        (n > 0).then(|| sum / f64::from(n))
     }
 
     fn insert(&mut self, row: Row) -> u32 {
@@ -415,6 +393,7 @@ impl Rows {
         };
         let rows = &self.rows;
         self.index.insert_unique(id.0, slot, |&s| rows[s as usize].id.0);
+        self.mark_new(slot);
         slot
     }
 
@@ -430,6 +409,8 @@ impl Rows {
         }) {
             self.fulls -= 1;
             self.evicted += 1;
+            self.mark_level(victim);
+            self.note_bytes(victim);
         }
     }
 

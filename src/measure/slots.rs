@@ -65,6 +65,17 @@ impl<T: Slot, const LIMIT: usize> Slots<T, LIMIT> {
         self.items.get_mut(place as usize)
     }
 
+    /// The item with this hash; if there is none, the one that `make` makes is put first.
+    pub fn get_or_insert_with(&mut self, hash: u64, now: Timestamp, make: impl FnOnce() -> T) -> Option<&mut T> {
+        let items = &self.items;
+        let found = self.index.find(hash, |&i| items.get(i as usize).is_some_and(|item| item.hash() == hash)).copied();
+        if let Some(place) = found {
+            return self.items.get_mut(place as usize);
+        }
+        self.insert(make(), now);
+        self.get_mut(hash)
+    }
+
     /// Puts an item whose hash is not in the table yet; answers with the one that had to go, if any.
     pub fn insert(&mut self, item: T, now: Timestamp) -> Option<T> {
         let hash = item.hash();

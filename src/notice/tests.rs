@@ -53,6 +53,11 @@ fn email_text(email: &email::Email) -> String {
 }
 
 #[test]
+fn the_built_in_templates_work_with_everything_they_may_meet() {
+    renderer().check().unwrap_or_else(|e| panic!("{e}"));
+}
+
+#[test]
 fn the_words_of_every_detector_and_kind_of_change() {
     let renderer = renderer();
     for detector in sample::detectors() {

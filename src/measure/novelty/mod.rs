@@ -165,6 +165,12 @@ impl Novelty {
         self.meet_newcomer(hash, seen) || self.requests <= OFTEN || self.requests.is_multiple_of(SELDOM)
     }
 
+    /// Reads a little of everything that [`Novelty::absorb`] looks at; the answer means nothing.
+    pub(super) fn warm(&self) -> u64 {
+        let lists = self.networks.first().map_or(0, |old| old.hash) ^ self.agents.first().map_or(0, |old| old.hash);
+        u64::from(lists) ^ self.requests ^ self.last.millis() as u64 ^ u64::from(self.rejections)
+    }
+
     /// Lets time pass up to `now`, on this local day: newcomers that have been here for a day become old, days are learned
     /// from. Requests do this by themselves; the owner does it hourly for keys that are silent.
     pub fn pass(&mut self, now: Timestamp, day: i32) {
@@ -176,12 +182,44 @@ impl Novelty {
         if !self.settled && now - self.first >= NEW_FOR {
             self.settle(now);
         }
-        if !self.held {
+        // Mostly there is nobody who could.
+        let nobody = self.newcomers.is_empty() && self.new_agents.is_empty();
+        if !self.held && !nobody {
             self.graduate(|newcomer| now - newcomer.first >= NEW_FOR, |agent| now - agent.first >= NEW_FOR, now);
         }
         if day > self.day {
             self.end_days(now, day);
         }
+    }
+
+    /// The number of the first hour at whose beginning [`Novelty::pass`] has more to do than to note the hour, as long as no
+    /// request comes and no day ends.
+    pub(super) fn due(&self) -> i64 {
+        let hour = |since: Timestamp| {
+            let over = since.millis().saturating_add(NEW_FOR.millis()).saturating_add(Span::HOUR.millis() - 1);
+            Timestamp::from_millis(over).bucket(Span::HOUR)
+        };
+        if !self.settled {
+            return hour(self.first);
+        }
+        let newcomers = self.newcomers.iter().map(|newcomer| newcomer.first);
+        newcomers.chain(self.new_agents.iter().map(|agent| agent.first)).min().map_or(i64::MAX, hour)
+    }
+
+    /// Notes that it was told of an hour in which it had nothing to do.
+    pub(super) fn note_hour(&mut self, hour: i64) {
+        self.hour = self.hour.max(hour);
+    }
+
+    /// The newest hour that it was told of.
+    #[cfg(test)]
+    pub(super) fn hour(&self) -> i64 {
+        self.hour
+    }
+
+    /// The local day up to which days are learned.
+    pub(super) fn day(&self) -> i32 {
+        self.day
     }
 
     /// While held, an incident about the key is open: newcomers stay newcomers, and novelty counts at most one of them an hour.

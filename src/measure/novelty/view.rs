@@ -68,6 +68,14 @@ impl Novelty {
         all
     }
 
+    /// How many newcomers there are in all, by networks, and what they requested until now.
+    pub fn newcomers_in_all(&self) -> (u32, u64) {
+        let more = self.more_networks.as_ref().filter(|_| self.more.requests > 0).map_or(0, |sketch| sketch.estimate());
+        let requests =
+            self.newcomers.iter().chain(std::iter::once(&self.more)).map(|new| u64::from(new.requests)).sum();
+        (self.newcomers.len() as u32 + more, requests)
+    }
+
     /// Usual newcomers: networks, agents.
     pub fn rates(&self) -> (&Rate, &Rate) {
         (&self.network_rate, &self.agent_rate)

@@ -104,7 +104,7 @@ impl Entry {
     pub(super) fn absorb(&mut self, call: &Call, witnessed_from: Timestamp) -> Ended {
         let mut ended = None;
         let gap = call.time - self.last;
-        if gap > self.longest_pause() {
+        if self.is_pause(gap) {
             ended = self.end();
             if self.calls >= CUSTOM && self.started() - witnessed_from < Span::DAY && !self.has(HELD) {
                 self.flags |= KNOWN;
@@ -131,9 +131,24 @@ impl Entry {
         if self.has(LEARNED) { None } else { self.learn(self.calls) }
     }
 
+    /// Calls of the run so far.
+    pub(super) fn calls(&self) -> u32 {
+        self.calls
+    }
+
+    /// Whether its run taught already what it has to teach when it is over.
+    pub(super) fn has_taught(&self) -> bool {
+        self.has(LEARNED)
+    }
+
     /// Whether it has paused for longer than a run may, as of `now`.
     pub(super) fn is_over(&self, now: Timestamp) -> bool {
-        now - self.last > self.longest_pause()
+        self.is_pause(now - self.last)
+    }
+
+    /// Whether it may not pause for so long. Most gaps are settled by the shortest and the longest pause of any run.
+    fn is_pause(&self, gap: Span) -> bool {
+        gap > PAUSE.2 || (gap > PAUSE.1 && gap > self.longest_pause())
     }
 
     /// While held, it belongs to an open incident: what it does is not learned as usual.

@@ -189,10 +189,7 @@ impl Repeats {
             return None;
         }
         let hash = Route::hash_of(call.route, call.method);
-        if self.routes.get(hash).is_none() {
-            self.routes.insert(Route::new(hash, call.time), call.time);
-        }
-        let route = self.routes.get_mut(hash)?;
+        let route = self.routes.get_or_insert_with(hash, call.time, || Route::new(hash, call.time))?;
         if call.duration_ms != crate::event::Event::UNKNOWN {
             route.timed(call.duration_ms, call.time);
         }
@@ -212,11 +209,20 @@ impl Repeats {
         if let Some((length, failing)) = entry.absorb(call, from) {
             route.ended(length, failing);
         }
+        // Most runs are too short, whatever else they are.
+        if entry.calls() < WORTH_JUDGING.0 {
+            return None;
+        }
         let run = entry.run(from);
         let worth = run.calls >= WORTH_JUDGING.0 && run.last_at - run.started_at >= WORTH_JUDGING.1;
         let fresh = run.calls <= OFTEN || (1..=OFTEN).contains(&run.failing_calls);
         let due = !run.held && (fresh || run.calls.is_multiple_of(SELDOM));
         (worth && due).then(|| Self::sighting(run, route, from, call.time))
+    }
+
+    /// Reads what [`Repeats::absorb`] will look at; the answer means nothing.
+    pub fn warm(&self, request: Id) -> u64 {
+        self.doorkeeper.warm(request.0) ^ u64::from(self.table.get(request.0).is_some())
     }
 
     /// The run of a call as it stands, for looking at an open incident again.
@@ -247,7 +253,7 @@ impl Repeats {
     pub fn sweep(&mut self, now: Timestamp) {
         let Repeats { table, known, routes, .. } = self;
         table.retain(|entry| {
-            if entry.is_over(now) {
+            if !entry.has_taught() && entry.is_over(now) {
                 let (route, method) = entry.route();
                 if let (Some((length, failing)), Some(route)) =
                     (entry.end(), routes.get_mut(Route::hash_of(route, method)))

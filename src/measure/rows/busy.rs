@@ -1,16 +1,21 @@
 //! The rows that are busy enough for their silence to be odd.
 
 use super::Rows;
+use crate::measure::normal::level;
 
 impl Rows {
     /// Lists every row whose level is at least `from` requests a minute where `population_mean` is usual; from then on the
     /// list is kept up as rows learn.
     pub fn list_busy(&mut self, from: f64, population_mean: f64) {
         self.busy_from = from;
-        self.busy.clear();
-        for slot in 0..self.rows.len() as u32 {
-            self.rows[slot as usize].busy = false;
-            self.note_level(slot, population_mean);
+        for slot in std::mem::take(&mut self.busy) {
+            if let Some(row) = self.rows.get_mut(slot as usize) {
+                row.busy = false;
+            }
+        }
+        let busy = self.levels().filter(|(_, parts)| level(*parts, population_mean) >= from).map(|(slot, _)| slot);
+        for slot in busy.collect::<Vec<u32>>() {
+            self.keep_busy(slot);
         }
     }
 
@@ -39,6 +44,7 @@ impl Rows {
 
     /// A row's level changes when it learns and when what is usual among all changes, and never in between.
     pub(super) fn note_level(&mut self, slot: u32, population_mean: f64) {
+        self.mark_level(slot);
         let full = self.rows.get(slot as usize).and_then(|row| row.full.as_deref());
         if full.is_some_and(|full| full.normal.level(population_mean) >= self.busy_from) {
             self.keep_busy(slot);

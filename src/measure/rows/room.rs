@@ -50,10 +50,16 @@ impl Rows {
             + (self.touched.capacity() + self.busy.capacity()) * size_of::<u32>()
     }
 
+    /// The same, where rows are counted anew only if they changed since.
+    fn used(&mut self) -> usize {
+        let spare = (self.rows.capacity() - self.rows.len()) * size_of::<Row>();
+        self.bytes_of_rows() + spare + (self.touched.capacity() + self.busy.capacity()) * size_of::<u32>()
+    }
+
     /// Keeps the rows within `bytes`: what is missed least gives way, and while there is no room fewer are remembered.
     /// Slots change. Answers the bytes in use then.
     pub fn keep_within(&mut self, bytes: usize) -> usize {
-        let used = self.bytes();
+        let used = self.used();
         if used <= bytes {
             if (used as f64) < SLACK * SLACK * bytes as f64 {
                 let grown = |now: usize, most: usize| ((now as f64 * GROW) as usize + 1).min(most);
@@ -100,6 +106,7 @@ impl Rows {
             self.index.insert_unique(row.id.0, slot as u32, |&s| rows[s as usize].id.0);
         }
         self.rows = rows;
+        self.mark_all();
     }
 }
 
@@ -108,6 +115,7 @@ mod tests {
     use crate::event::{Event, Flags, Id, Method, SourceId, SubjectKind, Text};
     use crate::measure::calendar::Calendar;
     use crate::measure::normal::Surroundings;
+    use crate::measure::ring::When;
     use crate::measure::rows::{Limits, Rows};
     use crate::time::{Span, Timestamp, Zone};
 
@@ -141,7 +149,7 @@ mod tests {
         let mut rows = Rows::new(SubjectKind::Key, Limits { rows: 50_000, full: 20_000 });
         let start = Timestamp::from_secs(1_790_000_000);
         let see = |rows: &mut Rows, id: u64, at: Timestamp| {
-            rows.absorb(Id(id), "a-key", &event(at), &around);
+            rows.absorb((Id(id), u32::MAX), || "a-key".into(), (&event(at), &When::at(at)), &around);
         };
         // Ten busy keys, one that calls once a day, and then 30,000 that nobody has ever seen.
         for minute in 0..(5 * 24 * 60) {

@@ -1,0 +1,4 @@
+//! What measurements share.
+
+pub(crate) mod log;
+pub(crate) mod random;
