@@ -14,6 +14,8 @@ import threading
 import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
+# How long anything may take, in seconds: a machine may have other things to do.
+PATIENCE = 600
 
 
 def entry(line, raw=False):
@@ -126,14 +128,14 @@ class Lapwing:
                 raise RuntimeError(f"lapwing ended by itself: {self.said()[-2000:]}")
             return (self.status() or {}).get("state") in ("watching", "catching up")
 
-        wait("lapwing answers", 60, ready)
+        wait("lapwing answers", PATIENCE, ready)
 
     def stop(self, number=signal.SIGTERM):
         with self.lock:
             if self.process is None:
                 return
             self.process.send_signal(number)
-            code = self.process.wait(60)
+            code = self.process.wait(PATIENCE)
             self.process = None
             if number == signal.SIGKILL:
                 self.kills += 1
@@ -161,7 +163,7 @@ class Lapwing:
     def caught_up(self, ledger):
         """Waits until everything written so far is counted and saved."""
         wanted = ledger.count
-        wait("lapwing has read and saved", 60, lambda: self.saved(wanted))
+        wait("lapwing has read and saved", PATIENCE, lambda: self.saved(wanted))
 
     def has_met(self, path):
         """Waits until a file is known and saved: what a link led to while nobody looked is known to nobody."""
@@ -174,7 +176,7 @@ class Lapwing:
             files = [file["path"] for source in status["sources"] for file in source["files"]]
             return path in files and (status["store"]["last_cut"] or "") > began
 
-        wait(f"{path} is met and saved", 60, met)
+        wait(f"{path} is met and saved", PATIENCE, met)
 
     def saved(self, wanted):
         status = self.status()

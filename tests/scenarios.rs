@@ -185,7 +185,7 @@ fn flood(site: &mut Site, minutes: i64) {
 }
 
 #[test]
-fn a_flood_of_unknown_keys_is_one_incident_while_it_lasts_and_drives_nobody_out() {
+fn a_flood_of_unknown_keys_is_one_incident_and_drives_nobody_out() {
     let mut site = ordinary(17);
     let mut settings = Site::settings();
     // Room for some ten thousand rows.
@@ -203,6 +203,14 @@ fn a_flood_of_unknown_keys_is_one_incident_while_it_lasts_and_drives_nobody_out(
     assert!(after.memory.used <= after.memory.limit, "{:?}", after.memory);
     assert!(after.evicted - before.evicted > 5_000, "what had to go is counted: {}", after.evicted);
     assert_eq!(after.keys.1, before.keys.1, "every regular keeps what is usual for it");
+    // They go on as if nothing had been: no burst, no leak, no missing traffic; and the flood's end is told.
+    site.run_until(site.now + Span::from_hours(2));
+    site.finish();
+    assert_eq!(site.opened(), ["burst site"]);
+    let ends: Vec<_> = site.changes.iter().filter(|c| matches!(c.kind, ChangeKind::Resolved(_))).collect();
+    assert_eq!(ends.len(), 1);
+    let keys = ends[0].incident.impact.requests as f64;
+    assert!((keys / 18_000.0 - 1.0).abs() < 0.15, "{keys} keys in all");
 }
 
 #[test]

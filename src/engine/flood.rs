@@ -6,12 +6,13 @@
 
 use crate::detect::grounds::Grounds;
 use crate::detect::scene::Scene;
-use crate::detect::{Fact, Facts, Finding, Impact, Parts, Trend, burst};
+use crate::detect::{Fact, Facts, Finding, Impact, Parts, Trend, burst, error_spike};
 use crate::engine::urgent::Along;
 use crate::engine::{Engine, SITE};
 use crate::event::{Event, Id, Severity, SubjectKind};
 use crate::incident::cause::{self, Verdict};
 use crate::incident::entry::{About, Candidate};
+use crate::measure::failures::Class;
 use crate::measure::rows::Full;
 use crate::time::{Span, Timestamp};
 
@@ -21,6 +22,8 @@ pub(super) const FLOOD: u64 = 0xF100D;
 const LEAST: f64 = 500.0;
 /// Share of a finding that new keys must make for it to be a part of the flood.
 const MOST: f64 = 0.6;
+/// A key is a stranger for so long after its first request, unless it becomes busy before.
+const STRANGE: Span = Span::from_mins(10);
 /// The only row.
 const NEWCOMERS: Id = Id(1);
 /// How often a table that fills up is looked at, in newcomers.
@@ -35,6 +38,15 @@ impl Engine {
     pub(super) fn note_newcomer(&mut self, event: &Event) {
         let around = super::around(self.settings.zone, 1.0, &self.calendar);
         self.newcomers.absorb(NEWCOMERS, "new keys", event, &around);
+    }
+
+    /// A request of a key: where it goes, if nobody knows the key yet.
+    pub(super) fn note_stranger(&mut self, slot: u32, event: &Event) {
+        let strange =
+            self.keys.get(slot).is_some_and(|row| row.full.is_none() && event.time - row.first_seen < STRANGE);
+        if strange {
+            self.strangers.add(event.endpoint.id, event.status, event.time);
+        }
     }
 
     /// Makes room where tables take more memory than they may. Not while slots are in use.
@@ -88,7 +100,9 @@ impl Engine {
         candidates.extend(self.flood(tick, history).filter(|_| self.settings.burst.enabled));
         let flooded = candidates.iter().any(|c| c.tag == FLOOD) || self.has_open_flood();
         let site = |c: &Candidate| flooded && c.about.kind == SubjectKind::Site;
-        candidates.retain(|c| c.tag == FLOOD || !(site(c) || self.is_of_newcomers(c)));
+        let end = Timestamp::of_bucket(tick + 1, crate::measure::ring::TICK);
+        let of_it = |c: &Candidate| site(c) || self.is_of_newcomers(c) || self.is_calm_without_newcomers(c, end);
+        candidates.retain(|c| c.tag == FLOOD || !of_it(c));
     }
 
     /// Where a finding belongs. Nothing else explains a flood.
@@ -105,15 +119,40 @@ impl Engine {
     /// Whether a finding is what new keys do: they make most of it.
     fn is_of_newcomers(&self, candidate: &Candidate) -> bool {
         let Some(full) = self.newcomers.get(0).and_then(|row| row.full.as_deref()) else { return false };
-        let part = match candidate.about.kind {
+        let since = candidate.finding.started_at;
+        let newcomers = full.counts.mins.sum(since.bucket(Span::MINUTE), i64::MAX) as f64;
+        let theirs = match candidate.about.kind {
             SubjectKind::Key => return false,
-            SubjectKind::Endpoint => full.endpoints.share_of(candidate.about.id),
-            SubjectKind::Client => full.clients.share_of(candidate.about.id),
-            SubjectKind::Source | SubjectKind::Site => 1.0,
+            SubjectKind::Endpoint => self.strangers.requests(candidate.about.id, since) as f64,
+            SubjectKind::Client => newcomers * full.clients.share_of(candidate.about.id),
+            SubjectKind::Source | SubjectKind::Site => newcomers,
         };
-        let since = candidate.finding.started_at.bucket(Span::MINUTE);
-        let newcomers = full.counts.mins.sum(since, i64::MAX) as f64;
-        newcomers >= LEAST / 5.0 && newcomers * part >= MOST * candidate.finding.excess
+        newcomers >= LEAST / 5.0 && theirs >= MOST * candidate.finding.excess
+    }
+
+    /// Whether an endpoint's failures are no more than usual without those of new keys. A flood that is over is still in
+    /// the long windows, though nobody who is new has come since the run of failing minutes.
+    fn is_calm_without_newcomers(&self, candidate: &Candidate, end: Timestamp) -> bool {
+        if candidate.finding.detector != error_spike::NAME || candidate.about.kind != SubjectKind::Endpoint {
+            return false;
+        }
+        let Some(class) = Class::ALL.into_iter().find(|class| class.index() as u64 == candidate.tag) else {
+            return false;
+        };
+        let Some(full) = self.endpoints.row(candidate.about.id).and_then(|row| row.full.as_deref()) else {
+            return false;
+        };
+        let Some(failures) = full.failures[class.index()].as_deref() else { return false };
+        let since = (end - candidate.window).min(candidate.finding.started_at);
+        let theirs = self.strangers.failures(candidate.about.id, class, since) as f64;
+        let minute = since.bucket(Span::MINUTE);
+        let newcomers = self.newcomers.get(0).and_then(|row| row.full.as_deref());
+        let flooded = newcomers.is_some_and(|full| full.counts.mins.sum(minute, i64::MAX) as f64 >= LEAST);
+        let errors = (failures.mins.sum(minute, i64::MAX) as f64 - theirs).max(0.0);
+        let requests =
+            full.counts.mins.sum(minute, i64::MAX) as f64 - self.strangers.requests(candidate.about.id, since) as f64;
+        let usual = (2.0 * failures.share()).max(self.settings.error_spike.least_share) * requests.max(errors);
+        flooded && theirs >= LEAST / 5.0 && errors <= usual + usual.sqrt() + self.settings.error_spike.floor
     }
 
     /// The newest numbers of a flood that is open.

@@ -161,6 +161,7 @@ impl Engine {
 
     fn every_hour(&mut self, end: Timestamp) {
         self.repeats.sweep(end);
+        self.strangers.sweep(end);
         let local = end + self.settings.zone.offset(end);
         if local.millis() % Span::DAY.millis() == 0 {
             self.peers.end_day();
