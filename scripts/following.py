@@ -167,14 +167,20 @@ class Lapwing:
 
     def has_met(self, path):
         """Waits until a file is known and saved: what a link led to while nobody looked is known to nobody."""
-        began = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 1))
+        listed = None
 
         def met():
+            nonlocal listed
             status = self.status()
             if status is None:
                 return False
             files = [file["path"] for source in status["sources"] for file in source["files"]]
-            return path in files and (status["store"]["last_cut"] or "") > began
+            if path not in files:
+                return False
+            # What is listed is in the next cut; where there is nothing to save any more, it was in the last one.
+            last, now = status["store"]["last_cut"], time.monotonic()
+            listed = listed or (last, now)
+            return last != listed[0] or now - listed[1] > 70
 
         wait(f"{path} is met and saved", PATIENCE, met)
 

@@ -5,14 +5,13 @@ use smallvec::SmallVec;
 
 use crate::detect::scene::{Scene, need_bits};
 use crate::detect::{Fact, Finding, burst, error_spike, leaked_key};
-use crate::engine::flood::FLOOD;
 use crate::engine::spikes::is_of_one_key;
 use crate::engine::{Engine, SITE};
 use crate::event::SubjectKind;
 use crate::fault;
 use crate::incident::Change;
 use crate::incident::cause::{self, Verdict};
-use crate::incident::entry::{About, Candidate};
+use crate::incident::entry::{About, Candidate, FLOOD};
 use crate::incident::kept::Reason;
 use crate::measure::normal::Surroundings;
 use crate::measure::ring::TICK;
