@@ -37,7 +37,7 @@ fn long(seconds: u64) -> Duration {
 fn flooded(n: u64, at: i64) -> Timed {
     let mixed = n.wrapping_mul(0x9E37_79B9_7F4A_7C15);
     let (a, b, c) = (mixed >> 56, mixed >> 48 & 255, mixed >> 40 & 255);
-    let client = if n % 3 == 0 {
+    let client = if n.is_multiple_of(3) {
         format!("2001:db8:{:x}:{:x}::{n:x}", mixed >> 48, mixed >> 32 & 0xffff)
     } else {
         format!("{}.{a}.{b}.{c}", 1 + n % 200)
@@ -79,7 +79,9 @@ fn a_flood_of_keys_clients_and_paths_stays_within_the_ceiling_and_is_told_once()
             let (until, now) = ((flood + part).min(lines), unix_now());
             (flood..until).for_each(|n| write(&mut log, &flooded(n, now)));
             // The callers of old go on.
-            USUAL.iter().for_each(|(key, client, _)| write(&mut log, &traffic::request(now, key, client, 7)));
+            for (key, client, _) in USUAL {
+                write(&mut log, &traffic::request(now, key, client, 7));
+            }
             log.flush().expect("the log is written");
             written += until - flood + USUAL.len() as u64;
             flood = until;
