@@ -4,7 +4,6 @@ use serde::{Deserialize, Serialize};
 
 use crate::detect::scene::{Scene, need_bits};
 use crate::detect::{Fact, Finding, burst, harvesting, leaked_key};
-use crate::engine::flood::FLOOD;
 use crate::engine::look::Looked;
 use crate::engine::spikes::is_of_one_key;
 use crate::engine::{Engine, SITE};
@@ -12,7 +11,7 @@ use crate::event::SubjectKind;
 use crate::fault;
 use crate::incident::Change;
 use crate::incident::cause::{self, Verdict};
-use crate::incident::entry::{About, Candidate};
+use crate::incident::entry::{About, Candidate, FLOOD};
 use crate::incident::kept::Reason;
 use crate::measure::normal::Surroundings;
 use crate::measure::ring::TICK;
@@ -146,6 +145,7 @@ impl Engine {
 
     fn every_hour(&mut self, end: Timestamp) {
         self.repeats.sweep(end);
+        self.strangers.sweep(end);
         let local = end + self.settings.zone.offset(end);
         if local.millis() % Span::DAY.millis() == 0 {
             self.peers.end_day();

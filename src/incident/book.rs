@@ -101,6 +101,9 @@ pub struct Book {
     pub used: Used,
 }
 
+/// What gave the title to a flood that is over: it is no repeat of a burst, nor is a burst one of it.
+pub(super) const FLOODED: &str = "flood";
+
 /// How long the past is kept: four weeks, at most so many.
 const PAST_KEPT: usize = 4096;
 
@@ -359,7 +362,7 @@ impl Book {
         self.past.push_back(Past {
             about: entry.about,
             touched: touched.into_iter().collect(),
-            detector: entry.incident.detector,
+            detector: if entry.is_flood() { FLOODED.to_owned() } else { entry.incident.detector },
             excess: entry.evidence.iter().map(|v| v.excess).fold(0.0, f64::max),
             spread: entry.spread,
             started_at: entry.incident.started_at,

@@ -2,7 +2,7 @@
 
 use crate::detect::{Fact, burst, error_spike, harvesting, retry_loop, traffic_drop};
 use crate::event::{Id, SubjectKind};
-use crate::incident::book::{Book, Past};
+use crate::incident::book::{Book, FLOODED, Past};
 use crate::incident::entry::{About, Candidate, Entry, Spread};
 use crate::time::{Span, Timestamp};
 
@@ -173,6 +173,9 @@ fn explains(entry: &Entry, rise: &Rise<'_>) -> f64 {
     if rise.wide_errors && !matches!(entry.incident.detector.as_str(), error_spike::NAME | "retry-loop") {
         return 0.0;
     }
+    if entry.is_flood() && !matches!(rise.about.kind, Site | Source) {
+        return 0.0;
+    }
     let excess = rise.excess.max(1.0);
     let part = |parts: &[(Id, f64)], id: Id| parts.iter().find(|(i, _)| *i == id).map_or(0.0, |(_, share)| *share);
     let about = rise.about;
@@ -278,8 +281,11 @@ fn is_echo(book: &Book, candidate: &Candidate, now: Timestamp) -> bool {
     };
     let mut explained = 0.0;
     for past in book.past().filter(|past| past.ended_at >= from) {
-        // What the whole site did, each of its parts did.
-        let within = past.about.kind == SubjectKind::Site && candidate.finding.started_at <= past.ended_at;
+        // What the whole site did, each of its parts did; what strangers did, those who are known did not.
+        let single = matches!(candidate.about.kind, SubjectKind::Key | SubjectKind::Client);
+        let within = past.about.kind == SubjectKind::Site
+            && candidate.finding.started_at <= past.ended_at
+            && !(single && past.detector == FLOODED);
         if within || past.about == candidate.about || past.touched.contains(&candidate.about) {
             return true;
         }
@@ -294,7 +300,6 @@ fn is_echo(book: &Book, candidate: &Candidate, now: Timestamp) -> bool {
         // What everybody did to an endpoint, each of them did.
         let there =
             candidate.spread.endpoints.iter().find(|(id, _)| *id == past.about.id).map_or(0.0, |(_, share)| *share);
-        let single = matches!(candidate.about.kind, SubjectKind::Key | SubjectKind::Client);
         if single
             && past.about.kind == SubjectKind::Endpoint
             && there >= 0.5

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
 use crate::detect::grounds::Grounds;
-use crate::detect::{Finding, Impact, Trend};
+use crate::detect::{Finding, Impact, Trend, burst};
 use crate::event::{Id, Severity, Subject, SubjectKind};
 use crate::incident::allowance::Weight;
 use crate::incident::apart::GRACE;
@@ -15,6 +15,9 @@ use crate::time::{Span, Timestamp};
 
 /// Evidence kept of one incident.
 pub(super) const EVIDENCE_KEPT: usize = 1024;
+
+/// Marks the evidence of a flood of unknown keys ([`Evidence::tag`]) among what is known of the site.
+pub const FLOOD: u64 = 0xF100D;
 
 /// Something a finding was made on.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
@@ -140,6 +143,13 @@ impl Entry {
         for own in evidence.iter_mut().filter(|v| v.about == *about && v.detector == incident.detector) {
             own.excess = own.excess.max(excess);
         }
+    }
+
+    /// Whether a flood of unknown keys is all that is odd about the site. What new keys do is taken out of other findings by
+    /// count; what others do beside them has causes of its own.
+    pub fn is_flood(&self) -> bool {
+        let mut bursts = self.evidence.iter().filter(|v| v.about == self.about && v.detector == burst::NAME).peekable();
+        bursts.peek().is_some() && bursts.all(|v| v.tag == FLOOD)
     }
 
     /// Whether several subjects are in it.
