@@ -139,7 +139,8 @@ fn f97_an_archive_that_is_a_bomb_is_left_and_named() {
     let note = wait_for("status says that the archive is left", Duration::from_secs(120), || {
         daemon.must_run();
         let files = source(&home)?["files"].as_array()?.clone();
-        let file = files.into_iter().find(|file| file["path"].as_str().is_some_and(|path| path.ends_with(".gz")))?;
+        let file =
+            files.into_iter().find(|file| file["path"].as_str().is_some_and(|path| path.contains("access.log.1")))?;
         file["note"].as_str().filter(|note| note.contains("times")).map(str::to_owned)
     });
     println!("{note}");
