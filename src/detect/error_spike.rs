@@ -99,7 +99,7 @@ pub fn note_quiet(kind: SubjectKind, full: &mut Full, scene: &Scene<'_>, setting
     } else {
         Timestamp::of_bucket(scene.tick - 29, TICK)
     };
-    if full.is_sound_since(since) {
+    if full.is_sound_since(since) || full.fails_little(scene.minute(), settings.floor_of(kind)) {
         return true;
     }
     let mut quiet = true;

@@ -155,6 +155,15 @@ pub fn may_matter(novelty: &Novelty, settings: &Settings) -> bool {
         || networks >= settings.networks && requests >= settings.networks_requests
 }
 
+/// The same for a key on its first day, with what it did in the last 24 hours: most keys of a log's first day are settled
+/// by it, and what is usual for them need not be asked.
+pub fn may_matter_at_first(novelty: &Novelty, watched_from: Timestamp, requests_day: f64, settings: &Settings) -> bool {
+    // A key that was there from the start of the watch is not a new key, and may well be in everybody's pocket.
+    novelty.first_seen() - watched_from >= MIN_HISTORY
+        && requests_day >= settings.requests
+        && novelty.networks_today() >= settings.networks
+}
+
 /// What there is to say about a key, whatever the verdict: for updates and the end of an open incident.
 pub fn finding(novelty: &Novelty, context: &Context<'_>) -> Finding {
     finding_of(novelty, context, &Surprise::of(novelty, context), false)
@@ -243,15 +252,10 @@ impl Surprise {
 
 /// A key that has just appeared has no old users; it may have more networks than any key here ever had.
 fn judge_first_day(novelty: &Novelty, context: &Context<'_>, settings: &Settings) -> Option<Finding> {
-    // A key that was there from the start of the watch is not a new key, and may well be in everybody's pocket.
-    if novelty.first_seen() - context.watched_from < MIN_HISTORY {
+    if !may_matter_at_first(novelty, context.watched_from, context.requests_day, settings) {
         return None;
     }
     let networks = novelty.networks_today();
-    let material = context.requests_day >= settings.requests && networks >= settings.networks;
-    if !material {
-        return None;
-    }
     let lambda = context.peers.lambda(Kind::Key, Peak::Networks, f64::from(networks));
     if lambda > settings.first_day_lambda {
         return None;

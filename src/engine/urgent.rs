@@ -19,6 +19,12 @@ fn is_held(detector: &str) -> bool {
     matches!(detector, retry_loop::NAME | leaked_key::NAME)
 }
 
+/// Requests of a subject in the last 24 hours.
+fn requests_of_day(full: Option<&Full>, now: Timestamp) -> f64 {
+    let hour = now.bucket(Span::HOUR);
+    full.map_or(0.0, |full| full.counts.hours.sum(hour - 23, hour) as f64)
+}
+
 /// What an open incident did in the tick, for its numbers.
 pub(super) struct Along {
     pub(super) requests: u64,
@@ -106,8 +112,15 @@ impl Engine {
     pub(super) fn judge_key(&mut self, about: About, now: Timestamp) -> bool {
         let Some(row) = self.row(about) else { return false };
         let Some(novelty) = row.novelty.as_deref() else { return false };
-        let context = self.key_context(row.full.as_deref(), now);
-        let Some(finding) = leaked_key::judge(novelty, &context, &self.settings.leaked_key) else { return false };
+        let (full, settings) = (row.full.as_deref(), &self.settings.leaked_key);
+        let watched_from = self.first_event.unwrap_or(now);
+        if novelty.is_first_day()
+            && !leaked_key::may_matter_at_first(novelty, watched_from, requests_of_day(full, now), settings)
+        {
+            return false;
+        }
+        let context = self.key_context(full, now);
+        let Some(finding) = leaked_key::judge(novelty, &context, settings) else { return false };
         if finding.severity == Severity::Info {
             if let Some(candidate) = self.candidate(about, 0, finding, Span::ZERO) {
                 self.keep(&candidate, Reason::Information, now);
@@ -121,13 +134,12 @@ impl Engine {
     fn key_context(&self, full: Option<&Full>, now: Timestamp) -> leaked_key::Context<'_> {
         let scene = self.scene_at(SubjectKind::Key, now);
         let usual = |window: Span| full.map_or(0.0, |full| full.normal.expected(now, window, &scene.around));
-        let hour = now.bucket(Span::HOUR);
         leaked_key::Context {
             now,
             watched_from: self.first_event.unwrap_or(now),
             requests_hour: full.map_or(0.0, |full| full.counts.minutes(now.bucket(Span::MINUTE), 60) as f64),
             usual_hour: usual(Span::HOUR),
-            requests_day: full.map_or(0.0, |full| full.counts.hours.sum(hour - 23, hour) as f64),
+            requests_day: requests_of_day(full, now),
             usual_day: usual(Span::DAY),
             peers: &self.peers,
         }

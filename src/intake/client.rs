@@ -1,7 +1,7 @@
 //! Who called: the real client behind proxies that are trusted, and its network.
 
 use std::fmt::Write as _;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::IpNet;
 
@@ -108,7 +108,38 @@ pub fn parse(text: &[u8]) -> Client<'_> {
     address(text).map_or(Client::Host(&text[..text.len().min(MAX_HOST_BYTES)]), |ip| Client::Address(ip.to_canonical()))
 }
 
+/// An IPv4 address that stands alone, as nearly all clients are written; other forms are left to [`address`]. Without the
+/// ways round of the standard library's parser.
+fn plain_ipv4(text: &[u8]) -> Option<Ipv4Addr> {
+    let (mut octets, mut at) = ([0u8; 4], 0);
+    let (mut octet, mut digits) = (0u32, 0);
+    for &b in text {
+        if b.is_ascii_digit() {
+            // No leading zeros: some read those as octal.
+            if digits > 0 && octet == 0 {
+                return None;
+            }
+            octet = octet * 10 + u32::from(b - b'0');
+            digits += 1;
+            if octet > 255 {
+                return None;
+            }
+        } else if b == b'.' && digits > 0 && at < 3 {
+            octets[at] = octet as u8;
+            at += 1;
+            (octet, digits) = (0, 0);
+        } else {
+            return None;
+        }
+    }
+    octets[3] = octet as u8;
+    (at == 3 && digits > 0).then(|| octets.into())
+}
+
 fn address(text: &[u8]) -> Option<IpAddr> {
+    if let Some(ip) = plain_ipv4(text) {
+        return Some(IpAddr::V4(ip));
+    }
     let text = std::str::from_utf8(text).ok().filter(|t| t.len() <= 64)?;
     if let Ok(ip) = text.parse() {
         return Some(ip);
@@ -151,6 +182,21 @@ mod tests {
             client.write(&mut out);
         }
         out
+    }
+
+    #[test]
+    fn plain_addresses_are_read_as_the_standard_library_reads_them() {
+        let mut texts: Vec<String> =
+            ["", ".", "1.2.3", "1.2.3.4.5", "1.2.3.", ".1.2.3", "1..2.3", "01.2.3.4", "1.2.3.04"]
+                .map(ToOwned::to_owned)
+                .to_vec();
+        texts.extend(
+            ["0.0.0.0", "255.255.255.255", "256.1.1.1", "1.2.3.1000", "1.2.3.4 ", "1.2.3.a"].map(ToOwned::to_owned),
+        );
+        texts.extend((0..=300).flat_map(|n| [format!("{n}.9.0.10"), format!("1.2.3.{n}"), format!("00{n}.1.1.1")]));
+        for text in texts {
+            assert_eq!(plain_ipv4(text.as_bytes()), text.parse::<Ipv4Addr>().ok(), "{text}");
+        }
     }
 
     #[test]

@@ -55,6 +55,13 @@ impl Class {
     }
 }
 
+/// See [`Failures::lately`].
+pub(super) fn most_lately(hours: &Ring<2>, minute: i64) -> Option<u64> {
+    let hour = Timestamp::of_bucket(minute, Span::MINUTE).bucket(Span::HOUR);
+    // Two hours are kept: that of the minute, and the one before, in which the window may begin.
+    (hours.newest() <= hour).then(|| hours.sum(hour - 1, hour))
+}
+
 /// Failures of one class: counted like requests, with the callers and statuses that make them up.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Failures {
@@ -112,9 +119,15 @@ impl Failures {
     /// At least as many failures as the hour of minutes that ends with `minute` holds, and any shorter window that ends with it
     /// or less than a minute later, found without adding them up. `None` where the newest failures lie in a later hour.
     pub fn lately(&self, minute: i64) -> Option<u64> {
-        let hour = Timestamp::of_bucket(minute, Span::MINUTE).bucket(Span::HOUR);
-        // Two hours are kept: that of the minute, and the one before, in which the window may begin.
-        (self.hour.newest() <= hour).then(|| self.hour.sum(hour - 1, hour))
+        most_lately(&self.hour, minute)
+    }
+
+    /// Adds its failures by hour, as far as they are kept.
+    pub(super) fn add_hours_to(&self, all: &mut Ring<2>) {
+        let newest = self.hour.newest();
+        for hour in [newest - 1, newest] {
+            all.add(hour, self.hour.get(hour));
+        }
     }
 
     /// The end of the newest minute that holds a failure.

@@ -2,10 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::measure::failures::Failures;
+use crate::measure::failures::{Failures, most_lately};
 use crate::measure::mix::Mix;
 use crate::measure::normal::{Normal, Surroundings};
-use crate::measure::ring::{Counts, When};
+use crate::measure::ring::{Counts, Ring, When};
 use crate::time::Timestamp;
 
 /// What is remembered of a subject that is active enough to be judged.
@@ -30,6 +30,9 @@ pub struct Full {
     /// No failure is newer than this; holds while `sound`.
     #[serde(skip)]
     pub(super) failed_at: Timestamp,
+    /// Failures of all classes by hour, the newest two; holds while `sound`.
+    #[serde(skip)]
+    failed: Ring<2>,
     /// No class of failures is in an incident; false where nobody has looked.
     #[serde(skip)]
     sound: bool,
@@ -72,6 +75,7 @@ impl Full {
             agents: Mix::default(),
             today: Today::default(),
             failed_at: Timestamp::MIN,
+            failed: Ring::default(),
             sound: false,
         }
     }
@@ -80,8 +84,24 @@ impl Full {
     pub fn note_sound(&mut self, sound: bool) {
         if sound && !self.sound {
             self.failed_at = self.failures.iter().flatten().map(|f| f.newest()).max().unwrap_or(Timestamp::MIN);
+            self.failed = Ring::default();
+            for failures in self.failures.iter().flatten() {
+                failures.add_hours_to(&mut self.failed);
+            }
         }
         self.sound = sound;
+    }
+
+    /// Notes a failure of any class.
+    pub(super) fn note_failure(&mut self, when: &When) {
+        self.failed_at = self.failed_at.max(when.time);
+        self.failed.add(when.hour(), 1);
+    }
+
+    /// Whether no class of failures is in an incident, and all of them together hold fewer than `floor` failures in the hour
+    /// of minutes that ends with `minute`, and so in any shorter window.
+    pub fn fails_little(&self, minute: i64, floor: f64) -> bool {
+        self.sound && most_lately(&self.failed, minute).is_some_and(|most| (most as f64) < floor)
     }
 
     /// Whether no class of failures is in an incident, and none holds a failure at or after `since`.

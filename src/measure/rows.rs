@@ -156,7 +156,7 @@ impl Row {
             failures.callers.add(caller, t, fade);
             failures.statuses.add(Id(u64::from(event.status)), t, fade);
             failures.endpoints.add(event.endpoint.id, t, fade);
-            full.failed_at = full.failed_at.max(t);
+            full.note_failure(when);
         }
         grew
     }
@@ -173,6 +173,8 @@ pub struct Rows {
     most: Limits,
     fulls: usize,
     hand: usize,
+    /// A number of rows, and the step between those that are looked at for the one to give way.
+    stride: (usize, usize),
     touched: Vec<u32>,
     /// Rows whose level is at least `busy_from` requests a minute, and some that no longer are.
     busy: Vec<u32>,
@@ -204,6 +206,7 @@ impl Rows {
             most: limits,
             fulls: 0,
             hand: 0,
+            stride: (0, 1),
             touched: Vec::new(),
             busy: Vec::new(),
             busy_from: f64::INFINITY,
@@ -420,9 +423,17 @@ impl Rows {
         let mut best: Option<(Timestamp, u32)> = None;
         let (mut seen, mut steps) = (0, 0);
         // Neighbours are alike (who came first, who was kept when room was made): those that are looked at lie far apart.
-        let stride = stride(self.rows.len());
-        while seen < SAMPLE && steps < self.rows.len() {
-            self.hand = (self.hand + stride) % self.rows.len();
+        let length = self.rows.len();
+        if self.stride.0 != length {
+            self.stride = (length, stride(length));
+            self.hand = self.hand.checked_rem(length).unwrap_or(0);
+        }
+        let stride = self.stride.1;
+        while seen < SAMPLE && steps < length {
+            self.hand += stride;
+            if self.hand >= length {
+                self.hand -= length;
+            }
             steps += 1;
             let row = &self.rows[self.hand];
             if !qualifies(row) {
