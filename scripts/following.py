@@ -14,6 +14,8 @@ import threading
 import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
+# How long anything may take, in seconds: a machine may have other things to do.
+PATIENCE = 600
 
 
 def entry(line, raw=False):
@@ -126,14 +128,14 @@ class Lapwing:
                 raise RuntimeError(f"lapwing ended by itself: {self.said()[-2000:]}")
             return (self.status() or {}).get("state") in ("watching", "catching up")
 
-        wait("lapwing answers", 60, ready)
+        wait("lapwing answers", PATIENCE, ready)
 
     def stop(self, number=signal.SIGTERM):
         with self.lock:
             if self.process is None:
                 return
             self.process.send_signal(number)
-            code = self.process.wait(60)
+            code = self.process.wait(PATIENCE)
             self.process = None
             if number == signal.SIGKILL:
                 self.kills += 1
@@ -161,20 +163,26 @@ class Lapwing:
     def caught_up(self, ledger):
         """Waits until everything written so far is counted and saved."""
         wanted = ledger.count
-        wait("lapwing has read and saved", 60, lambda: self.saved(wanted))
+        wait("lapwing has read and saved", PATIENCE, lambda: self.saved(wanted))
 
     def has_met(self, path):
         """Waits until a file is known and saved: what a link led to while nobody looked is known to nobody."""
-        began = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 1))
+        listed = None
 
         def met():
+            nonlocal listed
             status = self.status()
             if status is None:
                 return False
             files = [file["path"] for source in status["sources"] for file in source["files"]]
-            return path in files and (status["store"]["last_cut"] or "") > began
+            if path not in files:
+                return False
+            # What is listed is in the next cut; where there is nothing to save any more, it was in the last one.
+            last, now = status["store"]["last_cut"], time.monotonic()
+            listed = listed or (last, now)
+            return last != listed[0] or now - listed[1] > 70
 
-        wait(f"{path} is met and saved", 60, met)
+        wait(f"{path} is met and saved", PATIENCE, met)
 
     def saved(self, wanted):
         status = self.status()

@@ -124,3 +124,41 @@ fn a_kill_while_the_receiver_holds_its_answer_costs_one_repetition_with_the_same
     let ended = daemon.terminate(Duration::from_secs(10));
     assert!(ended.success(), "{ended}:\n{}", daemon.said());
 }
+
+#[test]
+fn every_file_that_a_start_finds_is_known_from_its_first_cut_on() {
+    let home = Home::new("");
+    let (logs, targets) = (home.path().join("logs"), home.path().join("targets"));
+    std::fs::create_dir(&logs).unwrap();
+    std::fs::create_dir(&targets).unwrap();
+    let state = home.path().join("state");
+    let text = format!("state_dir = \"{}\"\n[source.api]\npath = [\"{}/*.log\"]\n", state.display(), logs.display());
+    std::fs::write(home.config(), text).unwrap();
+    let now = unix_now();
+    let mut written = 0;
+    let mut write = |path: std::path::PathBuf, lines: i64| {
+        traffic::append(&path, (0..lines).map(|n| traffic::request(now, "acme", "203.0.113.9", n)).collect());
+        written += lines.cast_unsigned();
+    };
+    let turn = |to: &str| {
+        std::os::unix::fs::symlink(targets.join(to), logs.join("new")).unwrap();
+        std::fs::rename(logs.join("new"), logs.join("current.log")).unwrap();
+    };
+    write(targets.join("1"), 20);
+    turn("1");
+    assert!(home.start().terminate(Duration::from_secs(10)).success());
+    // While nobody looks, the link is turned, and other logs come before and after it.
+    write(targets.join("2"), 50);
+    turn("2");
+    for name in ["a", "b", "c", "x", "y", "z"] {
+        write(logs.join(format!("{name}.log")), 10);
+    }
+    let mut daemon = home.spawn_in(&[("LAPWING_FAULT", "cut.after-commit=abort".to_owned())]);
+    wait_for("it dies after its first cut", SOON, || daemon.has_ended());
+    // Where the link led then can be learned from that cut alone.
+    write(targets.join("3"), 5);
+    turn("3");
+    let daemon = home.start();
+    wait_for("every line is counted", SOON, || (home.counted()? >= written).then_some(()));
+    assert_eq!(home.counted(), Some(written), "{}", daemon.said());
+}

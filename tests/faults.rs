@@ -103,6 +103,52 @@ fn f28_f29_what_may_not_be_read_is_named_with_its_mode_and_nothing_is_lost() {
 }
 
 #[test]
+fn f30_a_directory_that_is_away_for_a_while_is_said_and_costs_nothing() {
+    let home = Home::new("");
+    let (logs, away) = (home.path().join("logs"), home.path().join("away"));
+    fs::create_dir(&logs).unwrap();
+    let config = fs::read_to_string(home.config()).unwrap();
+    fs::write(home.config(), config.replace("access.log*", "logs/*.log")).unwrap();
+    lines(&home, "logs/a.log", 3);
+    let mut daemon = home.start();
+    wait_for_lines(&home, &mut daemon, 3);
+    fs::rename(&logs, &away).unwrap();
+    wait_for("status says that it is not there", SOON, || {
+        (source(&home)?["files"][0]["note"] == "not at its place any more").then_some(())
+    });
+    lines(&home, "away/a.log", 2);
+    fs::rename(&away, &logs).unwrap();
+    wait_for_lines(&home, &mut daemon, 5);
+    wait_for("all is as it was", SOON, || source(&home)?["files"][0]["note"].is_null().then_some(()));
+}
+
+#[test]
+fn f97_an_archive_that_is_a_bomb_is_left_and_named() {
+    let home = Home::new("");
+    lines(&home, "access.log", 200);
+    let mut daemon = home.start();
+    wait_for_lines(&home, &mut daemon, 200);
+    assert!(daemon.terminate(Duration::from_secs(15)).success());
+    // The same log goes on with 400 MB of nothing and is packed, all while nobody looks.
+    let packed = home.path().join("access.log.1.gz");
+    let script = "(cat \"$0\"; head -c 400000000 /dev/zero) | gzip > \"$1\" && rm \"$0\"";
+    let status = Command::new("sh").args(["-c", script]).arg(home.log()).arg(&packed).status().unwrap();
+    assert!(status.success());
+    lines(&home, "access.log", 5);
+    let mut daemon = home.start();
+    let note = wait_for("status says that the archive is left", Duration::from_secs(120), || {
+        daemon.must_run();
+        let files = source(&home)?["files"].as_array()?.clone();
+        let file =
+            files.into_iter().find(|file| file["path"].as_str().is_some_and(|path| path.contains("access.log.1")))?;
+        file["note"].as_str().filter(|note| note.contains("times")).map(str::to_owned)
+    });
+    println!("{note}");
+    assert!(daemon.said().contains("this archive is left unread"), "{}", daemon.said());
+    wait_for_lines(&home, &mut daemon, 205);
+}
+
+#[test]
 fn f34_without_file_events_everything_is_read_by_looking() {
     let possible = Command::new("unshare")
         .args(["-Ur", "sh", "-c", "echo 0 > /proc/sys/user/max_inotify_instances"])

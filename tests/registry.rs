@@ -149,3 +149,34 @@ fn is_tests(path: &Path) -> bool {
 fn stem(path: &Path) -> String {
     path.file_stem().unwrap_or_default().to_string_lossy().into_owned()
 }
+
+/// The numbers of the faults that must be survived: files and time, process and state, web and mail, hostile input.
+const FAULTS: [std::ops::RangeInclusive<u32>; 5] = [1..=46, 50..=62, 70..=77, 80..=90, 91..=104];
+
+#[test]
+fn every_fault_has_its_row_and_every_test_that_is_named_there_exists() {
+    let text = std::fs::read_to_string(tree::repository().join("tests/FAULTS.md")).unwrap();
+    let rows: Vec<&str> = text.lines().filter(|line| line.starts_with("| F")).collect();
+    let has = |number: u32| {
+        let name = format!("F{number:02}");
+        rows.iter().any(|row| row.split('|').nth(1).is_some_and(|cell| cell.split([',', ' ']).any(|word| word == name)))
+    };
+    let missing: Vec<u32> = FAULTS.into_iter().flatten().filter(|number| !has(*number)).collect();
+    assert!(missing.is_empty(), "faults without a row in tests/FAULTS.md: {missing:?}");
+    let code: String = ["src", "tests"]
+        .into_iter()
+        .flat_map(tree::rust_files)
+        .map(|path| std::fs::read_to_string(path).unwrap())
+        .collect();
+    let tests: Vec<&str> = code.split("fn ").skip(1).filter_map(|rest| rest.split(['(', '<']).next()).collect();
+    let mut unknown = Vec::new();
+    for word in rows.iter().flat_map(|row| row.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_'))) {
+        // A test's name, or the number with which it begins.
+        let short = word.starts_with('f') && word[1..].starts_with(|c: char| c.is_ascii_digit());
+        let known = tests.iter().any(|test| if short { test.contains(word) } else { test.starts_with(word) });
+        if (short || word.matches('_').count() >= 3) && !known {
+            unknown.push(word);
+        }
+    }
+    assert!(unknown.is_empty(), "tests/FAULTS.md names tests that do not exist: {unknown:?}");
+}

@@ -167,13 +167,13 @@ fn five_hundred_keys_at_once_are_one_message() {
     assert_eq!(site.opened(), ["burst site"]);
 }
 
-/// New keys, 150 in ten seconds, each with one refused request from an address of its own.
-fn flood(site: &mut Site, minutes: i64) {
+/// New keys, so many in each of so many ten seconds, each with one refused request from an address of its own.
+fn flood(site: &mut Site, tens: i64, keys: i64) {
     let step = Span::from_secs(10);
-    for number in 0..minutes * 6 {
+    for number in 0..tens {
         let from = site.now;
         let regulars = site.streams.len();
-        for n in number * 150..(number + 1) * 150 {
+        for n in number * keys..(number + 1) * keys {
             let mut once = Stream::new(&format!("unknown-{n}"), 1.0).between(from, from + step);
             once.clients = vec![format!("10.{}.{}.{}", n >> 16, n >> 8 & 255, n & 255)];
             once.pace = Some(step);
@@ -185,7 +185,7 @@ fn flood(site: &mut Site, minutes: i64) {
 }
 
 #[test]
-fn a_flood_of_unknown_keys_is_one_incident_while_it_lasts_and_drives_nobody_out() {
+fn a_flood_of_unknown_keys_is_one_incident_and_drives_nobody_out() {
     let mut site = ordinary(17);
     let mut settings = Site::settings();
     // Room for some ten thousand rows.
@@ -193,7 +193,7 @@ fn a_flood_of_unknown_keys_is_one_incident_while_it_lasts_and_drives_nobody_out(
     site.engine = Engine::load(settings, &site.engine.save()).expect("what was saved");
     let start = site.now;
     let before = site.engine.status();
-    flood(&mut site, 20);
+    flood(&mut site, 120, 150);
     let after = site.engine.status();
     assert_eq!(site.opened(), ["burst site"], "one incident, whatever else is up");
     let opened = site.first("burst").unwrap();
@@ -203,6 +203,46 @@ fn a_flood_of_unknown_keys_is_one_incident_while_it_lasts_and_drives_nobody_out(
     assert!(after.memory.used <= after.memory.limit, "{:?}", after.memory);
     assert!(after.evicted - before.evicted > 5_000, "what had to go is counted: {}", after.evicted);
     assert_eq!(after.keys.1, before.keys.1, "every regular keeps what is usual for it");
+    // They go on as if nothing had been: no burst, no leak, no missing traffic; and the flood's end is told.
+    site.run_until(site.now + Span::from_hours(2));
+    site.finish();
+    assert_eq!(site.opened(), ["burst site"]);
+    let ends: Vec<_> = site.changes.iter().filter(|c| matches!(c.kind, ChangeKind::Resolved(_))).collect();
+    assert_eq!(ends.len(), 1);
+    let keys = ends[0].incident.impact.requests as f64;
+    assert!((keys / 18_000.0 - 1.0).abs() < 0.15, "{keys} keys in all");
+}
+
+#[test]
+fn a_flood_hides_nobody_who_misuses_a_known_key_meanwhile() {
+    let mut site = ordinary(17);
+    let start = site.now;
+    let mut leak = Stream::new("consumer-007", 7.0).steady().between(start + Span::from_mins(5), start + Span::HOUR);
+    leak.clients = (1..=37).map(|i| format!("45.83.{i}.7")).collect();
+    leak.agents = vec!["python-requests".into()];
+    site.streams.push(leak);
+    let mut burst = Stream::new("consumer-003", 300.0).steady().between(start, start + Span::HOUR);
+    burst.clients = site.streams[3].clients.clone();
+    burst.agents = site.streams[3].agents.clone();
+    site.streams.push(burst);
+    flood(&mut site, 90, 300);
+    site.run_until(start + Span::from_hours(2));
+    site.finish();
+    let mut opened = site.opened();
+    opened.sort_unstable();
+    assert_eq!(opened, ["burst key consumer-003", "burst site", "leaked-key key consumer-007"]);
+}
+
+#[test]
+fn thousands_of_unknown_keys_are_told_however_short_it_is_and_hundreds_only_if_it_lasts() {
+    for (keys, told) in [(300, &[][..]), (3000, &["burst site"][..])] {
+        let mut site = ordinary(17);
+        let start = site.now;
+        flood(&mut site, 2, keys);
+        site.run_until(start + Span::from_hours(2));
+        site.finish();
+        assert_eq!(site.opened(), told, "2 * {keys} keys within 20 s");
+    }
 }
 
 #[test]

@@ -8,9 +8,9 @@ use std::sync::OnceLock;
 
 use lapwing::engine::{Engine, Settings};
 use lapwing::event::{Method, Severity};
-use lapwing::incident::ChangeKind;
 use lapwing::incident::allowance::Allowance;
 use lapwing::incident::kept::{Reason, would_tell};
+use lapwing::incident::{Again, ChangeKind, Ending};
 use lapwing::time::Span;
 use scenario::{Site, Stream, at};
 
@@ -74,6 +74,34 @@ fn beyond_the_budget_the_weaker_is_in_the_daily_summary_and_the_stronger_is_told
     let budget = Allowance { openings: 1, per: Span::DAY };
     assert!(would_tell(site.engine.weighed(), &budget, &Allowance::default()) >= 3);
     assert_eq!(would_tell(site.engine.weighed(), &budget, &budget), 2);
+}
+
+#[test]
+fn whoever_changes_the_address_every_ten_minutes_is_one_incident() {
+    let mut site = ordinary(3, Site::settings());
+    for nth in 0..5 {
+        let start = at(DAY) + Span::from_mins(60 + 10 * nth);
+        let mut stream =
+            Stream::new("", 400.0).steady().endpoint("/v1/orders").between(start, start + Span::from_mins(10));
+        stream.clients = vec![format!("198.18.9{nth}.7")];
+        stream.agents = vec!["python-requests".into()];
+        site.streams.push(stream);
+    }
+    site.run_until(at(DAY) + Span::from_hours(4));
+    site.finish();
+    assert_eq!(site.opened(), ["burst client 198.18.90.7"], "{:?}", site.changes);
+    let moves: Vec<&str> = site
+        .changes
+        .iter()
+        .filter(|change| change.kind == ChangeKind::Updated(Again::Moved))
+        .map(|change| change.incident.subject.name.as_str())
+        .collect();
+    assert_eq!(moves, ["198.18.91.7", "198.18.92.7", "198.18.93.7", "198.18.94.7"]);
+    let last = site.changes.last().unwrap();
+    assert_eq!(last.kind, ChangeKind::Resolved(Ending::Calm));
+    let began = last.incident.started_at - at(DAY) - Span::from_mins(60);
+    assert!(began.millis().abs() <= Span::MINUTE.millis(), "{last:?}");
+    assert!((15_000..=25_000).contains(&last.incident.impact.requests), "{last:?}");
 }
 
 #[test]

@@ -111,6 +111,10 @@ impl Reading {
                 self.follower.scan(now);
                 (scan_took, scan_wanted) = (self.clock.monotonic() - now, false);
                 self.watcher.watch(self.follower.directories());
+                // What is there at the start is known before anything of it is read: the first cut holds all of it.
+                if scanned.is_none() && !send(&self.out, Input::Positions(self.follower.positions()), &self.stop) {
+                    return;
+                }
                 scanned = Some(now);
             }
             let mut gone = false;

@@ -118,8 +118,8 @@ impl Session {
         let mut stand = Stand::default();
         let mut steady = Wall::default();
         let mut changes: Vec<Change> = Vec::new();
-        // The first cut is made at once: from then on every file is known that was there.
-        let (mut dirty, mut met) = (true, true);
+        // The first cut is made as soon as positions come: from then on every file is known that was there.
+        let (mut dirty, mut met) = (false, true);
         moments.cut = start - CUT_SOON;
         let mut troubles = Troubles::new(self.pipeline.defects());
         let mut before = Some(self.pipeline.lines());
@@ -148,6 +148,7 @@ impl Session {
                     dirty = true;
                 }
                 Ok(Input::Positions(all)) => {
+                    met |= all.iter().any(|p| !self.positions.contains_key(&p.generation));
                     self.positions = all.into_iter().map(|p| (p.generation, p)).collect();
                     dirty = true;
                 }

@@ -184,6 +184,12 @@ fn text(summary: &Summary, now: Timestamp) -> String {
                 count(engine.totals.future, "line is", "lines are")
             ));
         }
+        if engine.evicted > 0 {
+            lines.push(format!(
+                "{} gave way to keep within the memory that is allowed: those that were missed least",
+                count(engine.evicted, "key, client or endpoint", "keys, clients and endpoints")
+            ));
+        }
         let waiting: Vec<&String> = engine.judging.iter().filter(|line| !line.ends_with(": now")).collect();
         if !waiting.is_empty() {
             lines.push("Too little history to judge everything; still to come:".to_owned());

@@ -42,6 +42,8 @@ const LEAST_SURPRISE: f64 = 7.0;
 const CLIENT_FLOORS: f64 = 2.5;
 /// A rise by less than this factor is nothing that a stream's own peaks alone make odd.
 const CLEARLY: f64 = 3.0;
+/// Requests in a minute, and times the usual, from which on a rise is loud.
+const LOUD: (f64, f64) = (80.0, 8.0);
 /// Bits that may be lacking for a line in the daily summary.
 const NEAR: f64 = 4.0;
 /// Requests a minute from which on a site at five times its usual may not keep up.
@@ -346,7 +348,10 @@ pub fn is_sustained(full: &Full, scene: &Scene<'_>, now: Now, window: Span) -> b
         let thin = (0..8)
             .filter(|i| full.counts.tens.sum(scene.tick - 3 * i - 2, scene.tick - 3 * i) as f64 > 6.0 * per_tick + 3.0)
             .count();
-        return high >= 6 || thin >= 6;
+        // What is loud is not asked for as long; a blip of 25 seconds touches four.
+        let minute = full.counts.ticks(scene.tick, 6) as f64;
+        let least = if minute >= LOUD.0 && minute >= LOUD.1 * 6.0 * per_tick { 5 } else { 6 };
+        return high >= least || thin >= 6;
     }
     let newest = full.counts.ticks(scene.tick, 12) as f64 > 1.3 * 12.0 * per_tick;
     let minutes = window.millis() / Span::MINUTE.millis();

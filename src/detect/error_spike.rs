@@ -12,7 +12,7 @@ use crate::detect::{DetectorKind, Fact, Facts, Finding, Impact, Parts, Trend};
 use crate::event::{Id, Severity, SubjectKind};
 use crate::measure::failures::{Class, Failures};
 use crate::measure::mix::Mix;
-use crate::measure::ring::TICK;
+use crate::measure::ring::{Ring, TICK};
 use crate::measure::rows::Full;
 use crate::measure::surprise::beta_binomial_tail_bits;
 use crate::time::{Span, Timestamp};
@@ -28,8 +28,10 @@ pub const KIND: DetectorKind = DetectorKind {
 };
 
 /// Failures from which on it can be said how they lie in time, and the share of them in a fifth of the time that is blips.
-const MANY_ERRORS: f64 = 20.0;
+const MANY_ERRORS: f64 = 10.0;
 const IN_BITS: f64 = 0.85;
+/// Share of a long window's failures in its last five minutes from which on those decide how they lie.
+const MOST: f64 = 0.6;
 
 /// How the detector is tuned.
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -326,19 +328,37 @@ fn lasts(failures: &Failures, full: &Full, scene: &Scene<'_>, usual: f64, need: 
     let recently = full.counts.tens.sum(scene.tick - ticks + 1, scene.tick) as f64;
     let clearly = exceeds(recent, (0.5 * share).max(usual) * recently);
     let now = clearly && (high(minute(0)) || recently < 20.0 || window.minutes > 5);
-    now && errors > usual * requests && errors >= 3.0 && rest >= 0.4 * need && !is_in_bits(failures, scene, window)
+    now && errors > usual * requests
+        && errors >= 3.0
+        && rest >= 0.4 * need
+        && !is_in_bits(failures, full, scene, window)
 }
 
-/// Whether a fifth of the time holds nearly all failures: hosts that restart one after the other fail for seconds each,
-/// and work in between.
-fn is_in_bits(failures: &Failures, scene: &Scene<'_>, window: &Window) -> bool {
-    let fine = window.minutes <= 5;
-    let (newest, buckets) = if fine { (scene.tick, 6 * window.minutes) } else { (scene.minute(), window.minutes) };
-    let count = |bucket: i64| if fine { failures.tens.get(bucket) } else { failures.mins.get(bucket) };
-    let mut counts: Vec<u32> = (newest - buckets + 1..=newest).map(count).collect();
-    counts.sort_unstable_by(|a, b| b.cmp(a));
-    let most: u32 = counts.iter().take(buckets as usize / 5).sum();
-    window.errors >= MANY_ERRORS && f64::from(most) >= IN_BITS * window.errors
+/// Whether a fifth of the time holds nearly all failures, though not most of the requests: hosts that restart one after
+/// the other fail for seconds each, and work in between. Long windows are asked by the minute, and, where most of their
+/// failures are of the last five minutes, by ten seconds too.
+fn is_in_bits(failures: &Failures, full: &Full, scene: &Scene<'_>, window: &Window) -> bool {
+    let minutes = window.minutes.min(5);
+    let fine = || lie_in_bits(&failures.tens, &full.counts.tens, scene.tick, 6 * minutes);
+    if window.minutes <= 5 {
+        return fine();
+    }
+    let recent = failures.tens.sum(scene.tick - 6 * minutes + 1, scene.tick) as f64;
+    lie_in_bits(&failures.mins, &full.counts.mins, scene.minute(), window.minutes)
+        || (recent >= MOST * window.errors && fine())
+}
+
+/// Whether a fifth of so many buckets holds nearly all failures, and not most of the requests.
+fn lie_in_bits<const N: usize, const M: usize>(failed: &Ring<N>, all: &Ring<M>, newest: i64, buckets: i64) -> bool {
+    let mut counts: Vec<(u32, u32)> =
+        (newest - buckets + 1..=newest).map(|bucket| (failed.get(bucket), all.get(bucket))).collect();
+    counts.sort_unstable_by_key(|&(failed, _)| std::cmp::Reverse(failed));
+    let sum = |counts: &[(u32, u32)]| {
+        counts.iter().fold((0.0, 0.0), |sum, one| (sum.0 + f64::from(one.0), sum.1 + f64::from(one.1)))
+    };
+    let (errors, requests) = sum(&counts);
+    let (most, with) = sum(&counts[..counts.len() / 5]);
+    errors >= MANY_ERRORS && most >= IN_BITS * errors && with <= 0.5 * requests
 }
 
 /// Whether failing tens of seconds reach over a minute: a blip of half a minute touches four of them at most.

@@ -43,7 +43,7 @@ pub struct Settings {
     pub beyond: f64,
     /// So many times the usual is nothing.
     pub tolerance: f64,
-    /// Bits that the alert budget asks for beyond the 30.
+    /// Bits that the alert budget asks for beyond the 25.
     pub extra_bits: f64,
 }
 
@@ -53,15 +53,17 @@ impl Default for Settings {
             enabled: true,
             sensitivity: Sensitivity::Normal,
             least: 150.0,
-            beyond: 200.0,
-            tolerance: 1.5,
+            beyond: 300.0,
+            tolerance: 1.2,
             extra_bits: 0.0,
         }
     }
 }
 
 /// Bits that it takes against the caller's own history.
-const NEED: f64 = 30.0;
+const NEED: f64 = 25.0;
+/// So many times what it read on its second largest day is no news.
+const NEWS: f64 = 1.2;
 /// Bits that a walk through numbers adds.
 const WALKING: f64 = 10.0;
 /// Days with less than this are compared with peers alone.
@@ -193,7 +195,7 @@ fn look(
         bits += WALKING;
     }
     let enough = read >= settings.least && read - usual >= settings.beyond;
-    let news = read > 1.1 * harvest.did_twice();
+    let news = read > NEWS * harvest.did_twice();
     let fires = if peers_only {
         // A few days of its own are no proof, but what they brought is no news; and who was there from the first line on is
         // no newcomer.

@@ -98,6 +98,9 @@ const MIN_AGE: Span = Span::from_mins(2);
 /// Shortest succeeding run that changes things: ten minutes are more than an impatient user, or a job being polled.
 const MIN_AGE_UNSAFE: Span = Span::from_mins(10);
 
+/// What a loop may have cost at most, in times the money from which on it matters, however long others' runs are.
+const MOST_SPENT: f64 = 2.0;
+
 /// Shortest succeeding run that only reads and costs next to nothing.
 const MIN_AGE_SAFE: Span = Span::from_hours(4);
 
@@ -214,7 +217,7 @@ fn grounds(sighting: &Sighting, settings: &Settings, calls: f64, failing: bool) 
     let run = &sighting.run;
     let others = if failing { sighting.longest_usual_failing } else { sighting.longest_usual };
     let base = if failing { f64::from(settings.failing_calls) } else { need_succeeding(sighting, settings) };
-    let need = with_cost(base, run, settings).max(2.0 * f64::from(others));
+    let need = with_habit(base, others, run, settings);
     Grounds::count(calls, need)
         .line(format!(
             "A run of one {} request{}: {} calls, {} failed, one about every {:.0} s, gaps vary by {:.2} (log).",
@@ -238,8 +241,7 @@ fn grounds(sighting: &Sighting, settings: &Settings, calls: f64, failing: bool) 
 /// The failing tests.
 fn fails_too_long(sighting: &Sighting, settings: &Settings, now: Timestamp) -> bool {
     let run = &sighting.run;
-    let usual = 2.0 * f64::from(sighting.longest_usual_failing);
-    let need = with_cost(f64::from(settings.failing_calls), run, settings).max(usual);
+    let need = with_habit(f64::from(settings.failing_calls), sighting.longest_usual_failing, run, settings);
     let known = run.days.failing_days() >= KNOWN_FAILING_DAYS && !run.held;
     f64::from(run.failing_calls) >= need
         && now - run.failing_at >= MIN_AGE
@@ -280,7 +282,17 @@ fn need_succeeding(sighting: &Sighting, settings: &Settings) -> f64 {
         (false, true) => settings.unsafe_calls,
         (false, false) => settings.weak_calls,
     };
-    with_cost(f64::from(calls), run, settings).max(2.0 * f64::from(sighting.longest_usual))
+    with_habit(f64::from(calls), sighting.longest_usual, run, settings)
+}
+
+/// Twice as many calls as others usually make on the route, unless they cost too much to wait for.
+fn with_habit(calls: f64, others: u32, run: &Run, settings: &Settings) -> f64 {
+    let need = with_cost(calls, run, settings);
+    let usual = 2.0 * f64::from(others);
+    match mean_cost(run) {
+        Some(mean) if mean > 0.0 && is_costed(run, settings) => need.max(usual.min(MOST_SPENT * settings.spent / mean)),
+        _ => need.max(usual),
+    }
 }
 
 /// Fewer calls if they cost money.

@@ -23,6 +23,8 @@ pub const KIND: DetectorKind = DetectorKind {
 
 /// Requests that the quietest hour would have brought in a silence that is told in the first week.
 const SURELY: f64 = 60.0;
+/// A silence must be so many times as long as all silences of the worst hour of the last day.
+const GAPS: f64 = 3.0;
 
 /// How the detector is tuned.
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -149,8 +151,10 @@ fn is_dead(full: &Full, last_seen: Timestamp, scene: &Scene<'_>) -> bool {
     if silent < Span::from_mins(5) || full.normal.age(last_seen) < Span::from_hours(25) {
         return false;
     }
+    // Where nothing comes for minutes now and then, that is how it comes.
+    let gaps = (newest - 23..=newest).map(|hour| 60.0 - scene.around.calendar.exposure(hour)).fold(0.0, f64::max);
     let quietest = (newest - 23..=newest).map(|hour| full.counts.hours.get(hour)).min().unwrap_or(0);
-    f64::from(quietest) * silent.hours_f64() >= SURELY
+    f64::from(quietest) * silent.hours_f64() >= SURELY && silent.mins_f64() >= GAPS * gaps
 }
 
 /// Whether an open drop goes on: less than half the usual over the last five minutes.

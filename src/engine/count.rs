@@ -102,6 +102,9 @@ impl Engine {
             harvests::note_reading(&mut self.keys, slot, &event, zone, &mut self.peers, SubjectKind::Key);
             slot
         });
+        if let Some(slot) = key_slot {
+            self.note_stranger(slot, &event);
+        }
         self.judge_at_once(&event, day as i32, key_slot, out);
         if self.is_room_due() {
             self.make_room();

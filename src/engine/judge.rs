@@ -3,8 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::detect::scene::{Scene, need_bits};
-use crate::detect::{Fact, Finding, burst, leaked_key};
-use crate::engine::flood::FLOOD;
+use crate::detect::{Fact, Finding, burst, harvesting, leaked_key};
 use crate::engine::look::Looked;
 use crate::engine::spikes::is_of_one_key;
 use crate::engine::{Engine, SITE};
@@ -12,7 +11,7 @@ use crate::event::SubjectKind;
 use crate::fault;
 use crate::incident::Change;
 use crate::incident::cause::{self, Verdict};
-use crate::incident::entry::{About, Candidate};
+use crate::incident::entry::{About, Candidate, FLOOD};
 use crate::incident::kept::Reason;
 use crate::measure::normal::Surroundings;
 use crate::measure::ring::TICK;
@@ -146,6 +145,7 @@ impl Engine {
 
     fn every_hour(&mut self, end: Timestamp) {
         self.repeats.sweep(end);
+        self.strangers.sweep(end);
         let local = end + self.settings.zone.offset(end);
         if local.millis() % Span::DAY.millis() == 0 {
             self.peers.end_day();
@@ -282,9 +282,10 @@ impl Engine {
         match self.verdict(&candidate, now) {
             Verdict::Join(index) => self.book.join(index, candidate, now, rank),
             Verdict::Sharpen(index) => self.book.sharpen(index, candidate, now, rank),
+            Verdict::Move(index) => self.book.hand_over(index, candidate, now, rank),
             Verdict::Echo => {}
             Verdict::New
-                if candidate.finding.detector == burst::NAME
+                if [burst::NAME, harvesting::NAME].contains(&candidate.finding.detector)
                     && candidate.tag != FLOOD
                     && self.book.is_repeat(&candidate, now) =>
             {

@@ -16,6 +16,7 @@ mod hindsight;
 mod judge;
 mod look;
 mod memory;
+mod moves;
 mod names;
 mod saved;
 mod spikes;
@@ -40,6 +41,7 @@ use crate::measure::peers::Peers;
 use crate::measure::repeats::Repeats;
 use crate::measure::ring::TICK;
 use crate::measure::rows::{Limits, Rows};
+use crate::measure::strangers::Strangers;
 use crate::time::{Span, Timestamp, Zone};
 
 pub use budgets::BudgetStatus;
@@ -137,6 +139,8 @@ pub struct Engine {
     clients: Rows,
     /// First requests of new keys, as one stream.
     newcomers: Rows,
+    /// Where keys go that nobody knows.
+    strangers: Strangers,
     /// Rows ever made when tables were last looked at for room.
     looked_at: u64,
     calendar: Calendar,
@@ -218,6 +222,7 @@ impl Engine {
             keys: Rows::new(SubjectKind::Key, settings.keys),
             clients: Rows::new(SubjectKind::Client, settings.clients),
             newcomers: Rows::new(SubjectKind::Site, one(1)),
+            strangers: Strangers::default(),
             looked_at: 0,
             calendar: Calendar::default(),
             repeats: Repeats::default(),

@@ -140,6 +140,7 @@ impl Engine {
         let bytes = postcard::to_extend(&saved, before).unwrap_or_default();
         let mut later = Later::default();
         later.put("newcomers", &self.newcomers.saved());
+        later.put("strangers", &self.strangers);
         postcard::to_extend(&later, bytes).unwrap_or_default()
     }
 
@@ -166,6 +167,7 @@ impl Engine {
         engine.clients = Rows::restore(SubjectKind::Client, engine.settings.clients, loaded.clients);
         [engine.keys.evicted, engine.clients.evicted, engine.endpoints.evicted] = loaded.evicted;
         engine.newcomers = Rows::restore(SubjectKind::Site, one(1), later.take("newcomers")?);
+        engine.strangers = later.take("strangers")?;
         engine.calendar = loaded.calendar;
         engine.repeats = loaded.repeats;
         engine.peers = loaded.peers;

@@ -4,10 +4,9 @@
 use crate::detect::scene::Scene;
 use crate::detect::{Fact, burst, error_spike, harvesting, leaked_key, retry_loop, traffic_drop};
 use crate::engine::Engine;
-use crate::engine::flood::FLOOD;
 use crate::event::{Event, Flags, Id, Severity, SubjectKind};
 use crate::incident::Change;
-use crate::incident::entry::{About, Evidence};
+use crate::incident::entry::{About, Evidence, FLOOD};
 use crate::incident::kept::Reason;
 use crate::measure::failures::Class;
 use crate::measure::novelty::{Novelty, Seen};
@@ -235,6 +234,9 @@ impl Engine {
                 entry.incident.peak = entry.incident.peak.max(peak);
                 if counted {
                     entry.incident.impact = requests;
+                }
+                if flood {
+                    entry.incident.facts.insert("new_keys".into(), Fact::Count(requests.requests));
                 }
             }
             for evidence in held {

@@ -9,7 +9,7 @@ use std::collections::{BTreeSet, VecDeque};
 
 use serde::{Deserialize, Serialize};
 
-use crate::detect::{budget, leaked_key};
+use crate::detect::{budget, harvesting, leaked_key};
 use crate::event::{Severity, Subject, SubjectKind};
 use crate::incident::allowance::{Allowance, Used};
 use crate::incident::entry::{About, Candidate, EVIDENCE_KEPT, Entry, Spread};
@@ -101,6 +101,9 @@ pub struct Book {
     pub used: Used,
 }
 
+/// What gave the title to a flood that is over: it is no repeat of a burst, nor is a burst one of it.
+pub(super) const FLOODED: &str = "flood";
+
 /// How long the past is kept: four weeks, at most so many.
 const PAST_KEPT: usize = 4096;
 
@@ -123,7 +126,8 @@ impl Book {
     /// The open incident on this very subject.
     pub fn on(&self, about: About) -> Option<usize> {
         self.entries.iter().position(|e| {
-            !e.is_apart() && (e.about == about || (e.group && e.evidence.iter().any(|v| v.about == about)))
+            let member = || e.group && e.evidence.iter().any(|v| v.about == about);
+            !e.is_apart() && (e.about == about || member() || e.has_been_on(about))
         })
     }
 
@@ -156,7 +160,7 @@ impl Book {
         entry.urgent |= candidate.urgent;
     }
 
-    /// Gives a held incident the more specific subject that explains it.
+    /// Gives an incident the subject that explains it better; people who know it under the other one are told again.
     pub fn sharpen(&mut self, index: usize, candidate: Candidate, now: Timestamp, rank: u8) {
         let Some(entry) = self.entries.get_mut(index) else { return };
         let old = entry.incident.subject.clone();
@@ -171,6 +175,7 @@ impl Book {
         entry.incident.history = candidate.history;
         entry.take(candidate.finding, candidate.parts, candidate.spread);
         entry.mention(&detector, &old);
+        entry.new_harm |= entry.is_told();
     }
 
     /// Makes the held incident at `index` a part of the one at `cause`.
@@ -245,12 +250,14 @@ impl Book {
 
     /// Whether a finding repeats what was told within four weeks and is not clearly larger: a line for the digest.
     pub fn is_repeat(&self, candidate: &Candidate, now: Timestamp) -> bool {
+        // Who collects is found later than who is loud.
+        let lasting = Span::from_hours(if candidate.finding.detector == harvesting::NAME { 4 } else { 2 });
         self.past.iter().any(|past| {
             past.about == candidate.about
                 && past.detector == candidate.finding.detector
                 && now - past.ended_at < Span::from_days(28)
                 && candidate.finding.observed < 1.5 * past.peak
-                && now - candidate.finding.started_at < Span::from_hours(2)
+                && now - candidate.finding.started_at < lasting
         })
     }
 
@@ -355,7 +362,7 @@ impl Book {
         self.past.push_back(Past {
             about: entry.about,
             touched: touched.into_iter().collect(),
-            detector: entry.incident.detector,
+            detector: if entry.is_flood() { FLOODED.to_owned() } else { entry.incident.detector },
             excess: entry.evidence.iter().map(|v| v.excess).fold(0.0, f64::max),
             spread: entry.spread,
             started_at: entry.incident.started_at,

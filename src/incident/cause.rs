@@ -2,7 +2,7 @@
 
 use crate::detect::{Fact, burst, error_spike, harvesting, retry_loop, traffic_drop};
 use crate::event::{Id, SubjectKind};
-use crate::incident::book::{Book, Past};
+use crate::incident::book::{Book, FLOODED, Past};
 use crate::incident::entry::{About, Candidate, Entry, Spread};
 use crate::time::{Span, Timestamp};
 
@@ -19,6 +19,8 @@ pub enum Verdict {
     Join(usize),
     /// It is the more specific cause of the held incident at this index.
     Sharpen(usize),
+    /// The open incident at this index goes on from another address.
+    Move(usize),
     /// It is the echo of something that is over.
     Echo,
     /// It is news.
@@ -49,7 +51,7 @@ pub fn place(book: &Book, candidate: &Candidate, now: Timestamp) -> Verdict {
         return Verdict::Join(index);
     }
     for (index, entry) in others() {
-        if book.is_held(index) && sharpens(candidate, entry) {
+        if (book.is_held(index) && sharpens(candidate, entry)) || widens(candidate, entry) {
             return Verdict::Sharpen(index);
         }
     }
@@ -171,6 +173,9 @@ fn explains(entry: &Entry, rise: &Rise<'_>) -> f64 {
     if rise.wide_errors && !matches!(entry.incident.detector.as_str(), error_spike::NAME | "retry-loop") {
         return 0.0;
     }
+    if entry.is_flood() && !matches!(rise.about.kind, Site | Source) {
+        return 0.0;
+    }
     let excess = rise.excess.max(1.0);
     let part = |parts: &[(Id, f64)], id: Id| parts.iter().find(|(i, _)| *i == id).map_or(0.0, |(_, share)| *share);
     let about = rise.about;
@@ -244,12 +249,23 @@ fn sharpens(candidate: &Candidate, entry: &Entry) -> bool {
     share >= 0.8
 }
 
+/// Whether the whole site has gone quiet where one of its sources just did: the same trouble, seen whole.
+fn widens(candidate: &Candidate, entry: &Entry) -> bool {
+    candidate.finding.detector == traffic_drop::NAME
+        && entry.incident.detector == traffic_drop::NAME
+        && (candidate.about.kind, entry.about.kind) == (SubjectKind::Site, SubjectKind::Source)
+        && (candidate.finding.started_at - entry.incident.started_at).millis().abs() <= Span::HOUR.millis()
+}
+
 /// Whether a finding only sees, through a long window, what has been told and is over.
 fn is_echo(book: &Book, candidate: &Candidate, now: Timestamp) -> bool {
     let from = (now - candidate.window).min(candidate.finding.started_at);
     if candidate.finding.detector == harvesting::NAME {
         // Whoever still collects is no echo of a rise that is over, only of having been told as a collector.
-        let told = |past: &Past| past.detector == harvesting::NAME && past.about == candidate.about;
+        // A rise that was nearly all of what it read is what it was told for.
+        let nearly_all = |past: &Past| past.excess >= ENOUGH * candidate.finding.excess;
+        let told =
+            |past: &Past| past.about == candidate.about && (past.detector == harvesting::NAME || nearly_all(past));
         return book.past().any(|past| told(past) && past.ended_at >= from);
     }
     let excess = candidate.finding.excess.max(1.0);
@@ -265,8 +281,11 @@ fn is_echo(book: &Book, candidate: &Candidate, now: Timestamp) -> bool {
     };
     let mut explained = 0.0;
     for past in book.past().filter(|past| past.ended_at >= from) {
-        // What the whole site did, each of its parts did.
-        let within = past.about.kind == SubjectKind::Site && candidate.finding.started_at <= past.ended_at;
+        // What the whole site did, each of its parts did; what strangers did, those who are known did not.
+        let single = matches!(candidate.about.kind, SubjectKind::Key | SubjectKind::Client);
+        let within = past.about.kind == SubjectKind::Site
+            && candidate.finding.started_at <= past.ended_at
+            && !(single && past.detector == FLOODED);
         if within || past.about == candidate.about || past.touched.contains(&candidate.about) {
             return true;
         }
@@ -281,7 +300,6 @@ fn is_echo(book: &Book, candidate: &Candidate, now: Timestamp) -> bool {
         // What everybody did to an endpoint, each of them did.
         let there =
             candidate.spread.endpoints.iter().find(|(id, _)| *id == past.about.id).map_or(0.0, |(_, share)| *share);
-        let single = matches!(candidate.about.kind, SubjectKind::Key | SubjectKind::Client);
         if single
             && past.about.kind == SubjectKind::Endpoint
             && there >= 0.5

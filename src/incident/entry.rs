@@ -1,9 +1,10 @@
 //! One incident as the book keeps it: what is told of it, why it is there, and how it was last told.
 
 use serde::{Deserialize, Serialize};
+use smallvec::SmallVec;
 
 use crate::detect::grounds::Grounds;
-use crate::detect::{Finding, Impact, Trend};
+use crate::detect::{Finding, Impact, Trend, burst};
 use crate::event::{Id, Severity, Subject, SubjectKind};
 use crate::incident::allowance::Weight;
 use crate::incident::apart::GRACE;
@@ -14,6 +15,9 @@ use crate::time::{Span, Timestamp};
 
 /// Evidence kept of one incident.
 pub(super) const EVIDENCE_KEPT: usize = 1024;
+
+/// Marks the evidence of a flood of unknown keys ([`Evidence::tag`]) among what is known of the site.
+pub const FLOOD: u64 = 0xF100D;
 
 /// Something a finding was made on.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
@@ -123,7 +127,13 @@ impl Entry {
         if self.group {
             self.evidence.iter().map(|v| v.excess).sum()
         } else {
-            self.evidence.iter().filter(|v| v.about == self.about).map(|v| v.excess).fold(0.0, f64::max)
+            let most = |about| self.evidence.iter().filter(|v| v.about == about).map(|v| v.excess).fold(0.0, f64::max);
+            // From where it was before, and where it is.
+            let mut before: SmallVec<[About; 4]> = self.evidence.iter().map(|v| v.about).collect();
+            before.retain(|about| *about != self.about && self.has_been_on(*about));
+            before.sort_unstable();
+            before.dedup();
+            most(self.about) + before.into_iter().map(most).sum::<f64>()
         }
     }
 
@@ -135,13 +145,21 @@ impl Entry {
         }
     }
 
+    /// Whether a flood of unknown keys is all that is odd about the site. What new keys do is taken out of other findings by
+    /// count; what others do beside them has causes of its own.
+    pub fn is_flood(&self) -> bool {
+        let mut bursts = self.evidence.iter().filter(|v| v.about == self.about && v.detector == burst::NAME).peekable();
+        bursts.peek().is_some() && bursts.all(|v| v.tag == FLOOD)
+    }
+
     /// Whether several subjects are in it.
     pub fn is_group(&self) -> bool {
         self.group
     }
 
     /// Refreshes numbers and words from a finding of the detector that gives the title.
-    pub fn take(&mut self, finding: Finding, parts: Where, spread: Spread) {
+    pub fn take(&mut self, mut finding: Finding, parts: Where, spread: Spread) {
+        finding.impact.requests += self.requests_before();
         let incident = &mut self.incident;
         incident.detector = finding.detector.to_owned();
         incident.rule = finding.detector.to_owned();
@@ -257,6 +275,7 @@ impl Entry {
     pub(super) fn tell(&mut self, now: Timestamp, reminders: u32) {
         self.told = Some(Told { at: now, peak: self.incident.peak, severity: self.incident.severity, reminders });
         self.new_harm = false;
+        self.settle_down();
     }
 
     pub(super) fn again(&self, now: Timestamp, settings: &Settings) -> Option<Again> {
@@ -271,6 +290,9 @@ impl Entry {
         }
         if self.incident.severity > told.severity {
             return Some(Again::Worse);
+        }
+        if self.is_on_the_move() {
+            return Some(Again::Moved);
         }
         if self.new_harm {
             return Some(Again::NewHarm);

@@ -7,6 +7,7 @@ pub mod cause;
 pub mod entry;
 pub mod group;
 pub mod kept;
+mod moved;
 
 use serde::{Deserialize, Serialize};
 
@@ -88,6 +89,8 @@ pub enum Again {
     NewHarm,
     /// It still goes on after the cooldown.
     Reminder,
+    /// The same goes on from another address.
+    Moved,
 }
 
 /// How an incident ended.

@@ -48,6 +48,14 @@ impl Distinct {
         self.0 = Kind::Many(registers);
     }
 
+    /// Bytes in use beside its own size.
+    pub fn bytes(&self) -> usize {
+        match &self.0 {
+            Kind::Few(list) => list.capacity() * size_of::<u32>(),
+            Kind::Many(registers) => registers.capacity(),
+        }
+    }
+
     /// Whether the count is exact.
     pub fn is_exact(&self) -> bool {
         matches!(self.0, Kind::Few(_))

@@ -208,6 +208,12 @@ impl Harvest {
             .max_by(f64::total_cmp)
     }
 
+    /// Bytes in use.
+    pub fn bytes(&self) -> usize {
+        let windows = self.windows.iter().map(|window| window.resources.bytes()).sum::<usize>();
+        size_of::<Self>() + self.walks.capacity() * size_of::<Walk>() + windows
+    }
+
     /// Forgets what it read lately, but not what is usual: for a second look at a log that was read to its end.
     pub fn rewind(&mut self) {
         let days = self.days;

@@ -19,6 +19,8 @@ pub mod slots;
 
 pub mod repeats;
 
+pub mod strangers;
+
 pub mod novelty;
 
 pub mod peers;

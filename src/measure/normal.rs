@@ -219,6 +219,12 @@ impl Normal {
 
     /// Variance beyond Poisson over squared mean for windows of index `w` of [`WINDOWS_MIN`] that end at `now`.
     pub fn spread(&self, w: usize, now: Timestamp, hour: usize) -> f64 {
+        let shape = 0.3 + self.weight();
+        self.known_spread(w, hour) + 1.0 / shape + (-self.age(now).days_f64() / 3.0).exp()
+    }
+
+    /// The same, however little is known of it yet.
+    pub fn known_spread(&self, w: usize, hour: usize) -> f64 {
         let of = |s: &Sums| (PRIOR_SPREAD.1 * PRIOR_SPREAD.0 + s.over) / (PRIOR_SPREAD.1 + s.weight);
         let whole = of(&self.spread[w]).max(0.002);
         let mut alpha = f64::from(whole);
@@ -229,8 +235,7 @@ impl Normal {
             // Shrunk by 5 % towards the whole.
             alpha *= f64::from(here / five).clamp(0.05, 10.0).powf(0.95);
         }
-        let shape = 0.3 + self.weight();
-        alpha.max(0.01) + 1.0 / shape + (-self.age(now).days_f64() / 3.0).exp()
+        alpha.max(0.01)
     }
 
     /// The second largest 5-minute total (or 60-minute total) of any day at this hour of the day or its neighbours.

@@ -254,6 +254,7 @@ fn view(change: &Change, zone: Zone) -> View {
             },
             "",
         ),
+        ChangeKind::Updated(Again::Moved) => ("Goes on from another address: ".to_owned(), ""),
         ChangeKind::Resolved(Ending::Calm) => (String::new(), "calm"),
         ChangeKind::Resolved(Ending::Joined) => (String::new(), "joined"),
     };

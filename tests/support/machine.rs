@@ -136,10 +136,10 @@ impl Drop for Running {
     }
 }
 
-/// Memory that a process has in use, in MiB; 0 if there is no such process.
-pub(crate) fn resident(id: u32) -> u64 {
+/// The most memory that a process ever had in use (its high-water mark), in MiB; 0 if there is no such process.
+pub(crate) fn most_resident(id: u32) -> u64 {
     let text = std::fs::read_to_string(format!("/proc/{id}/status")).unwrap_or_default();
-    let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap_or("0 kB");
+    let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap_or("0 kB");
     line.trim().trim_end_matches(" kB").parse::<u64>().unwrap_or(0).div_ceil(1024)
 }
 

@@ -8,6 +8,8 @@ use crate::time::Span;
 const LEAST_PEAK: f64 = 20.0;
 /// Standard deviations by which the largest five minutes of a day lie above its middle: 288 of them, far from independent.
 const PEAK_AT: f64 = 2.5;
+/// What is added to the spread that is known.
+const UNKNOWN: f64 = 0.05;
 /// Index of the power by which peaks of streams thin out that make bursts of their own.
 const IRREGULAR_INDEX: f64 = 3.0;
 
@@ -27,7 +29,8 @@ pub(super) fn beyond(full: &Full, five: f64, scene: &Scene<'_>) -> f64 {
     if days < 1.0 || peak <= 0.0 || ratio <= 1.0 || !is_steady(full, scene) {
         return 0.0;
     }
-    let variance = normal.spread(3, scene.end, scene.hour % 24).max(0.05).ln_1p();
+    // How far its hours vary, and not how little is known of them: the peaks are known.
+    let variance = (normal.known_spread(3, scene.hour % 24) + UNKNOWN).max(0.05).ln_1p();
     let beyond = if normal.is_irregular() {
         IRREGULAR_INDEX * ratio.log2()
     } else {

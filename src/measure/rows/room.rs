@@ -27,7 +27,8 @@ impl Row {
     pub fn bytes(&self) -> usize {
         let full = self.full.as_deref().map_or(0, Full::bytes);
         let novelty = self.novelty.as_deref().map_or(0, |novelty| novelty.bytes() + OVERHEAD);
-        size_of::<Row>() + self.name.len() + 2 * OVERHEAD + full + novelty
+        let harvest = self.harvest.as_deref().map_or(0, |harvest| harvest.bytes() + OVERHEAD);
+        size_of::<Row>() + self.name.len() + 2 * OVERHEAD + full + novelty + harvest
     }
 
     /// When it would be missed least: its last request, and the longer it has been known the later. Who came once and

@@ -67,6 +67,7 @@ impl Follower {
                     }
                     State::Reading if g.superseded && g.open.is_some() => "finishing",
                     State::Reading if g.superseded => "finished",
+                    State::Reading if g.nameless_since.is_some() => "not at its place any more",
                     State::Reading if g.open.is_none() => "idle",
                     State::Reading => "reading",
                     State::Undecided { .. } => "waiting to see whether it is a copy",
