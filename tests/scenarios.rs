@@ -679,6 +679,22 @@ fn a_restart_changes_nothing_about_who_collects() {
 }
 
 #[test]
+fn a_first_day_of_a_few_hours_is_no_measure_for_the_second() {
+    for start in ["2026-03-02T15:00:00Z", "2026-03-02T19:53:00Z", "2026-03-02T22:30:00Z"] {
+        let mut site = Site::new(33, start);
+        for n in 0..6 {
+            let mut reader = Stream::new(&format!("steady-{n}"), 1.1).steady().endpoint("/v1/users/{id}");
+            reader.clients = vec![format!("192.0.3.{n}")];
+            reader.things = Things::New;
+            site.streams.push(reader);
+        }
+        site.run_until(at(start) + Span::from_hours(60));
+        site.finish();
+        assert_eq!(site.opened(), Vec::<String>::new(), "from {start} on");
+    }
+}
+
+#[test]
 fn search_engines_batches_big_and_new_readers_and_caches_do_not_harvest() {
     let start = at(MONDAY) + Span::from_hours(2);
     let mut site = library(33);

@@ -81,6 +81,8 @@ const LEAST_PART: f64 = 0.15;
 const LEAST_DAYS: (f64, f64) = (0.9, 2.5);
 /// While its own days are few, it must be so many times farther beyond them.
 const YOUNG: f64 = 2.0;
+/// The watch must have lasted for so long: the first day of the peers may have been an hour.
+const FIRST_DAYS: Span = Span::from_hours(36);
 /// Who was there within the first hours of the watch came with the log.
 const FIRST_HOURS: Span = Span::from_hours(6);
 /// Below this share of its pace it no longer collects.
@@ -95,7 +97,7 @@ pub fn judge(
     peers: &Peers,
     settings: &Settings,
 ) -> Option<Finding> {
-    if peers.days() < LEAST_DAYS.0 || f64::from(harvest.requests()) < settings.least {
+    if peers.days() < LEAST_DAYS.0 || scene.history < FIRST_DAYS || f64::from(harvest.requests()) < settings.least {
         return None;
     }
     let found = harvest
@@ -200,7 +202,8 @@ fn look(
         // A few days of its own are no proof, but what they brought is no news; and who was there from the first line on is
         // no newcomer.
         let newcomer = full.normal.age(scene.end) + FIRST_HOURS < scene.history;
-        let beyond_own = if days == 0 { newcomer } else { read > YOUNG * settings.tolerance * mean && news };
+        // The first day of all may have been an hour: it is no measure for the second.
+        let beyond_own = (days >= 2 || newcomer) && (days == 0 || (read > YOUNG * settings.tolerance * mean && news));
         enough && lambda <= limit && beyond_own
     } else {
         let own = enough && news && bits >= needed;

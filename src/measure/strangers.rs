@@ -99,6 +99,6 @@ mod tests {
         strangers.add(Id(77), 200, start + Span::from_mins(75));
         assert_eq!(strangers.requests(Id(77), start), 1, "what is an hour old gives way");
         strangers.sweep(start + Span::from_hours(3));
-        assert_eq!(strangers, Strangers::default());
+        assert!(strangers.series.is_empty());
     }
 }
