@@ -19,14 +19,14 @@ const SEED: u64 = 7;
 
 /// What the short form reached when this was written. Raise it when it gets better.
 const BARS: Bars = Bars {
-    loud_found: 1.0,
-    loud_in_time: 0.9,
+    loud_found: 0.93,
+    loud_in_time: 0.87,
     loud_start: 1.0,
-    found: 0.75,
-    right_subject: 0.95,
-    openings: 1.2,
-    false_a_week: 1.0,
-    false_a_week_wild: 3.0,
+    found: 0.87,
+    right_subject: 0.98,
+    openings: 1.04,
+    false_a_week: 0.1,
+    false_a_week_wild: 1.0,
 };
 
 /// Stories and mixes, judged once for all tests.
@@ -35,8 +35,8 @@ fn judged() -> &'static (Vec<Run>, Vec<Run>) {
     JUDGED.get_or_init(|| {
         std::thread::scope(|scope| {
             let mixes = scope.spawn(|| {
-                [(0, false)]
-                    .map(|(wild, incidents)| Plan { seed: SEED, keys: 60, wild, days: 8, incidents }.run())
+                [(0, false), (6, true)]
+                    .map(|(wild, incidents)| Plan { seed: SEED, keys: 120, wild, days: 15, incidents }.run())
                     .to_vec()
             });
             let town = Town::raise(SEED, Size::Small);

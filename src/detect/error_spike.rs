@@ -30,6 +30,8 @@ pub const KIND: DetectorKind = DetectorKind {
 /// Failures from which on it can be said how they lie in time, and the share of them in a fifth of the time that is blips.
 const MANY_ERRORS: f64 = 10.0;
 const IN_BITS: f64 = 0.85;
+/// So many times the least share must fail in windows of less than an hour.
+const BRIEFLY: f64 = 2.5;
 /// Share of a long window's failures in its last five minutes from which on those decide how they lie.
 const MOST: f64 = 0.6;
 
@@ -160,7 +162,11 @@ pub fn judge(
         return Some(Judgement { class, bits: 0.0, window: Span::ZERO, share: 0.0, fires: false, need });
     }
     // Failures of a few callers are those callers' trouble, whoever else calls the same.
-    if !single && failures.callers.active() < settings.callers {
+    // Where only a few call at all, it is the endpoint's if all of them fail.
+    let calling = full.keys.active();
+    let many =
+        if kind == SubjectKind::Endpoint && calling >= 2 { calling.min(settings.callers) } else { settings.callers };
+    if !single && failures.callers.active() < many {
         return None;
     }
     let mut best = Judgement { class, bits: 0.0, window: Span::ZERO, share: 0.0, fires: false, need };
@@ -171,7 +177,9 @@ pub fn judge(
         let window = Window::of(failures, full, scene, minutes);
         let share = window.errors / window.requests.max(1.0);
         let excess = window.errors - failures.share() * window.requests;
-        if window.errors <= usual * window.requests || excess < floor || share < settings.least_share {
+        // A small share must last: a rolling release makes a few percent fail for minutes.
+        let least_share = settings.least_share * if single || minutes == 60 { 1.0 } else { BRIEFLY };
+        if window.errors <= usual * window.requests || excess < floor || share < least_share {
             continue;
         }
         let bits = beta_binomial_tail_bits(window.errors, window.requests, usual, failures.spread());

@@ -10,6 +10,9 @@ use crate::measure::ring::TICK;
 use crate::measure::rows::Full;
 use crate::time::{Span, Timestamp};
 
+/// Share of a key's requests that fails from which on it is told at once if nobody else fails.
+const ALONE: f64 = 0.3;
+
 impl Engine {
     pub(super) fn errors(&mut self, tick: i64, history: Span, looked: &[Looked], candidates: &mut Vec<Candidate>) {
         if !self.settings.error_spike.enabled {
@@ -30,7 +33,10 @@ impl Engine {
                 let fires = judged.fires && !is_of_one_key(kind, full);
                 let found = if fires { error_spike::finding(kind, full, &scene, judged) } else { None };
                 let single = matches!(kind, SubjectKind::Key | SubjectKind::Client);
-                let patient = fires && single && self.others_fail(full, class, tick);
+                let there = || kind == SubjectKind::Key && self.others_fail_there(full, class, tick);
+                let patient = fires && single && (self.others_fail(full, class, tick) || there());
+                // Where nobody else fails there is no company to wait for.
+                let urgent = fires && kind == SubjectKind::Key && !patient && judged.share >= ALONE;
                 if let Some(failures) = self
                     .rows_mut(kind)
                     .get_mut(one.slot)
@@ -45,7 +51,7 @@ impl Engine {
                 if let Some(finding) = found.filter(|finding| self.concerns_somebody(kind, class, finding)) {
                     let tag = class.index() as u64;
                     let candidate = self.candidate(one.about, tag, finding, judged.window);
-                    candidates.extend(candidate.map(|candidate| Candidate { patient, ..candidate }));
+                    candidates.extend(candidate.map(|candidate| Candidate { urgent, patient, ..candidate }));
                 }
             }
         }
@@ -74,6 +80,18 @@ impl Engine {
         let others = (failed(site) - failed(one)).max(0.0);
         let among = (requests(site) - requests(one)).max(0.0);
         others > (3.0 * usual).max(0.02) * among + 3.0
+    }
+
+    /// Whether others fail on the endpoint that most of a caller's failures are on, however small a part of the site it is.
+    fn others_fail_there(&self, one: &Full, class: Class, tick: i64) -> bool {
+        let Some(own) = one.failures[class.index()].as_deref() else { return false };
+        let Some(top) = own.endpoints.shares().first().copied().filter(|top| top.now >= 0.5) else { return false };
+        let Some(full) = self.endpoints.row(top.id).and_then(|row| row.full.as_deref()) else { return false };
+        let recent = |failures: &Failures| failures.tens.sum(tick - 29, tick) as f64;
+        let mine = recent(own) * top.now;
+        let others = full.failures[class.index()].as_deref().map_or(0.0, recent) - mine;
+        let usual = full.failures[class.index()].as_deref().map_or(0.0, Failures::share);
+        others >= 3.0 && others > (3.0 * usual).max(0.05) * (full.counts.ticks(tick, 30) as f64 - mine)
     }
 }
 

@@ -127,7 +127,7 @@ impl<'a> Rise<'a> {
         // Errors of many callers are the trouble of what they call.
         let wide_errors = detector == error_spike::NAME
             && matches!(about.kind, SubjectKind::Endpoint | SubjectKind::Site | SubjectKind::Source)
-            && spread.keys.len() >= 4
+            && spread.keys.len() >= if about.kind == SubjectKind::Endpoint { 2 } else { 4 }
             && spread.keys.first().is_none_or(|(_, share)| *share < 0.7);
         Rise { detector, about, excess, spread, wide_errors, per_minute: None, failing_loop: false }
     }
@@ -249,11 +249,15 @@ fn sharpens(candidate: &Candidate, entry: &Entry) -> bool {
     share >= 0.8
 }
 
-/// Whether the whole site has gone quiet where one of its sources just did: the same trouble, seen whole.
+/// Whether the whole site, or a source, has gone quiet where a part of it just did: the same trouble, seen whole.
 fn widens(candidate: &Candidate, entry: &Entry) -> bool {
     candidate.finding.detector == traffic_drop::NAME
         && entry.incident.detector == traffic_drop::NAME
-        && (candidate.about.kind, entry.about.kind) == (SubjectKind::Site, SubjectKind::Source)
+        && match candidate.about.kind {
+            SubjectKind::Site => entry.about.kind != SubjectKind::Site,
+            SubjectKind::Source => matches!(entry.about.kind, SubjectKind::Endpoint | SubjectKind::Key),
+            _ => false,
+        }
         && (candidate.finding.started_at - entry.incident.started_at).millis().abs() <= Span::HOUR.millis()
 }
 

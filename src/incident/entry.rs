@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
 use crate::detect::grounds::Grounds;
-use crate::detect::{Finding, Impact, Trend, burst};
+use crate::detect::{Finding, Impact, Trend, burst, traffic_drop};
 use crate::event::{Id, Severity, Subject, SubjectKind};
 use crate::incident::allowance::Weight;
 use crate::incident::apart::GRACE;
@@ -13,6 +13,8 @@ use crate::incident::kept::weight_of;
 use crate::incident::{Again, Incident, Where};
 use crate::time::{Span, Timestamp};
 
+/// How long the silence of a part waits for that of the whole.
+const WHOLE: Span = Span::from_mins(2);
 /// Evidence kept of one incident.
 pub(super) const EVIDENCE_KEPT: usize = 1024;
 
@@ -268,7 +270,10 @@ impl Entry {
     }
 
     pub(super) fn is_ripe(&self, now: Timestamp, settings: &Settings) -> bool {
-        let hold = settings.hold.times(if self.patient { 3 } else { 1 });
+        // A part that falls silent may be the first sign of the whole; nothing is lost by waiting to see.
+        let part = self.incident.detector == traffic_drop::NAME
+            && !matches!(self.about.kind, SubjectKind::Site | SubjectKind::Source);
+        let hold = settings.hold.times(if self.patient { 3 } else { 1 }).max(if part { WHOLE } else { Span::ZERO });
         self.told.is_none() && (self.urgent || now - self.entered_at >= hold)
     }
 
