@@ -27,7 +27,7 @@ pub fn glance(full: &Full, scene: &Scene<'_>) -> Glance {
 
 impl Glance {
     /// Whether no window that is due holds as many requests as it must hold beyond the usual. The usual is never less than
-    /// nothing, and the shorter windows lie within the longer ones (1 in 5 minutes, 15 in 60, 6 hours in 24): [`judge`]
+    /// nothing, and the shorter windows lie within the longer ones (1 in 5 minutes, 15 in 60, 6 hours in 24): [`super::judge`]
     /// then passes over every window, and its bits are 0.
     pub fn is_light(&self, floor: f64) -> bool {
         (self.five.max(self.sixty).max(self.day) as f64) < floor
