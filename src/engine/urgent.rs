@@ -228,7 +228,6 @@ impl Engine {
             if let Some((finding, parts, spread)) = fresh {
                 let peak = finding.observed;
                 let requests = entry.incident.impact;
-                entry.explain(&finding);
                 entry.outgrow(finding.excess);
                 entry.take(finding, parts, spread);
                 entry.incident.peak = entry.incident.peak.max(peak);

@@ -210,15 +210,6 @@ impl Entry {
         self.told.is_some()
     }
 
-    /// What its own finding stands for by now: what it explains elsewhere grows with it.
-    pub fn explain(&mut self, finding: &Finding) {
-        let about = self.about;
-        let own = self.evidence.iter_mut().find(|v| v.about == about && v.detector == finding.detector);
-        if let Some(own) = own {
-            own.excess = own.excess.max(finding.excess);
-        }
-    }
-
     /// Counts along what an open incident of rates does in one tick.
     pub fn count(&mut self, requests: u64, errors: u64, usual: f64) {
         self.incident.impact.requests += requests;
