@@ -176,7 +176,7 @@ pub fn judge(
     let g = if kind == SubjectKind::Site { 1.0 } else { scene.site_factor };
     let m0 = settings.tolerance + 1.7 * (-normal.age(end).days_f64() / 3.0).exp();
     let irregular = normal.is_irregular();
-    let own_peak = |index: usize| 1.5 * normal.peak_overall(index);
+    let own_peak = |index: usize| 1.5 * normal.peak_of_bursts(index);
     let calm = is_calm(full, scene, floor);
     let mut best = Judgement {
         bits: 0.0,

@@ -32,6 +32,8 @@ const MANY_ERRORS: f64 = 10.0;
 const IN_BITS: f64 = 0.85;
 /// So many times the least share must fail in windows of less than an hour.
 const BRIEFLY: f64 = 2.5;
+/// Part of a failing minute's share that the minute before it must reach.
+const BEFORE: f64 = 0.3;
 /// Share of a long window's failures in its last five minutes from which on those decide how they lie.
 const MOST: f64 = 0.6;
 
@@ -322,11 +324,18 @@ fn lasts(failures: &Failures, full: &Full, scene: &Scene<'_>, usual: f64, need: 
         let errors = failures.tens.sum(first, last) as f64;
         (errors, (full.counts.tens.sum(first, last) as f64).max(errors))
     };
-    let share = window.errors / window.requests.max(1.0);
-    let high = |(errors, n): (f64, f64)| errors >= 1.0 && errors >= (0.5 * share).max(usual) * n;
-    if window.minutes == 1 {
-        return share >= 0.4 && high(minute(0)) && high(minute(1)) && fills_a_minute(failures, full, scene, share);
+    let reaches = |(errors, n): (f64, f64), least: f64| errors >= 1.0 && errors >= least.max(usual) * n;
+    let (newest_errors, newest) = minute(0);
+    let newest_share = newest_errors / newest.max(1.0);
+    // It began somewhere in the minute before; its tens of seconds say that it is no blip.
+    let quick = newest_share >= 0.4
+        && reaches(minute(1), BEFORE * newest_share)
+        && fills_a_minute(failures, full, scene, newest_share);
+    if window.minutes == 1 || (quick && window.minutes == 5) {
+        return quick;
     }
+    let share = window.errors / window.requests.max(1.0);
+    let high = |minute| reaches(minute, 0.5 * share);
     let (worst_errors, worst_requests) = window.worst(failures, full);
     let (errors, requests) = (window.errors - worst_errors, window.requests - worst_requests);
     let rest = beta_binomial_tail_bits(errors, requests, usual, failures.spread());

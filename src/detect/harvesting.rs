@@ -8,7 +8,7 @@
 //! Facts: `resources` (count: different ones in the window), `usual_resources` (number: on a usual day; absent where nothing
 //! is known), `collecting_for` (span: since the window began or the collecting did), `resources_per_hour` (number),
 //! `in_sequence` (flag: it walks through numbers one by one), `sequence_share` (share of the requests on that route that
-//! do), `peers_only` (flag: compared with others only), `crawler` (flag: a declared one).
+//! do), `walk_steps` (count: steps of a walk as it never made before; absent without one), `peers_only` (flag: compared with others only), `crawler` (flag: a declared one).
 
 use super::grounds::Grounds;
 use super::scene::{Scene, Sensitivity};
@@ -64,8 +64,8 @@ impl Default for Settings {
 const NEED: f64 = 25.0;
 /// So many times what it read on its second largest day is no news.
 const NEWS: f64 = 1.2;
-/// Bits that a walk through numbers adds.
-const WALKING: f64 = 10.0;
+/// Bits that a walk through numbers adds, and a walk of somebody who never did so.
+const WALKING: (f64, f64) = (10.0, 30.0);
 /// Days with less than this are compared with peers alone.
 const KNOWN_DAYS: u16 = 7;
 /// From so many active days on, a key's own history is enough.
@@ -131,6 +131,9 @@ pub fn still(harvest: &Harvest, full: &Full, scene: &Scene<'_>) -> bool {
 }
 
 fn still_at(harvest: &Harvest, full: &Full, scene: &Scene<'_>, pace: f64) -> bool {
+    if harvest.walks_anew(scene.end).is_some() {
+        return true;
+    }
     // Over twenty minutes: its end should not be told an hour late.
     let hour = 3.0 * full.counts.minutes(scene.minute(), 20) as f64;
     hour >= (OVER_AT * pace).max(busy(harvest, full, scene, scene.end)).max(1.0)
@@ -193,11 +196,16 @@ fn look(
     // Young histories know little of what is usual.
     let spread = spread + (-f64::from(days) / 3.0).exp();
     let mut bits = nb_tail_bits(read, settings.tolerance * usual.max(1.0), spread);
-    if harvest.in_sequence().is_some() && bits > 0.0 {
-        bits += WALKING;
+    let walk = harvest.walks_anew(scene.end);
+    if walk.is_some() {
+        bits += WALKING.1;
+    } else if harvest.in_sequence().is_some() && bits > 0.0 {
+        bits += WALKING.0;
     }
-    let enough = read >= settings.least && read - usual >= settings.beyond;
-    let news = read > NEWS * harvest.did_twice();
+    // What it walked through, it would not have read else.
+    let beyond = walk.map_or(0.0, |walk| f64::from(walk.steps)).max(read - usual);
+    let enough = read >= settings.least && beyond >= settings.beyond;
+    let news = walk.is_some() || read > NEWS * harvest.did_twice();
     let fires = if peers_only {
         // A few days of its own are no proof, but what they brought is no news; and who was there from the first line on is
         // no newcomer.
@@ -237,8 +245,11 @@ fn requests_since(full: &Full, scene: &Scene<'_>, since: Timestamp) -> u64 {
     full.counts.hours.sum(since.bucket(Span::HOUR), (scene.end - Span::SECOND).bucket(Span::HOUR))
 }
 
-/// The first hour of the unbroken run of busy ones.
+/// When the walk began, or the first hour of the unbroken run of busy ones.
 fn onset(harvest: &Harvest, full: &Full, scene: &Scene<'_>, seen: &Seen) -> Timestamp {
+    if let Some(walk) = harvest.walks_anew(scene.end) {
+        return walk.since;
+    }
     let last = (scene.end - Span::SECOND).bucket(Span::HOUR);
     let hour = |n: i64| full.counts.hours.get(n) as f64;
     let least = 0.3 * (0..24).map(|ago| hour(last - ago)).fold(0.0, f64::max);
@@ -276,7 +287,11 @@ fn finding(harvest: &Harvest, full: &Full, scene: &Scene<'_>, look: &Look) -> Fi
     if let Some(share) = harvest.in_sequence() {
         put("sequence_share", Fact::Share(share));
     }
-    let grounds = if look.peers_only {
+    let walk = harvest.walks_anew(scene.end);
+    if let Some(walk) = walk {
+        put("walk_steps", Fact::Count(u64::from(walk.steps)));
+    }
+    let mut grounds = if look.peers_only {
         Grounds::count(look.limit / look.lambda.max(1e-9), 1.0).line(format!(
             "Compared with others only: about {:.3} a day read as much; at most {:.3} may.",
             look.lambda, look.limit
@@ -286,6 +301,9 @@ fn finding(harvest: &Harvest, full: &Full, scene: &Scene<'_>, look: &Look) -> Fi
             .line(format!("It read {resources:.0} different resources; about {:.0} are usual by now.", look.usual))
             .line(format!("About {:.3} others a day read as much.", look.lambda))
     };
+    if let Some(walk) = walk {
+        grounds = grounds.line(format!("It walks through numbers, {} steps so far, and never did before.", walk.steps));
+    }
     Finding {
         detector: NAME,
         started_at,

@@ -12,6 +12,7 @@ use crate::incident::book::Book;
 use crate::intake::routes::Routes;
 use crate::measure::budgets::Budgets;
 use crate::measure::calendar::Calendar;
+use crate::measure::harvest::Walked;
 use crate::measure::peers::Peers;
 use crate::measure::repeats::Repeats;
 use crate::measure::rows::{Limits, Row, Rows};
@@ -141,6 +142,7 @@ impl Engine {
         let mut later = Later::default();
         later.put("newcomers", &self.newcomers.saved());
         later.put("strangers", &self.strangers);
+        later.put("walked", &[self.keys.walked(), self.clients.walked()]);
         postcard::to_extend(&later, bytes).unwrap_or_default()
     }
 
@@ -168,6 +170,9 @@ impl Engine {
         [engine.keys.evicted, engine.clients.evicted, engine.endpoints.evicted] = loaded.evicted;
         engine.newcomers = Rows::restore(SubjectKind::Site, one(1), later.take("newcomers")?);
         engine.strangers = later.take("strangers")?;
+        let [keys, clients]: [Vec<(Id, Walked)>; 2] = later.take("walked")?;
+        engine.keys.remember_walked(&keys);
+        engine.clients.remember_walked(&clients);
         engine.calendar = loaded.calendar;
         engine.repeats = loaded.repeats;
         engine.peers = loaded.peers;

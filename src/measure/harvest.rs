@@ -4,8 +4,11 @@
 //! Two windows of 24 hours that begin twelve hours apart, at local midnight and noon, so that whoever collects through
 //! the night is seen whole in one of them. Days are learned from the window that begins at midnight.
 
+mod walked;
+
 use serde::{Deserialize, Serialize};
 
+pub use self::walked::{Walk, Walked};
 use crate::event::{Event, Id};
 use crate::measure::distinct::Distinct;
 use crate::time::{Span, Timestamp, Zone};
@@ -36,10 +39,13 @@ pub struct Harvest {
     half: i64,
     windows: [Window; 2],
     days: Days,
-    walks: Vec<Walk>,
+    walks: Vec<Numbers>,
     held_since: Option<Timestamp>,
     /// Different resources an hour when it was found to collect.
     pace: f32,
+    /// Saved beside the others, since older states do not have it.
+    #[serde(skip)]
+    walked: Walked,
 }
 
 /// One request that read something.
@@ -129,7 +135,7 @@ impl Days {
 
 /// The numbers on one route, as far as they follow each other.
 #[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
-struct Walk {
+struct Numbers {
     route: u32,
     last: u32,
     up: bool,
@@ -145,6 +151,7 @@ impl Harvest {
             half: half_of(time, zone),
             windows: [Window::default(), Window::default()],
             days: Days::default(),
+            walked: Walked::default(),
             walks: Vec::new(),
             held_since: None,
             pace: 0.0,
@@ -161,7 +168,7 @@ impl Harvest {
             window.crawler = window.crawler.saturating_add(u32::from(reading.crawler));
         }
         if reading.number != Event::UNKNOWN {
-            self.walk(reading.route.0 as u32, reading.number);
+            self.walk(reading.route.0 as u32, reading.number, reading.time);
         }
         day
     }
@@ -208,16 +215,32 @@ impl Harvest {
             .max_by(f64::total_cmp)
     }
 
+    /// The walk through numbers that goes on at `now`, if it is one that this caller has never made before.
+    pub fn walks_anew(&self, now: Timestamp) -> Option<Walk> {
+        let walks = self.walks.iter().filter(|walk| walk.evidence >= WALK.0);
+        walks.filter_map(|walk| self.walked.news(walk.route, now)).max_by_key(|walk| walk.steps)
+    }
+
+    /// How it walks: saved beside it.
+    pub fn walked(&self) -> &Walked {
+        &self.walked
+    }
+
+    /// Takes up what was saved beside it.
+    pub fn remember(&mut self, walked: Walked) {
+        self.walked = walked;
+    }
+
     /// Bytes in use.
     pub fn bytes(&self) -> usize {
         let windows = self.windows.iter().map(|window| window.resources.bytes()).sum::<usize>();
-        size_of::<Self>() + self.walks.capacity() * size_of::<Walk>() + windows
+        size_of::<Self>() + self.walks.capacity() * size_of::<Numbers>() + self.walked.heap_bytes() + windows
     }
 
     /// Forgets what it read lately, but not what is usual: for a second look at a log that was read to its end.
     pub fn rewind(&mut self) {
-        let days = self.days;
-        *self = Harvest { half: i64::MIN / 2, days, ..Harvest::new(Timestamp::MIN, Zone::UTC) };
+        let (days, walked) = (self.days, self.walked.clone());
+        *self = Harvest { half: i64::MIN / 2, days, walked, ..Harvest::new(Timestamp::MIN, Zone::UTC) };
     }
 
     /// Notes that it was found to collect so many different resources an hour: from now on nothing is learned of it.
@@ -252,6 +275,9 @@ impl Harvest {
             }
         }
         self.half = half;
+        if day.is_some() {
+            self.walked.learn(self.walks.iter().map(|walk| walk.steps).max().unwrap_or(0));
+        }
         self.walks.retain_mut(|walk| {
             (walk.steps, walk.seen) = (walk.steps / 2, walk.seen / 2);
             walk.seen > 0
@@ -265,12 +291,13 @@ impl Harvest {
         Some(day)
     }
 
-    fn walk(&mut self, route: u32, number: u32) {
+    fn walk(&mut self, route: u32, number: u32, now: Timestamp) {
         let Some(walk) = self.walks.iter_mut().find(|walk| walk.route == route) else {
-            let new = Walk { route, last: number, up: true, evidence: 0.0, steps: 0, seen: 1 };
+            let new = Numbers { route, last: number, up: true, evidence: 0.0, steps: 0, seen: 1 };
             if self.walks.len() < WALKS {
                 self.walks.push(new);
             } else if let Some(least) = self.walks.iter_mut().min_by(|a, b| a.evidence.total_cmp(&b.evidence)) {
+                self.walked.stray(least.route);
                 *least = new;
             }
             return;
@@ -285,10 +312,12 @@ impl Harvest {
             walk.up = step > 0;
             walk.evidence = (walk.evidence + STEP.0).min(1000.0);
             walk.steps = walk.steps.saturating_add(1);
+            self.walked.step(route, now);
         } else {
             walk.evidence += STEP.1;
             if walk.evidence <= 0.0 {
                 (walk.evidence, walk.steps, walk.seen) = (0.0, 0, 1);
+                self.walked.stray(route);
             }
         }
     }
@@ -379,6 +408,32 @@ mod tests {
     }
 
     #[test]
+    fn a_walk_is_news_for_whoever_never_walked() {
+        let walks = |every_day: bool| {
+            let mut harvest = Harvest::new(start(), Zone::UTC);
+            let today = start() + Span::from_days(10);
+            for day in 0..10i64 {
+                for i in 0..200i64 {
+                    let n = if every_day { 7000 * day + i } else { (7919 * i + day) % 100_000 };
+                    harvest.absorb(
+                        &reading(start() + Span::from_days(day) + Span::from_secs(i * 60), n as u64),
+                        Zone::UTC,
+                    );
+                }
+            }
+            for i in 0..250 {
+                harvest.absorb(&reading(today + Span::from_secs(i * 15), 500_000 + i as u64), Zone::UTC);
+            }
+            (harvest, today)
+        };
+        let (harvest, today) = walks(false);
+        let walk = harvest.walks_anew(today + Span::from_mins(63)).unwrap();
+        assert!((0..60).contains(&((walk.since - today).millis() / 1000)) && walk.steps == 249, "{walk:?}");
+        assert_eq!(harvest.walks_anew(today + Span::from_mins(100)), None, "over");
+        assert_eq!(walks(true).0.walks_anew(today + Span::from_mins(63)), None, "a habit");
+    }
+
+    #[test]
     fn memory_is_bounded_and_saved() {
         let mut harvest = Harvest::new(start(), Zone::UTC);
         for n in 0..20_000u64 {
@@ -387,7 +442,10 @@ mod tests {
         }
         let bytes = postcard::to_stdvec(&harvest).unwrap();
         assert!(bytes.len() < 700, "{}", bytes.len());
-        assert_eq!(postcard::from_bytes::<Harvest>(&bytes).unwrap(), harvest);
+        let mut back = postcard::from_bytes::<Harvest>(&bytes).unwrap();
+        back.remember(harvest.walked().clone());
+        assert_eq!(back, harvest);
+        assert!(postcard::to_stdvec(harvest.walked()).unwrap().len() < 200);
         for t in [Timestamp::MIN, Timestamp::MAX, start()] {
             harvest.absorb(&reading(t, 1), Zone::UTC);
         }

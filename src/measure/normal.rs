@@ -5,6 +5,7 @@
 //! window length, because real streams range from nearly Poisson to wildly bursty. Nothing is learned from an incident
 //! after its first hours, so what goes on does not become normal.
 
+mod habit;
 mod learning;
 
 use std::cell::Cell;
@@ -236,39 +237,6 @@ impl Normal {
             alpha *= f64::from(here / five).clamp(0.05, 10.0).powf(0.95);
         }
         alpha.max(0.01)
-    }
-
-    /// The second largest 5-minute total (or 60-minute total) of any day at this hour of the day or its neighbours.
-    pub fn peak_of_hour(&self, hour: usize, sixty: bool) -> f64 {
-        let second = |h: usize| {
-            let peaks = &self.peaks[h % 24];
-            if sixty { peaks.sixty.1 } else { peaks.five.1 }
-        };
-        f64::from(second(hour + 23).max(second(hour)).max(second(hour + 1)))
-    }
-
-    /// The second largest daily maximum at 5 minutes, 60 minutes or 6 hours (index 0, 1, 2).
-    pub fn peak_overall(&self, index: usize) -> f64 {
-        f64::from(self.overall[index].1)
-    }
-
-    /// The second largest daily maximum at 5 minutes; the only one there is where only one day is over.
-    pub fn peak_of_days(&self) -> f64 {
-        let TopTwo(largest, second) = self.overall[0];
-        f64::from(if second > 0.0 { second } else { largest })
-    }
-
-    /// Whether the stream makes bursts of its own often enough for them not to be news.
-    pub fn is_irregular(&self) -> bool {
-        // The one that is going on is no habit yet.
-        self.bursts - if self.in_burst { 1.0 } else { 0.0 } >= 1.5 || self.is_wild()
-    }
-
-    /// Whether its hours vary by more than they are on average.
-    pub fn is_wild(&self) -> bool {
-        let hourly = self.spread[3];
-        let alpha = (PRIOR_SPREAD.1 * PRIOR_SPREAD.0 + hourly.over) / (PRIOR_SPREAD.1 + hourly.weight);
-        alpha > 1.0
     }
 
     /// Notes a judgement: surprise in bits against what is needed, and whether the stream is calm at `now`.

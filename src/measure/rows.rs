@@ -6,6 +6,7 @@
 
 mod beside;
 mod busy;
+mod readers;
 mod room;
 
 use hashbrown::HashTable;

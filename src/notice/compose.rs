@@ -43,7 +43,7 @@ const FACTS: &[&str] = &[
     "slow", "latency", "share_of_caller",
     // harvesting
     "resources", "usual_resources", "collecting_for", "resources_per_hour", "in_sequence", "sequence_share", "peers_only",
-    "crawler",
+    "crawler", "walk_steps",
     // budget
     "measure", "spent", "limit", "used", "step", "period", "period_start", "period_end", "runs_out", "counted_since",
     // traffic-drop

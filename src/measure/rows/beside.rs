@@ -23,7 +23,7 @@ pub(super) struct Beside {
     /// Rows whose bytes may have changed since they were counted.
     changed: Vec<u32>,
     /// Rows that read something since they were last asked for, or are watched.
-    readers: Vec<u32>,
+    pub(super) readers: Vec<u32>,
     /// The newest hour, and local day, of which every row's users were told.
     told: Option<(Timestamp, i32)>,
 }
@@ -93,29 +93,6 @@ impl Rows {
             mark.bytes = bytes;
         }
         beside.bytes
-    }
-
-    /// Says that a row read something.
-    pub fn note_reader(&mut self, slot: u32) {
-        if let Some(row) = self.rows.get_mut(slot as usize).filter(|row| !row.reads) {
-            row.reads = true;
-            self.beside.readers.push(slot);
-        }
-    }
-
-    /// Takes the list of rows that were seen since the last call and ever read something, in their order, and those that
-    /// were put back by [`Rows::note_reader`].
-    pub fn take_readers(&mut self) -> Vec<u32> {
-        let mut readers = std::mem::take(&mut self.beside.readers);
-        // Of a row that gave way its successor may be listed as well.
-        readers.sort_unstable();
-        readers.dedup();
-        for &slot in &readers {
-            if let Some(row) = self.rows.get_mut(slot as usize) {
-                row.reads = false;
-            }
-        }
-        readers
     }
 
     /// Tells the users of all keys that time has passed up to `now`, also those of keys that are silent. Nearly all of them

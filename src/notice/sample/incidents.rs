@@ -29,6 +29,7 @@ pub(super) fn incidents() -> Vec<Incident> {
         loop_succeeding(),
         harvest_of_key(),
         harvest_of_client(),
+        walk_of_key(),
         budget_of_key(),
         budget_of_site(),
         silent_source(),
@@ -350,6 +351,24 @@ fn harvest_of_key() -> Incident {
     incident.impact = Impact { requests: 940, errors: 0, cost: None };
     incident.parts.endpoints = parts(&[("/v1/users/{id}", 0.94), ("/v1/orders", 0.06)]);
     incident.parts.clients = parts(&[("203.0.113.9", 1.0)]);
+    incident
+}
+
+fn walk_of_key() -> Incident {
+    let told = facts([
+        ("resources", Fact::Count(824)),
+        ("usual_resources", Fact::Number(970.0)),
+        ("resources_per_hour", Fact::Number(230.0)),
+        ("in_sequence", Fact::Flag(true)),
+        ("sequence_share", Fact::Share(0.47)),
+        ("walk_steps", Fact::Count(412)),
+        ("peers_only", Fact::Flag(false)),
+    ]);
+    let mut incident = incident("harvesting", key("acme"), 824.0, 970.0, "different resources", told);
+    incident.detected_at = incident.started_at + Span::from_mins(90);
+    incident.trend = Trend::Steady;
+    incident.impact = Impact { requests: 640, errors: 0, cost: None };
+    incident.parts.endpoints = parts(&[("/v1/users/{id}", 0.66), ("/v1/orders", 0.34)]);
     incident
 }
 
