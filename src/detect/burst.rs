@@ -42,6 +42,9 @@ const LEAST_SURPRISE: f64 = 7.0;
 const CLIENT_FLOORS: f64 = 2.5;
 /// A rise by less than this factor is nothing that a stream's own peaks alone make odd.
 const CLEARLY: f64 = 3.0;
+/// What stays below so many times its own peaks of other days (in five minutes and in an hour), and so many requests in five minutes, is its usual work at an
+/// unusual hour: it must bring so many floors to be news.
+const AT_ANOTHER_HOUR: (f64, f64, f64) = (1.5, 200.0, 4.0);
 /// Requests in a minute, and times the usual, from which on a rise is loud.
 const LOUD: (f64, f64) = (80.0, 8.0);
 /// Bits that may be lacking for a line in the daily summary.
@@ -189,6 +192,7 @@ pub fn judge(
         own: false,
     };
 
+    let floor = if is_at_another_hour(kind, full, now, scene) { AT_ANOTHER_HOUR.2 * floor } else { floor };
     for (w, minutes) in WINDOWS_MIN.into_iter().enumerate() {
         let window = Span::from_mins(minutes);
         let due = match minutes {
@@ -259,6 +263,16 @@ pub fn judge(
         best.sustained = is_sustained(full, scene, now, best.window);
     }
     best
+}
+
+/// Whether a caller does no more than it does at other hours, and nothing that is loud.
+fn is_at_another_hour(kind: SubjectKind, full: &Full, now: Now, scene: &Scene<'_>) -> bool {
+    let (peaks, most, _) = AT_ANOTHER_HOUR;
+    matches!(kind, SubjectKind::Key | SubjectKind::Client)
+        && now.seen < most
+        && (full.counts.ticks(scene.tick, 6) as f64) < LOUD.0
+        && now.seen <= peaks * full.normal.peak_of_days()
+        && full.counts.minutes(scene.minute(), 60) as f64 <= peaks * full.normal.peak_overall(1)
 }
 
 /// What is to be told of a stream that fired.

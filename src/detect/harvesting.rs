@@ -64,6 +64,9 @@ impl Default for Settings {
 const NEED: f64 = 25.0;
 /// So many times what it read on its second largest day is no news.
 const NEWS: f64 = 1.2;
+/// So many times what it read on its second largest day, and as much as hardly anybody reads, is news however much its
+/// days vary.
+const FAR: f64 = 3.0;
 /// Bits that a walk through numbers adds, and a walk of somebody who never did so.
 const WALKING: (f64, f64) = (10.0, 30.0);
 /// Days with less than this are compared with peers alone.
@@ -214,6 +217,10 @@ fn look(
         let beyond_own = (days >= 2 || newcomer) && (days == 0 || (read > YOUNG * settings.tolerance * mean && news));
         enough && lambda <= limit && beyond_own
     } else {
+        let far = read > FAR * harvest.did_twice().max(mean) && lambda <= limit && !full.normal.is_wild();
+        if enough && far {
+            bits = bits.max(needed);
+        }
         let own = enough && news && bits >= needed;
         own && (lambda <= limit || (kind == SubjectKind::Key && days >= OWN_DAYS) || bits >= 2.0 * needed)
     };
@@ -299,6 +306,7 @@ fn finding(harvest: &Harvest, full: &Full, scene: &Scene<'_>, look: &Look) -> Fi
     } else {
         Grounds::bits(look.bits, look.needed)
             .line(format!("It read {resources:.0} different resources; about {:.0} are usual by now.", look.usual))
+            .line(format!("Its second largest day brought {:.0}.", harvest.did_twice()))
             .line(format!("About {:.3} others a day read as much.", look.lambda))
     };
     if let Some(walk) = walk {

@@ -10,6 +10,11 @@ use crate::measure::peers;
 use crate::measure::rows::Full;
 use crate::time::Span;
 
+/// How many identities a day may reach the peak of a key that is wild from hour to hour, and of a key that makes bursts of
+/// its own, for it to be news.
+const WILD: f64 = 0.1;
+const IRREGULAR: f64 = 1.0;
+
 /// A subject that moved in a window.
 struct Active {
     about: About,
@@ -124,11 +129,14 @@ impl Engine {
     /// `own`: it is far beyond its own peaks, however short its history.
     pub(super) fn beyond_peers(&self, kind: SubjectKind, full: &Full, five: f64, own: bool) -> bool {
         let days = full.today.active_days;
+        let normal = &full.normal;
         let limit = match kind {
-            // Who is wild from hour to hour has no usual of its own to go by, however long it is known.
-            SubjectKind::Key if days >= 14 && !full.normal.is_wild() => return true,
-            SubjectKind::Key if own && !full.normal.is_wild() => return true,
+            SubjectKind::Key if (days >= 14 || own) && !normal.is_irregular() => return true,
             SubjectKind::Key | SubjectKind::Client if days < 7 => 1.0 / 60.0,
+            // Who is wild from hour to hour has no usual of its own to go by, however long it is known.
+            SubjectKind::Key if normal.is_wild() => WILD,
+            // One more burst of somebody who makes them is news if it is large for anybody.
+            SubjectKind::Key if days >= 14 => IRREGULAR,
             SubjectKind::Key | SubjectKind::Client => 0.2,
             _ => return true,
         };

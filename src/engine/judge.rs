@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::detect::scene::{Scene, need_bits};
 use crate::detect::{Fact, Finding, burst, harvesting, leaked_key};
 use crate::engine::look::Looked;
-use crate::engine::spikes::is_of_one_key;
+use crate::engine::spikes::{is_of_one_key, leads_nowhere};
 use crate::engine::{Engine, SITE};
 use crate::event::SubjectKind;
 use crate::fault;
@@ -199,7 +199,11 @@ impl Engine {
                 && judged.bits >= 0.5 * need_bits(kind, 1, history, settings.sensitivity)
                 && burst::fills_minutes(full, &scene, now);
             // What the cardinality cap lumps together comes and goes with what it lumps.
-            let news = || !is_of_one_key(kind, full) && self.beyond_peers(kind, full, now.seen, judged.own);
+            let news = || {
+                !is_of_one_key(kind, full)
+                    && !leads_nowhere(kind, full, &scene)
+                    && self.beyond_peers(kind, full, now.seen, judged.own)
+            };
             let fires = (judged.fires() && !self.is_unsettled(kind, one.slot) && news()) || together;
             let near = !fires && judged.is_near() && !self.quiet && !self.is_unsettled(kind, one.slot) && news();
             let found = (fires || near).then(|| (burst::finding(kind, full, &scene, judged, now), judged.window));

@@ -1,5 +1,6 @@
 //! Errors of one tick, and whether they concern somebody.
 
+use crate::detect::scene::Scene;
 use crate::detect::{Finding, error_spike};
 use crate::engine::Engine;
 use crate::engine::look::Looked;
@@ -12,6 +13,9 @@ use crate::time::{Span, Timestamp};
 
 /// Share of a key's requests that fails from which on it is told at once if nobody else fails.
 const ALONE: f64 = 0.3;
+
+/// Share of an endpoint's requests that is refused as unknown from which on it is taken for one that is not there.
+const NOWHERE: f64 = 0.8;
 
 impl Engine {
     pub(super) fn errors(&mut self, tick: i64, history: Span, looked: &[Looked], candidates: &mut Vec<Candidate>) {
@@ -98,4 +102,15 @@ impl Engine {
 /// Whether a client is one key's machine: the key speaks for it.
 pub(super) fn is_of_one_key(kind: SubjectKind, full: &Full) -> bool {
     kind == SubjectKind::Client && full.keys.shares().first().is_some_and(|top| top.now >= 0.8)
+}
+
+/// Whether an endpoint is one that is not there: what scanners ask for comes and goes, and is the business of others. That
+/// a page has gone is told by its errors.
+pub(super) fn leads_nowhere(kind: SubjectKind, full: &Full, scene: &Scene<'_>) -> bool {
+    let refused = || full.failures[Class::Client.index()].as_deref();
+    kind == SubjectKind::Endpoint
+        && refused().is_some_and(|failures| {
+            let minute = scene.minute();
+            failures.mins.sum(minute - 59, minute) as f64 >= NOWHERE * (full.counts.minutes(minute, 60) as f64).max(1.0)
+        })
 }

@@ -219,7 +219,7 @@ impl Actor {
             for n in now.div_euclid(pace)..=(now + MINUTE).div_euclid(pace) {
                 // The same beat has the same time, whichever minute asks.
                 let late = mix(self.salt ^ n as u64) % (pace as u64 / 10).max(1);
-                let t = n * pace + self.salt as i64 % (pace / 2).max(1) + late as i64;
+                let t = n * pace + (self.salt as i64).rem_euclid((pace / 2).max(1)) + late as i64;
                 if t >= now && t < now + MINUTE && t >= self.from && t < self.until {
                     let call = self.call(number, t);
                     out.push(call);

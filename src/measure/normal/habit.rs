@@ -28,8 +28,9 @@ impl Normal {
 
     /// Whether the stream makes bursts of its own often enough for them not to be news.
     pub fn is_irregular(&self) -> bool {
-        // The one that is going on is no habit yet.
-        self.bursts - if self.in_burst { 1.0 } else { 0.0 } >= 1.5 || self.is_wild()
+        // The one that is going on is no habit yet; a job at a fixed hour was a burst only until it was known.
+        let own = self.bursts - if self.in_burst { 1.0 } else { 0.0 } >= 1.5;
+        (own && self.peak_of_bursts(0) > 0.0) || self.is_wild()
     }
 
     /// Whether its hours vary by more than they are on average.
