@@ -141,6 +141,7 @@ impl Engine {
         let mut later = Later::default();
         later.put("newcomers", &self.newcomers.saved());
         later.put("strangers", &self.strangers);
+        later.put("rules", &self.rules.kept);
         postcard::to_extend(&later, bytes).unwrap_or_default()
     }
 
@@ -173,6 +174,8 @@ impl Engine {
         engine.peers = loaded.peers;
         engine.accounts.budgets = loaded.budgets;
         engine.accounts.arrange(&engine.settings.budgets);
+        engine.rules.kept = later.take("rules")?;
+        engine.rules.arrange(&engine.settings.rules);
         engine.book = loaded.book;
         engine.routes = loaded.routes;
         engine.agents = loaded.agents.into_iter().collect();
