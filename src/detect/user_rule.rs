@@ -190,7 +190,7 @@ fn measure_words(measure: &Measure) -> String {
         Measure::Sum(field) => format!("the sum of {}", field.name()),
         Measure::Mean(field) => format!("the mean of {}", field.name()),
         Measure::Quantile(field, part) if *part == 0.5 => format!("the median of {}", field.name()),
-        Measure::Quantile(field, part) => format!("the {} % percentile of {}", round(part * 100.0), field.name()),
+        Measure::Quantile(field, part) => format!("the highest {} % of {}", round(100.0 - part * 100.0), field.name()),
         Measure::Share(_) => "the share of requests".to_owned(),
     }
 }

@@ -66,7 +66,7 @@ impl Engine {
     fn wait(&mut self, event: &Event, batch: &Batch, out: &mut Vec<Change>) {
         let texts = [event.key, event.client, event.endpoint, event.agent, event.network].map(|t| batch.text(t).into());
         self.waiting.push_back((*event, texts));
-        self.rules.wait(batch.hits_of(self.at_event), batch);
+        self.rules.wait(batch.hits_of(self.at_event), batch, self.waiting.len());
         if self.waiting.len() > WAITING {
             let now = self.clocks.newest().unwrap_or(event.time);
             self.take_back(now, out);

@@ -107,9 +107,28 @@ impl Rules {
         }
     }
 
-    /// Keeps the hits of an event that waits.
-    pub(super) fn wait(&mut self, hits: &[Hit], batch: &Batch) {
+    /// Makes room for one more group of a rule: within its own places, and within the memory of all, where the rule
+    /// that takes most of it gives way.
+    pub(super) fn make_room(&mut self, index: usize, most: usize, memory: usize) {
+        let groups = &mut self.kept.groups;
+        if let Some(own) = groups.get_mut(index).filter(|own| own.len() >= most) {
+            own.make_room(most.saturating_sub(1), usize::MAX);
+        }
+        if groups.iter().map(Groups::bytes).sum::<usize>() > memory
+            && let Some(largest) = groups.iter_mut().max_by_key(|groups| groups.bytes())
+        {
+            let bytes = largest.bytes();
+            largest.make_room(usize::MAX, bytes - bytes / 8);
+        }
+    }
+
+    /// Keeps the hits of the event that waits as the last of `waiting`.
+    pub(super) fn wait(&mut self, hits: &[Hit], batch: &Batch, waiting: usize) {
         if !self.counted.is_empty() {
+            // Events that waited before there were rules have none.
+            while self.kept.waiting.len() + 1 < waiting {
+                self.kept.waiting.push_back(Vec::new());
+            }
             self.kept.waiting.push_back(hits.iter().map(|hit| (*hit, batch.text(hit.name).into())).collect());
         }
     }
