@@ -189,7 +189,9 @@ impl Engine {
         };
         let candidate = self.candidate_of(index, place, met, &harm)?;
         if quiet && self.book.of_rule(&rule.name, id.0).is_none() {
-            self.keep(&candidate, Reason::Repeat, now);
+            if !self.quiet {
+                self.book.keep_of_rule(&candidate, (&rule.name, &rule.detector), Reason::Repeat, now);
+            }
             return None;
         }
         let limit = self.settings.book.limit;

@@ -7,6 +7,7 @@ use crate::detect::{Fact, user_rule};
 use crate::event::Severity;
 use crate::incident::book::{Book, incident_id, incident_of};
 use crate::incident::entry::{Candidate, Entry};
+use crate::incident::kept::Reason;
 use crate::time::{Span, Timestamp};
 
 impl Entry {
@@ -47,6 +48,20 @@ impl Book {
             }
         }
         places
+    }
+
+    /// Keeps a line about a rule's group for the daily summary.
+    pub fn keep_of_rule(
+        &mut self,
+        candidate: &Candidate,
+        (rule, detector): (&str, &str),
+        reason: Reason,
+        now: Timestamp,
+    ) {
+        let mut incident = incident_of(candidate, now);
+        rule.clone_into(&mut incident.rule);
+        detector.clone_into(&mut incident.detector);
+        self.kept.keep(candidate.about, incident, reason, now);
     }
 
     /// The open incident of a rule on a group.
