@@ -190,7 +190,7 @@ fn measure_words(measure: &Measure) -> String {
         Measure::Sum(field) => format!("the sum of {}", field.name()),
         Measure::Mean(field) => format!("the mean of {}", field.name()),
         Measure::Quantile(field, part) if *part == 0.5 => format!("the median of {}", field.name()),
-        Measure::Quantile(field, part) => format!("the {} % percentile of {}", round(part * 100.0), field.name()),
+        Measure::Quantile(field, part) => format!("the highest {} % of {}", round(100.0 - part * 100.0), field.name()),
         Measure::Share(_) => "the share of requests".to_owned(),
     }
 }
@@ -230,6 +230,16 @@ fn steps_words(sequence: &Sequence) -> String {
 
 fn round(n: f64) -> f64 {
     (n * 100.0).round() / 100.0
+}
+
+/// What was asked for and what there was; of too little there is no more than that it was so.
+fn grounds_of(measured: &Measured, met: &Met) -> Grounds {
+    let scale = if matches!(measured.measure, Measure::Share(_)) { 100.0 } else { 1.0 };
+    if measured.bounds.first().is_some_and(|bound| bound.compare.is_upward()) {
+        Grounds::count(met.observed * scale, met.limit * scale)
+    } else {
+        Grounds::count(1.0, 1.0)
+    }
 }
 
 /// One group when it is told of.
@@ -277,10 +287,11 @@ pub fn finding(told: &Told<'_>) -> Finding {
                 _ => {}
             }
             let said = bound.map_or(String::new(), |b| format!("{} {}", b.compare.words(), round(met.limit)));
-            grounds = Grounds::count(met.observed, met.limit).line(format!(
-                "Measured: {} within {}; the rule asks for {said}; {} lines in the window.",
+            grounds = grounds_of(measured, &met).line(format!(
+                "Measured: {} within {}: {}; the rule asks for {said}; {} lines in the window.",
                 measure_words(&measured.measure),
                 rule.over,
+                round(met.observed),
                 met.lines
             ));
             let trend = match met.before {

@@ -1,6 +1,8 @@
 //! The users' own rules at work: every hit is counted in its group, told at once where a line can decide, and judged on
 //! ticks where time does.
 
+use hashbrown::HashMap;
+
 use crate::detect::Parts;
 use crate::detect::user_rule::{self, Counted, Met, Told};
 use crate::engine::rules::earlier;
@@ -67,8 +69,14 @@ impl Engine {
             }
             match (counted, &mut group.state, &rule.what) {
                 (Counted::Window { shape, at_once, .. }, State::Window(window), What::Measured(measured)) => {
-                    let entry =
-                        Entry { time: event.time, value: hit.value, thing: hit.thing.0, part: hit.parts & 2 != 0 };
+                    let entry = Entry {
+                        time: event.time,
+                        value: hit.value,
+                        thing: hit.thing.0,
+                        part: hit.parts & 2 != 0,
+                        failed: event.status >= 400,
+                        cost: event.cost_or_zero(),
+                    };
                     window.add(shape, &entry, zone);
                     let decides = *at_once && group.harm.is_none() && window.is_light(shape);
                     let met = decides.then(|| user_rule::judge(measured, shape, window, event.time, zone)).flatten();
@@ -87,7 +95,7 @@ impl Engine {
         if matches!(counted, Counted::Window { .. }) {
             self.rules.touched.insert((index, hit.group));
         }
-        self.tell_rule(index, place, &news?, self.latest(event.time), (failed, event.cost_or_zero()))
+        self.tell_rule(index, place, &news?, self.latest(event.time))
     }
 
     /// The place of a hit's group, which is made if it is new.
@@ -100,18 +108,12 @@ impl Engine {
         hit: &Hit,
         name: &str,
     ) -> Option<usize> {
-        let memory = self.settings.memory / MEMORY_PART;
-        let others = self.rules.bytes();
-        let counted = self.rules.counted.get(index)?;
-        let groups = self.rules.kept.groups.get_mut(index)?;
-        if let Some(place) = groups.find(hit.group) {
+        if let Some(place) = self.rules.kept.groups.get(index)?.find(hit.group) {
             return Some(place);
         }
-        if groups.len() >= rule.most || others > memory {
-            let own = groups.bytes();
-            let room = memory.saturating_sub(others.saturating_sub(own));
-            groups.make_room(rule.most.saturating_sub(1), room.saturating_sub(room / 8));
-        }
+        self.rules.make_room(index, rule.most, self.settings.memory / MEMORY_PART);
+        let counted = self.rules.counted.get(index)?;
+        let groups = self.rules.kept.groups.get_mut(index)?;
         let [key, client, endpoint, ..] = texts;
         let source = usize::from(event.source.0);
         let of = |kind: SubjectKind| match kind {
@@ -148,15 +150,8 @@ impl Engine {
         Some(groups.insert(group))
     }
 
-    /// Puts what a group did into the book, unless it was told a moment ago; `last` is the line that decided.
-    fn tell_rule(
-        &mut self,
-        index: usize,
-        place: usize,
-        news: &News,
-        now: Timestamp,
-        (failed, cost): (u64, f64),
-    ) -> Option<()> {
+    /// Puts what a group did into the book, unless it was told a moment ago.
+    fn tell_rule(&mut self, index: usize, place: usize, news: &News, now: Timestamp) -> Option<()> {
         let rules = self.settings.rules.clone();
         let rule = rules.get(index)?;
         let counted = self.rules.counted.get(index)?;
@@ -164,17 +159,22 @@ impl Engine {
         let (id, harm, quiet) = groups.change(place, |group| {
             let harm = match news {
                 News::Met(met) => {
-                    let since = match (counted, &group.state) {
+                    let first = match (counted, &group.state) {
                         (Counted::Window { shape, .. }, State::Window(window)) => {
-                            window.begin(shape, now).unwrap_or(now - shape.length())
+                            let since = window.begin(shape, now).unwrap_or(now - shape.length());
+                            let (errors, cost) = window.harm(shape, now);
+                            Harm { since, requests: met.lines, errors, cost, ..Harm::default() }
                         }
-                        _ => now,
+                        _ => Harm { since: now, ..Harm::default() },
                     };
-                    let first = Harm { since, requests: met.lines, errors: failed, cost, ..Harm::default() };
                     Harm { active: now, times: 1, ..group.harm.unwrap_or(first) }
                 }
                 News::Completed(completed) => {
-                    let first = Harm { since: completed.start, requests: 1, errors: failed, cost, ..Harm::default() };
+                    let requests = match counted {
+                        Counted::Chain(plan) => plan.wanted.iter().map(|(_, times)| u64::from(*times)).sum(),
+                        Counted::Window { .. } => 1,
+                    };
+                    let first = Harm { since: completed.start, requests, ..Harm::default() };
                     let known = group.harm.unwrap_or(first);
                     Harm { active: completed.end.max(known.active), times: known.times + 1, ..known }
                 }
@@ -189,7 +189,9 @@ impl Engine {
         };
         let candidate = self.candidate_of(index, place, met, &harm)?;
         if quiet && self.book.of_rule(&rule.name, id.0).is_none() {
-            self.keep(&candidate, Reason::Repeat, now);
+            if !self.quiet {
+                self.book.keep_of_rule(&candidate, (&rule.name, &rule.detector), Reason::Repeat, now);
+            }
             return None;
         }
         let limit = self.settings.book.limit;
@@ -253,8 +255,9 @@ impl Engine {
                 self.judge_chains(index, end);
             }
         }
+        let open = self.book.ruled();
         for (index, id) in self.rules.harmed.clone() {
-            self.follow_harm(index, id, end, minute);
+            self.follow_harm(index, id, end, minute, &open);
         }
         if end.millis() % SWEEP.millis() == 0 {
             self.sweep_rules(end);
@@ -301,7 +304,7 @@ impl Engine {
         let Some((place, Some(met))) = self.met_by(index, id, end) else { return };
         let harmed = self.rules.kept.groups.get(index).and_then(|g| g.get(place)).is_some_and(|g| g.harm.is_some());
         if !harmed {
-            self.tell_rule(index, place, &News::Met(met), end, (0, 0.0));
+            self.tell_rule(index, place, &News::Met(met), end);
         }
     }
 
@@ -316,7 +319,7 @@ impl Engine {
                 State::Window(_) => None,
             });
             if let Some(completed) = completed.flatten() {
-                self.tell_rule(index, place, &News::Completed(completed), end, (0, 0.0));
+                self.tell_rule(index, place, &News::Completed(completed), end);
             }
         }
         let next = self.groups_due(index);
@@ -335,11 +338,12 @@ impl Engine {
     }
 
     /// Whether what is told of a group goes on; once a minute its numbers are brought up to date.
-    fn follow_harm(&mut self, index: usize, id: Id, end: Timestamp, minute: bool) {
+    fn follow_harm(&mut self, index: usize, id: Id, end: Timestamp, minute: bool, open: &HashMap<u64, Vec<usize>>) {
         let rules = self.settings.rules.clone();
         let Some(rule) = rules.get(index) else { return };
         let met = self.met_by(index, id, end).and_then(|(_, met)| met);
-        let open = self.book.of_rule(&rule.name, id.0);
+        let of_rule = |at: &usize| self.book.entries().get(*at).is_some_and(|e| e.incident.rule == rule.name);
+        let open = open.get(&id.0).and_then(|places| places.iter().copied().find(of_rule));
         let told = open.and_then(|at| self.book.entries().get(at)).is_some_and(BookEntry::is_told);
         let cooldown = rule.cooldown.unwrap_or(self.settings.book.cooldown);
         let Some(groups) = self.rules.kept.groups.get_mut(index) else { return };

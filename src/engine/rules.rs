@@ -107,6 +107,21 @@ impl Rules {
         }
     }
 
+    /// Makes room for one more group of a rule: within its own places, and within the memory of all, where the rule
+    /// that takes most of it gives way.
+    pub(super) fn make_room(&mut self, index: usize, most: usize, memory: usize) {
+        let groups = &mut self.kept.groups;
+        if let Some(own) = groups.get_mut(index).filter(|own| own.len() >= most) {
+            own.make_room(most.saturating_sub(1), usize::MAX);
+        }
+        if groups.iter().map(Groups::bytes).sum::<usize>() > memory
+            && let Some(largest) = groups.iter_mut().max_by_key(|groups| groups.bytes())
+        {
+            let bytes = largest.bytes();
+            largest.make_room(usize::MAX, bytes - bytes / 8);
+        }
+    }
+
     /// Whether there are no rules: then lines cost nothing here.
     pub(super) fn is_empty(&self) -> bool {
         self.counted.is_empty()

@@ -186,6 +186,7 @@ impl Engine {
         engine.means = loaded.means;
         engine.totals = loaded.totals;
         engine.waiting = loaded.waiting;
+        engine.rules.align(engine.waiting.len());
         if let Some(until) = engine.judged_until().map(|until| until.floor(Span::HOUR)) {
             // Every full hour that was judged was told to the users of all keys.
             let day = (until + engine.settings.zone.offset(until)).bucket(Span::DAY) as i32;

@@ -1,10 +1,13 @@
 //! Incidents of the users' own rules. They asked for them: nothing else explains them away, and they explain nothing
 //! else. They are told, told again after their own cooldown, and end as all others do.
 
+use hashbrown::HashMap;
+
 use crate::detect::{Fact, user_rule};
 use crate::event::Severity;
 use crate::incident::book::{Book, incident_id, incident_of};
 use crate::incident::entry::{Candidate, Entry};
+use crate::incident::kept::Reason;
 use crate::time::{Span, Timestamp};
 
 impl Entry {
@@ -36,6 +39,31 @@ impl Entry {
 }
 
 impl Book {
+    /// The places of all open incidents of the users' rules, by their tags.
+    pub fn ruled(&self) -> HashMap<u64, Vec<usize>> {
+        let mut places: HashMap<u64, Vec<usize>> = HashMap::new();
+        for (place, entry) in self.entries.iter().enumerate().filter(|(_, entry)| entry.is_ruled()) {
+            if let Some(evidence) = entry.evidence.first() {
+                places.entry(evidence.tag).or_default().push(place);
+            }
+        }
+        places
+    }
+
+    /// Keeps a line about a rule's group for the daily summary.
+    pub fn keep_of_rule(
+        &mut self,
+        candidate: &Candidate,
+        (rule, detector): (&str, &str),
+        reason: Reason,
+        now: Timestamp,
+    ) {
+        let mut incident = incident_of(candidate, now);
+        rule.clone_into(&mut incident.rule);
+        detector.clone_into(&mut incident.detector);
+        self.kept.keep(candidate.about, incident, reason, now);
+    }
+
     /// The open incident of a rule on a group.
     pub fn of_rule(&self, rule: &str, tag: u64) -> Option<usize> {
         self.entries.iter().position(|entry| entry.is_of_group(rule, tag))

@@ -55,6 +55,10 @@ pub struct Entry {
     pub thing: u64,
     /// Whether it also meets the other condition.
     pub part: bool,
+    /// Whether the request failed.
+    pub failed: bool,
+    /// What it cost, 0 if unknown.
+    pub cost: f64,
 }
 
 impl Shape {
@@ -82,7 +86,9 @@ struct Bucket {
     at: i64,
     lines: u32,
     part: u32,
+    failed: u32,
     sum: f64,
+    cost: f64,
 }
 
 /// A window and what was learned of those before it.
@@ -128,12 +134,14 @@ impl Window {
         }
         let place = self.buckets.partition_point(|bucket| bucket.at < at);
         if self.buckets.get(place).is_none_or(|bucket| bucket.at != at) {
-            self.buckets.insert(place, Bucket { at, lines: 0, part: 0, sum: 0.0 });
+            self.buckets.insert(place, Bucket { at, lines: 0, part: 0, failed: 0, sum: 0.0, cost: 0.0 });
         }
         if let Some(bucket) = self.buckets.get_mut(place) {
             bucket.lines = bucket.lines.saturating_add(1);
             bucket.part = bucket.part.saturating_add(u32::from(entry.part));
+            bucket.failed = bucket.failed.saturating_add(u32::from(entry.failed));
             bucket.sum += entry.value;
+            bucket.cost += entry.cost;
         }
         if let Some(values) = &mut self.values {
             values.insert(entry.thing, at, forgotten);
@@ -200,6 +208,13 @@ impl Window {
     pub fn lines(&self, shape: &Shape, now: Timestamp) -> u64 {
         let to = now.bucket(shape.width);
         self.within(to - shape.slots + 1, to).map(|bucket| u64::from(bucket.lines)).sum()
+    }
+
+    /// Failed lines in the window that ends now, and what all of them cost.
+    pub fn harm(&self, shape: &Shape, now: Timestamp) -> (u64, f64) {
+        let to = now.bucket(shape.width);
+        let buckets = self.within(to - shape.slots + 1, to);
+        buckets.fold((0, 0.0), |(failed, cost), bucket| (failed + u64::from(bucket.failed), cost + bucket.cost))
     }
 
     /// What the last whole window came to that was over when this one began.

@@ -63,15 +63,19 @@ pub(super) fn within(place: &Place, text: &str, span: &Range<usize>) -> Place {
     // Where each byte of the text stands.
     let (mut read, mut start, mut end) = (0, None, None);
     while read <= text.len() {
-        if start.is_none() && read >= span.start {
-            start = Some(at);
-        }
         if start.is_some() && read >= span.end {
             end = Some(at);
             break;
         }
         let rest = written.get(at..).unwrap_or("");
         let (took, gave) = if escapes && rest.starts_with('\\') { escape(rest) } else { character(rest) };
+        // What stands for nothing belongs to what comes before it.
+        if start.is_none() && read >= span.start && (gave > 0 || took == 0) {
+            start = Some(at);
+            if span.is_empty() {
+                continue;
+            }
+        }
         if took == 0 {
             break;
         }

@@ -420,9 +420,8 @@ fn skipped_step() -> Incident {
         ("window", Fact::Span(Span::DAY)),
     ]);
     let mut incident = incident("workflow", key("acme"), 3.0, 0.0, "times", told);
-    incident.rule = "transfers".to_owned();
+    (incident.rule, incident.trend) = ("transfers".to_owned(), Trend::Steady);
     incident.detected_at = incident.started_at + Span::from_mins(4);
-    incident.trend = Trend::Steady;
     incident.impact.requests = 3;
     incident.parts.endpoints = parts(&[("/confirm-transfer", 0.6), ("/v1/orders", 0.4)]);
     incident
