@@ -79,7 +79,9 @@ mod tests {
         }
         assert_eq!(quantile([Spread::default()].iter(), 0.5), None);
         let mut odd = Spread::default();
-        [0.0, -1.0, f64::NAN, f64::INFINITY].into_iter().for_each(|value| odd.add(value));
+        for value in [0.0, -1.0, f64::NAN, f64::INFINITY] {
+            odd.add(value);
+        }
         assert_eq!(quantile([odd].iter(), 1.0), Some(0.0));
         let mut wide = Spread::default();
         (0..200).for_each(|n| wide.add(10f64.powi(n - 100)));

@@ -249,7 +249,9 @@ fn steps_have_names_and_numbers() {
 fn schedules_cover_hours_of_days() {
     let covers = |texts: &[&str], day: usize, hour: u16| {
         let mut schedule = Schedule::default();
-        texts.iter().for_each(|text| schedule.add(text).unwrap());
+        for text in texts {
+            schedule.add(text).unwrap();
+        }
         schedule.covers(day, hour * 60)
     };
     assert!(covers(&[], 6, 3));
