@@ -237,7 +237,9 @@ fn confirm_without_validate_is_told_with_the_third() {
     assert_eq!(opened[0]["subject"]["name"], "sly");
     assert_eq!(opened[0]["started_at"], "2026-03-02T12:05:03Z");
     assert_eq!(opened[0]["detected_at"], "2026-03-02T13:05:10Z", "the third, once later lines are in");
-    assert!(opened[0]["title"].as_str().unwrap().contains("skipped a step: /confirm-transfer without /validate-account"));
+    assert!(
+        opened[0]["title"].as_str().unwrap().contains("skipped a step: /confirm-transfer without /validate-account")
+    );
     assert!(told.iter().all(|n| n["subject"]["name"] == "sly"), "who validates is not told of: {told:?}");
 }
 

@@ -195,9 +195,16 @@ fn measure_words(measure: &Measure) -> String {
     }
 }
 
+/// How often the one thing came that was skipped to, where a sequence is about nothing else: told as a count of its own.
+fn skips(sequence: &Sequence) -> Option<u32> {
+    let [Step { absent: true, .. }, only @ Step { absent: false, .. }] = sequence.steps.as_slice() else { return None };
+    sequence.ordered.then_some(only.times)
+}
+
 /// The steps of a sequence in a sentence: `confirm without validate before it`, `10 x fail, then success`.
 fn steps_words(sequence: &Sequence) -> String {
     let name = |step: &Step| sequence.events.get(step.event).map_or("", |(name, _)| name.as_str());
+    let counted_apart = skips(sequence).is_some();
     let mut words = String::new();
     let mut missing: Option<&str> = None;
     for step in &sequence.steps {
@@ -214,7 +221,7 @@ fn steps_words(sequence: &Sequence) -> String {
         if !words.is_empty() {
             words.push_str(if sequence.ordered { ", then " } else { " and " });
         }
-        if step.times > 1 {
+        if step.times > 1 && !counted_apart {
             words.push_str(&step.times.to_string());
             words.push_str(" x ");
         }
@@ -305,8 +312,9 @@ pub fn finding(told: &Told<'_>) -> Finding {
             let words = steps_words(sequence);
             grounds = grounds.line(format!("The sequence came about: {words}."));
             put("steps", Fact::Text(words));
-            put("times", Fact::Count(harm.times));
-            (harm.times as f64, 0.0, Trend::Steady)
+            let times = harm.times * u64::from(skips(sequence).unwrap_or(1));
+            put("times", Fact::Count(times));
+            (times as f64, 0.0, Trend::Steady)
         }
         (What::Measured(_), None) => (0.0, 0.0, Trend::Steady),
     };

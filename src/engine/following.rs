@@ -12,6 +12,7 @@ use crate::incident::Change;
 use crate::incident::entry::{About, Candidate, Entry as BookEntry};
 use crate::incident::kept::Reason;
 use crate::measure::chain::{Chain, Completed};
+use crate::measure::few::Few;
 use crate::measure::groups::{Group, Harm, State};
 use crate::measure::window::{Entry, Window};
 use crate::rule::Field;
@@ -60,8 +61,12 @@ impl Engine {
         let counted = self.rules.counted.get(index)?;
         let groups = self.rules.kept.groups.get_mut(index)?;
         let failed = u64::from(event.status >= 400);
+        // As it is counted, where the site has too many routes.
+        let endpoint = self.route_ids.get(&event.endpoint.id).copied().unwrap_or(event.endpoint.id);
         let (news, due) = groups.change(place, |group| {
             group.last = group.last.max(event.time);
+            group.endpoints.add(endpoint);
+            group.clients.add(event.client.id);
             if let Some(harm) = &mut group.harm {
                 harm.requests += 1;
                 harm.errors += failed;
@@ -144,6 +149,8 @@ impl Engine {
             name: name.into(),
             last: event.time,
             state,
+            endpoints: Few::default(),
+            clients: Few::default(),
             harm: None,
             quiet_until: Timestamp::MIN,
         };
@@ -204,15 +211,11 @@ impl Engine {
         let group = self.rules.kept.groups.get(index)?.get(place)?;
         let (kind, id, name) = &group.subject;
         let about = About { kind: *kind, id: *id };
-        let mut known = Parts::default();
-        for (kind, id) in &group.also {
-            match kind {
-                SubjectKind::Key => known.keys.push((*id, 1.0)),
-                SubjectKind::Client => known.clients.push((*id, 1.0)),
-                SubjectKind::Endpoint => known.endpoints.push((*id, 1.0)),
-                SubjectKind::Source | SubjectKind::Site => {}
-            }
-        }
+        // Of the lines that the rule is about, not of all that the subject does.
+        let mut known =
+            Parts { endpoints: group.endpoints.shares(), clients: group.clients.shares(), ..Parts::default() };
+        let keys = group.also.iter().filter(|(kind, _)| *kind == SubjectKind::Key);
+        known.keys.extend(keys.map(|(_, id)| (*id, 1.0)));
         let values: Vec<&str> = group.name.split('\u{1f}').collect();
         let named = rule.group.iter().zip(values).filter(|(_, value)| !value.is_empty());
         let words: Vec<String> = named.map(|(field, value)| format!("{} {value}", field.name())).collect();

@@ -320,7 +320,7 @@ impl Entry {
             return now - active >= GRACE;
         }
         let length = (active - self.incident.started_at).max(Span::ZERO);
-        let patience = length.scale(0.2).max(Span::from_mins(5)).min(Span::from_mins(30));
+        let patience = length.scale(0.2).max(Span::from_mins(5)).min(Span::from_mins(30)).max(self.own_patience());
         now - active >= patience
     }
 }

@@ -38,6 +38,21 @@ impl Entry {
     }
 }
 
+/// A sequence that takes long is over when it has not come again for as long, but not longer than this.
+const LONGEST_PATIENCE: Span = Span::from_hours(6);
+
+impl Entry {
+    /// How long a sequence must not come again to be over: what takes hours comes again after hours.
+    pub(super) fn own_patience(&self) -> Span {
+        match self.incident.facts.get("window") {
+            Some(Fact::Span(span)) if self.is_ruled() && self.incident.facts.contains_key("steps") => {
+                (*span).min(LONGEST_PATIENCE)
+            }
+            _ => Span::ZERO,
+        }
+    }
+}
+
 impl Book {
     /// The places of all open incidents of the users' rules, by their tags.
     pub fn ruled(&self) -> HashMap<u64, Vec<usize>> {

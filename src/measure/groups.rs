@@ -4,6 +4,7 @@ use hashbrown::HashTable;
 use serde::{Deserialize, Serialize};
 
 use super::chain::Chain;
+use super::few::Few;
 use super::window::Window;
 use crate::event::{Id, SubjectKind};
 use crate::time::Timestamp;
@@ -48,6 +49,10 @@ pub struct Group {
     pub last: Timestamp,
     /// What is known of it.
     pub state: State,
+    /// The endpoints that its lines were about,
+    pub endpoints: Few,
+    /// and the clients that they came from.
+    pub clients: Few,
     /// What goes on.
     pub harm: Option<Harm>,
     /// It is not told again before.
@@ -60,7 +65,14 @@ impl Group {
             State::Window(window) => window.bytes(),
             State::Chain(chain) => chain.bytes(),
         };
-        size_of::<Group>() + self.subject.2.len() + self.name.len() + self.also.capacity() * 16 + 16 + state
+        size_of::<Group>()
+            + self.subject.2.len()
+            + self.name.len()
+            + self.also.capacity() * 16
+            + 16
+            + state
+            + self.endpoints.bytes()
+            + self.clients.bytes()
     }
 }
 
@@ -201,6 +213,8 @@ mod tests {
             name: "".into(),
             last: Timestamp::from_secs(last),
             state: State::Chain(Chain::new(Timestamp::from_secs(0))),
+            endpoints: Few::default(),
+            clients: Few::default(),
             harm: None,
             quiet_until: Timestamp::MIN,
         }

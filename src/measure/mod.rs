@@ -45,4 +45,5 @@ pub mod window;
 
 pub mod chain;
 
+pub mod few;
 pub mod groups;
