@@ -225,7 +225,29 @@ impl Event {
 pub struct Batch {
     /// In the order of their lines.
     pub events: Vec<Event>,
+    /// What the users' own rules see in them, in the order of the events.
+    pub hits: Vec<Hit>,
     text: String,
+}
+
+/// That an event is something to one of the users' own rules.
+#[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Hit {
+    /// The event's number in its batch.
+    pub event: u32,
+    /// The rule's number in the configuration.
+    pub rule: u16,
+    /// What it is to the rule, a bit each.
+    pub parts: u32,
+    /// What it is grouped under; the same for all where a rule does not group.
+    pub group: Id,
+    /// The values that it is grouped by, for people: secrets masked, `\u{1f}` between them. None where the subject's name
+    /// says it all.
+    pub name: Text,
+    /// The number that the rule measures; 0 where it only counts.
+    pub value: f64,
+    /// What the rule tells apart; none where it does not.
+    pub thing: Id,
 }
 
 impl Batch {
@@ -236,6 +258,16 @@ impl Batch {
         Text { id, at, len: text.len() as u32 }
     }
 
+    /// What the users' own rules see in the event with this number.
+    pub fn hits_of(&self, event: usize) -> &[Hit] {
+        if self.hits.is_empty() {
+            return &[];
+        }
+        let from = self.hits.partition_point(|hit| (hit.event as usize) < event);
+        let rest = &self.hits[from..];
+        &rest[..rest.iter().take_while(|hit| hit.event as usize == event).count()]
+    }
+
     /// The characters of a text of one of its events.
     pub fn text(&self, text: Text) -> &str {
         &self.text[text.at as usize..(text.at + text.len) as usize]
@@ -244,6 +276,7 @@ impl Batch {
     /// Empties it and keeps its memory.
     pub fn clear(&mut self) {
         self.events.clear();
+        self.hits.clear();
         self.text.clear();
     }
 }

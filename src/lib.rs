@@ -24,6 +24,8 @@ pub mod format;
 
 pub mod measure;
 
+pub mod rule;
+
 pub mod intake;
 
 pub mod detect;

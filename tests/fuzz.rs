@@ -46,6 +46,7 @@ targets! {
     times = "../fuzz/fuzz_targets/times.rs",
     routes = "../fuzz/fuzz_targets/routes.rs",
     json = "../fuzz/fuzz_targets/json.rs",
+    rules = "../fuzz/fuzz_targets/rules.rs",
 }
 
 fn number(variable: &str, default: u64) -> u64 {

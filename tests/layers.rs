@@ -12,7 +12,7 @@ const LAYERS: [&[&str]; 16] = [
     &["event"],
     &["diag", "sanitize"],
     &["options", "assets"],
-    &["source", "format", "measure"],
+    &["source", "format", "measure", "rule"],
     &["intake"],
     &["detect"],
     &["incident"],

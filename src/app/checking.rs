@@ -8,6 +8,7 @@ use anyhow::Context;
 use super::Failure;
 use super::machine;
 use super::replay::{plain, registry};
+use super::rule_tests;
 use super::telling::Teller;
 use crate::config::{Config, Source};
 use crate::diag::{Diagnostic, Origin, Place};
@@ -68,6 +69,15 @@ pub fn check(config: &Config) -> Vec<Diagnostic> {
         }
     }
     found
+}
+
+/// Runs the tests that stand beside rules.
+pub fn rule_tests(config: &Config) -> rule_tests::Outcome {
+    match Registry::with_dir(&config.parsers_dir) {
+        Ok(registry) => rule_tests::run(config, &Arc::new(registry)),
+        // Told by [`check`].
+        Err(_) => rule_tests::Outcome::default(),
+    }
 }
 
 fn of_format_file(error: FileError) -> Diagnostic {

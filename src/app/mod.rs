@@ -47,6 +47,8 @@ pub mod live;
 
 pub mod checking;
 
+pub mod rule_tests;
+
 use crate::config::Invalid;
 use crate::diag::Diagnostic;
 

@@ -130,7 +130,11 @@ impl Pipeline {
         };
         let mut pipeline = Pipeline {
             engine,
-            intake: Intake::new(config.intake_settings(by_id), secrets.fingerprint.clone(), secrets.hasher),
+            intake: Intake::new(
+                config.intake_settings(by_id, names.clone()),
+                secrets.fingerprint.clone(),
+                secrets.hasher,
+            ),
             registry,
             plans: config.sources.iter().map(|s| config.plan(s)).collect(),
             tallies: header.tallies,
@@ -285,6 +289,11 @@ impl Pipeline {
     /// Whether what lies far behind the wall clock waits to be told: see [`Engine::patient`].
     pub fn patient(&mut self, patient: bool) {
         self.engine.patient(patient);
+    }
+
+    /// As if the log had been watched for so long before its first line.
+    pub fn watched_before(&mut self, span: Span) {
+        self.engine.watched_before(span);
     }
 
     /// Bytes that the tables may take from now on.

@@ -8,11 +8,11 @@ use clap::Args;
 use super::ConfigArgument;
 use super::output::Output;
 use crate::app::Failure;
-use crate::app::checking;
+use crate::app::{checking, rule_tests};
 use crate::config::{Config, Invalid};
 use crate::diag::{Diagnostic, Weight};
 
-/// Check configuration, rules, formats, templates and access to the logs
+/// Check configuration, rules with their tests, formats, templates and access to the logs
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   lapwing check
@@ -37,8 +37,11 @@ impl Check {
             Ok(loaded) => (Some(loaded.config), loaded.warnings),
             Err(Invalid(list)) => (None, list),
         };
+        let mut tests = rule_tests::Outcome::default();
         if let Some(config) = &config {
             found.extend(checking::check(config));
+            tests = checking::rule_tests(config);
+            found.append(&mut tests.failed);
         }
         for diagnostic in &found {
             self.show(output, diagnostic)?;
@@ -57,8 +60,9 @@ impl Check {
             1 => "can be used, with 1 warning".to_owned(),
             more => format!("can be used, with {more} warnings"),
         };
+        let ran = if tests.run == 0 { String::new() } else { format!(", tests of rules: {} passed", tests.run) };
         output.note(&format!(
-            "{}: {verdict} (sources: {}, channels: {}, rules: {})",
+            "{}: {verdict} (sources: {}, channels: {}, rules: {}{ran})",
             self.config.path().display(),
             config.sources.len(),
             config.channels.len(),

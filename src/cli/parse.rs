@@ -77,7 +77,7 @@ impl Parse {
         }
         let secrets = Secrets::for_replay();
         let by_id = vec![source.map(|s| config.intake_source(s)).unwrap_or_default()];
-        let mut intake = Intake::new(config.intake_settings(by_id), secrets.fingerprint, secrets.hasher);
+        let mut intake = Intake::new(config.intake_settings(by_id, Vec::new()), secrets.fingerprint, secrets.hasher);
         let cannot =
             |e: std::io::Error| Failure::Running(anyhow!("cannot read {}: {}", self.file.display(), replay::plain(&e)));
         let mut reader = LineReader::new(archive::open(&self.file).map_err(cannot)?, config.limits.line_bytes);

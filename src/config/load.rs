@@ -160,7 +160,9 @@ fn read(table: &Table, environment: &mut Environment<'_>, report: &Report) -> Co
     for (entry, inner) in options.named("consumers", "a consumer") {
         config.consumers.push(read_consumer(entry, inner, &config.consumers, report));
     }
-    (config.rules, config.budgets) = rules::read(&config.rules_dir, own, &config.consumers, report);
+    let read = rules::read(&config.rules_dir, own, &config.consumers, &names, report);
+    (config.rules, config.budgets, config.rule_tests) = (read.rules, read.budgets, read.tests);
+    config.user_rules = read.own.into();
     for (entry, inner) in options.named("cost", "a cost") {
         config.costs.push(read_cost(entry, inner));
     }

@@ -13,14 +13,17 @@ mod settings;
 mod source;
 #[cfg(test)]
 mod tests;
+mod user_rules;
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use crate::detect::budget;
 use crate::detect::rule::Rule;
 use crate::diag::Diagnostic;
 use crate::event::Severity;
 use crate::incident::allowance::Allowance;
+use crate::rule::spec::Rule as UserRule;
 use crate::source as reading;
 use crate::time::{Span, Zone};
 
@@ -29,6 +32,7 @@ pub use load::Environment;
 pub use rules::built_in as built_in_rules;
 pub use settings::SourcePlan;
 pub use source::{FormatChoice, Source};
+pub use user_rules::{Expected, RuleTest, TestLine};
 
 /// Where the configuration is looked for when none is named.
 pub const DEFAULT_PATH: &str = "/etc/lapwing/lapwing.toml";
@@ -74,6 +78,10 @@ pub struct Config {
     pub rules: Vec<Rule>,
     /// What the rules of `budget` count.
     pub budgets: Vec<budget::Settings>,
+    /// The users' own rules that run.
+    pub user_rules: Arc<[UserRule]>,
+    /// The tests that stand beside them.
+    pub rule_tests: Vec<RuleTest>,
     /// Who the keys belong to.
     pub consumers: Vec<Consumer>,
     /// What calls cost.
@@ -149,6 +157,8 @@ impl Default for Config {
             memory: 256 << 20,
             rules: rules::built_in(),
             budgets: Vec::new(),
+            user_rules: Arc::default(),
+            rule_tests: Vec::new(),
             consumers: Vec::new(),
             costs: Vec::new(),
             routes: Vec::new(),

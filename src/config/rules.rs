@@ -3,17 +3,19 @@
 //! A built-in rule's file is the list of what can be set and the default of each; a key that is not there is unknown,
 //! and a value of another type is wrong.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use super::{Consumer, budgets};
+use super::user_rules::Own;
+use super::{Consumer, RuleTest, budgets, user_rules};
 use crate::assets::{self, Asset, Folder};
-use crate::detect::budget;
 use crate::detect::rule::{Rule, Setting};
 use crate::detect::scene::Sensitivity;
+use crate::detect::{budget, workflow};
 use crate::diag::{Diagnostic, Origin, Place, Report, suggest};
 use crate::event::Severity;
 use crate::options::{Entry, Kind, Options, Table, Value};
+use crate::rule::spec::Rule as UserRule;
 use crate::time::Span;
 
 /// The built-in rules with their defaults.
@@ -24,6 +26,10 @@ pub fn built_in() -> Vec<Rule> {
         .iter()
         .map(|(name, table)| match name.as_str() {
             budget::NAME => budgets::read(name, options_of(name, table, None, &report), &[], &report).0,
+            workflow::NAME => {
+                let options = options_of(name, table, None, &report);
+                listed(&user_rules::workflow::read(name, options, &BTreeSet::new()), name, workflow::NAME)
+            }
             _ => read_one(name, table, table, &report),
         })
         .collect()
@@ -40,17 +46,46 @@ fn built_in_files() -> impl Iterator<Item = Asset> {
     assets::names(Folder::Rules).into_iter().filter_map(|file| assets::built_in(Folder::Rules, &file))
 }
 
+/// The rules that hold.
+#[derive(Debug, Default)]
+pub(super) struct Read {
+    /// Every rule as it is listed.
+    pub(super) rules: Vec<Rule>,
+    /// What those of `budget` count.
+    pub(super) budgets: Vec<budget::Settings>,
+    /// The users' own that run,
+    pub(super) own: Vec<UserRule>,
+    /// and the tests beside them.
+    pub(super) tests: Vec<RuleTest>,
+}
+
 /// The rules that hold: built-in ones under what the rules directory and then the configuration say.
 pub(super) fn read(
     dir: &Path,
     own: Vec<(&Entry, Options<'_>)>,
     consumers: &[Consumer],
+    channels: &BTreeSet<String>,
     report: &Report,
-) -> (Vec<Rule>, Vec<budget::Settings>) {
+) -> Read {
     let built_in = built_in_tables(report);
     let mut tables = built_in.clone();
     for (name, table) in super::load::toml_files(dir, report) {
-        lay(&mut tables, &name, table);
+        // A file of several rules has them by their names, as lapwing.toml has.
+        match table.entries.as_slice() {
+            [Entry { key, value: Value { kind: Kind::Table(rules), .. }, .. }] if key == "rule" => {
+                for entry in &rules.entries {
+                    super::load::check_name(entry, report);
+                    match &entry.value.kind {
+                        Kind::Table(table) => lay(&mut tables, &entry.key, with_place(table, entry)),
+                        other => report.push(
+                            Diagnostic::error(format!("\"{}\" should be a rule", entry.key))
+                                .at(&entry.place, other.name()),
+                        ),
+                    }
+                }
+            }
+            _ => lay(&mut tables, &name, table),
+        }
     }
     for (entry, options) in own {
         super::load::check_name(entry, report);
@@ -59,9 +94,18 @@ pub(super) fn read(
             lay(&mut tables, &entry.key, with_place(table, entry));
         }
     }
-    let (mut rules, mut limits) = (Vec::with_capacity(tables.len()), Vec::new());
-    let common = tables.iter().find(|(name, _)| name == budget::NAME).map(|(_, table)| common_of_budgets(table));
+    let mut found = Read::default();
+    let common_of = |detector: &str, but: &[&str]| {
+        tables.iter().find(|(name, _)| name == detector).map(|(_, table)| common_of(table, but))
+    };
+    let common = common_of(budget::NAME, &["limit"]);
+    let common_workflow = common_of(workflow::NAME, &["steps", "test", "title", "summary", "actions"]);
     for (name, table) in &tables {
+        if table.get("detector").is_none() && user_rules::is_one(table) && !built_in.iter().any(|(n, _)| n == name) {
+            let place = table.entries.first().map(|entry| entry.place.clone());
+            found.take(user_rules::read(name, options_of(name, table, place, report), channels), name, name);
+            continue;
+        }
         let detector = detector_of(name, table, &built_in, report);
         let Some(detector) = detector else { continue };
         if detector == budget::NAME {
@@ -70,21 +114,53 @@ pub(super) fn read(
             // Where the user wrote it, for what is missing.
             let place = table.entries.first().map(|entry| entry.place.clone());
             let (rule, settings) = budgets::read(name, options_of(name, &whole, place, report), consumers, report);
-            rules.push(rule);
-            limits.extend(settings);
+            found.rules.push(rule);
+            found.budgets.extend(settings);
+            continue;
+        }
+        if detector == workflow::NAME {
+            let mut whole = common_workflow.clone().unwrap_or_default();
+            whole.merge(table.clone());
+            let place = table.entries.first().map(|entry| entry.place.clone());
+            let read = user_rules::workflow::read(name, options_of(name, &whole, place, report), channels);
+            found.take(read, name, workflow::NAME);
             continue;
         }
         let Some((_, defaults)) = built_in.iter().find(|(n, _)| *n == detector) else { continue };
         let mut whole = defaults.clone();
         whole.merge(table.clone());
-        rules.push(read_one(name, defaults, &whole, report));
+        found.rules.push(read_one(name, defaults, &whole, report));
     }
-    (rules, limits)
+    found
 }
 
-/// What `[rule.budget]` says for all budgets: everything but its own limit, if it has one.
-fn common_of_budgets(table: &Table) -> Table {
-    Table { entries: table.entries.iter().filter(|entry| entry.key != "limit").cloned().collect() }
+impl Read {
+    /// Takes what a rule of the user's own comes to.
+    fn take(&mut self, own: Own, name: &str, detector: &str) {
+        self.rules.push(listed(&own, name, detector));
+        if own.enabled {
+            self.own.extend(own.rules);
+            self.tests.extend(own.tests);
+        }
+    }
+}
+
+/// A rule of the user's own as it is listed.
+fn listed(own: &Own, name: &str, detector: &str) -> Rule {
+    Rule {
+        name: name.to_owned(),
+        detector: detector.to_owned(),
+        enabled: own.enabled,
+        sensitivity: Sensitivity::Normal,
+        // It has its own from the beginning.
+        severity: None,
+        settings: [("most".to_owned(), Setting::Number(own.most as f64))].into(),
+    }
+}
+
+/// What `[rule.budget]` says for all budgets: everything but its own limit, if it has one; of workflows the like.
+fn common_of(table: &Table, but: &[&str]) -> Table {
+    Table { entries: table.entries.iter().filter(|entry| !but.contains(&entry.key.as_str())).cloned().collect() }
 }
 
 fn options_of<'a>(name: &str, table: &'a Table, place: Option<Place>, report: &'a Report) -> Options<'a> {
@@ -119,7 +195,7 @@ fn detector_of(name: &str, table: &Table, built_in: &[(String, Table)], report: 
             if detector == name {
                 return Some(detector.clone());
             }
-            if detector == budget::NAME {
+            if [budget::NAME, workflow::NAME].contains(&detector.as_str()) {
                 return Some(detector.clone());
             }
             if known().any(|k| k == detector) {
@@ -142,7 +218,14 @@ fn detector_of(name: &str, table: &Table, built_in: &[(String, Table)], report: 
         ),
         None => {
             let mut d = Diagnostic::error(format!("no built-in rule is called \"{name}\", so it needs \"detector\""))
-                .maybe_help(suggest(name, known()));
+                .help(match crate::diag::nearest(name, known()) {
+                    Some(near) => format!("did you mean \"{near}\"?"),
+                    None => {
+                        "a rule of your own needs \"when\" and what to count, such as event_count = { gte = 100 }; \
+                             rules/README.md shows both"
+                            .to_owned()
+                    }
+                });
             if let Some(first) = table.entries.first() {
                 d = d.at(&first.place, "");
             }

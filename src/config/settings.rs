@@ -5,10 +5,11 @@ use crate::detect::rule::Rule;
 use crate::detect::scene::Sensitivity;
 use crate::engine;
 use crate::event::{Hasher, Severity};
-use crate::format::{Choice, Fields};
+use crate::format::{Choice, FieldPlace, Fields};
 use crate::intake::cost::Price;
 use crate::intake::key::{Consumer, KeyPlace};
 use crate::intake::{self, SourceSettings};
+use crate::rule::spec::Rule as UserRule;
 use crate::time::Zone;
 use crate::{notice, notify};
 
@@ -37,7 +38,7 @@ impl Config {
                 FormatChoice::TemplateOf(syntax, text) => Choice::TemplateOf(*syntax, text.clone()),
             },
             zone: source.zone.unwrap_or(self.zone),
-            fields: fields(source),
+            fields: fields(source, &self.user_rules),
         }
     }
 
@@ -50,8 +51,8 @@ impl Config {
         }
     }
 
-    /// What lines mean, for all sources by their ids.
-    pub fn intake_settings(&self, sources: Vec<SourceSettings>) -> intake::Settings {
+    /// What lines mean, for all sources by their ids, with their names in the same order.
+    pub fn intake_settings(&self, sources: Vec<SourceSettings>, names: Vec<String>) -> intake::Settings {
         let consumer = |c: &super::Consumer| {
             let consumer = Consumer { keys: c.keys.clone(), tier: c.tier.clone(), owner: c.owner.clone() };
             (c.name.clone(), consumer)
@@ -70,6 +71,9 @@ impl Config {
             consumers: self.consumers.iter().map(consumer).collect(),
             routes: self.routes.clone(),
             cost: self.costs.iter().map(price).collect(),
+            rules: self.user_rules.clone(),
+            zone: self.zone,
+            names,
         }
     }
 
@@ -91,6 +95,7 @@ impl Config {
         settings.book.summary = self.summary;
         settings.book.critical_cost = self.critical_cost;
         settings.book.tells_info = self.route.iter().any(|(severity, _)| *severity == Severity::Info);
+        // A rule of the user's own has its severity from the beginning.
         settings.severities = self.rules.iter().filter_map(|r| Some((r.detector.clone(), r.severity?))).collect();
         // The alert budget decides how much evidence every detector asks for; a rule's own sensitivity comes on top.
         let extra = self.budget.extra_bits();
@@ -100,6 +105,7 @@ impl Config {
         settings.harvesting.extra_bits = extra;
         settings.leaked_key.need += extra;
         settings.budgets.clone_from(&self.budgets);
+        settings.rules = self.user_rules.clone();
         if let Some(rule) = self.rule("burst") {
             let burst = &mut settings.burst;
             burst.enabled = rule.enabled;
@@ -173,18 +179,28 @@ impl Config {
             currency: self.currency.clone(),
             // Nothing there is nothing to override.
             templates: self.templates_dir.exists().then(|| self.templates_dir.clone()),
+            rules: {
+                let words = |rule: &UserRule| (rule.name.clone(), rule.detector.clone(), rule.words.clone());
+                self.user_rules.iter().map(words).collect()
+            },
         }
     }
 
     /// Which severity goes where.
     pub fn routes(&self) -> notify::Routes {
         let of = |severity: Severity| self.route.iter().find(|(s, _)| *s == severity).map(|(_, names)| names.clone());
-        notify::Routes { critical: of(Severity::Critical), warning: of(Severity::Warning), info: of(Severity::Info) }
+        let own = self.user_rules.iter().filter_map(|rule| Some((rule.name.clone(), rule.route.clone()?)));
+        notify::Routes {
+            critical: of(Severity::Critical),
+            warning: of(Severity::Warning),
+            info: of(Severity::Info),
+            rules: own.collect(),
+        }
     }
 }
 
 /// What a source says about its fields: where tokens, cost and the like stand, and those in which its keys are.
-fn fields(source: &Source) -> Fields {
+fn fields(source: &Source, rules: &[UserRule]) -> Fields {
     let mut fields = Fields::default();
     for (target, places) in &source.fields {
         fields.map(target, places.clone());
@@ -192,6 +208,12 @@ fn fields(source: &Source) -> Fields {
     let keys = source.key.iter().filter_map(|text| KeyPlace::parse(text).ok());
     for place in keys.filter_map(|place| place.field().cloned()) {
         fields.ask(place);
+    }
+    // What rules name is read as well.
+    for field in rules.iter().flat_map(UserRule::fields) {
+        if let Some(place) = field.asked().and_then(|name| FieldPlace::parse(name).ok()) {
+            fields.ask(place);
+        }
     }
     fields
 }

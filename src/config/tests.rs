@@ -126,7 +126,7 @@ owner = "payments team"
         (own.leaked_key, own.retry_loop),
         "rules/ says what the code does"
     );
-    assert_eq!(config.rules.len(), 7);
+    assert_eq!(config.rules.len(), 8);
     assert_eq!(config.consumers[0].owner.as_deref(), Some("payments team"));
     assert_eq!(config.costs[0].per_request, Some(1.58));
     assert!(!format!("{config:?}").contains("MARKED") && !format!("{config:?}").contains("s3cret"));

@@ -7,6 +7,7 @@ pub mod grounds;
 pub mod pattern;
 pub mod rule;
 pub mod scene;
+pub mod user_rule;
 
 pub mod budget;
 pub mod burst;
@@ -15,6 +16,7 @@ pub mod harvesting;
 pub mod leaked_key;
 pub mod retry_loop;
 pub mod traffic_drop;
+pub mod workflow;
 
 use std::collections::BTreeMap;
 
@@ -129,6 +131,7 @@ pub const DETECTORS: &[DetectorKind] = &[
     leaked_key::KIND,
     retry_loop::KIND,
     harvesting::KIND,
+    workflow::KIND,
     budget::KIND,
     traffic_drop::KIND,
 ];

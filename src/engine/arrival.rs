@@ -64,11 +64,20 @@ impl Engine {
         self.judge_until(event.time - self.settings.lateness, out);
         let texts = [event.key, event.client, event.endpoint, event.agent, event.network].map(|t| batch.text(t));
         self.count(event, hint, texts, out);
+        if self.rules.is_empty() {
+            return;
+        }
+        self.rules.watch(event.time - self.known_before);
+        let hits = batch.hits_of(self.at_event);
+        if !hits.is_empty() {
+            self.follow_rules(event, texts, hits.iter().map(|hit| (hit, batch.text(hit.name))), out);
+        }
     }
 
     fn wait(&mut self, event: &Event, batch: &Batch, out: &mut Vec<Change>) {
         let texts = [event.key, event.client, event.endpoint, event.agent, event.network].map(|t| batch.text(t).into());
         self.waiting.push_back((*event, texts));
+        self.rules.wait(batch.hits_of(self.at_event), batch);
         if self.waiting.len() > WAITING {
             let now = self.clocks.newest().unwrap_or(event.time);
             self.take_back(now, out);
@@ -79,7 +88,7 @@ impl Engine {
     pub(super) fn release(&mut self, out: &mut Vec<Change>) {
         while let Some((event, texts)) = self.waiting.pop_front() {
             self.judge_until(event.time - self.settings.lateness, out);
-            self.count(&event, Hint::default(), std::array::from_fn(|i| &*texts[i]), out);
+            self.count_waited(&event, &texts, out);
         }
     }
 
@@ -88,7 +97,17 @@ impl Engine {
         while let Some((mut event, texts)) = self.waiting.pop_front() {
             event.time = now;
             self.totals.future += 1;
-            self.count(&event, Hint::default(), std::array::from_fn(|i| &*texts[i]), out);
+            self.count_waited(&event, &texts, out);
+        }
+    }
+
+    fn count_waited(&mut self, event: &Event, texts: &[Box<str>; 5], out: &mut Vec<Change>) {
+        let texts = std::array::from_fn(|i| &*texts[i]);
+        // Taken first: should counting fall over, the hits do not stay behind for another event.
+        let hits = self.rules.waited();
+        self.count(event, Hint::default(), texts, out);
+        if !hits.is_empty() {
+            self.follow_rules(event, texts, hits.iter().map(|(hit, name)| (hit, &**name)), out);
         }
     }
 }

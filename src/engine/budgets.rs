@@ -206,7 +206,7 @@ impl Engine {
     }
 
     /// A line's time, or up to where everything is judged if that is later: what is told late is told then.
-    fn latest(&self, time: Timestamp) -> Timestamp {
+    pub(super) fn latest(&self, time: Timestamp) -> Timestamp {
         self.judged_until().map_or(time, |judged| judged.max(time))
     }
 
@@ -214,7 +214,7 @@ impl Engine {
     pub(super) fn refresh_budgets(&mut self, end: Timestamp) {
         let hour = end.millis() % Span::HOUR.millis() == 0;
         for place in 0..self.book.entries().len() {
-            let Some(entry) = self.book.entries().get(place).filter(|entry| entry.is_apart()) else { continue };
+            let Some(entry) = self.book.entries().get(place).filter(|entry| entry.is_budget()) else { continue };
             let until = entry.last_active();
             if !hour && until > end {
                 continue;

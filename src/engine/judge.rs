@@ -91,6 +91,7 @@ impl Engine {
         if end.millis() % Span::MINUTE.millis() == 0 {
             self.refresh_budgets(end);
         }
+        self.judge_rules(end);
         cause::settle(&mut self.book);
         let settings = self.settings.book;
         let (keys, clients, endpoints) = (self.keys.fulls(), self.clients.fulls(), self.endpoints.fulls());

@@ -11,6 +11,7 @@ mod count;
 mod days;
 mod drops;
 mod flood;
+mod following;
 mod harvests;
 mod hindsight;
 mod judge;
@@ -18,12 +19,14 @@ mod look;
 mod memory;
 mod moves;
 mod names;
+mod rules;
 mod saved;
 mod spikes;
 mod status;
 mod urgent;
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 
 use hashbrown::HashMap;
 use serde::{Deserialize, Serialize};
@@ -42,10 +45,12 @@ use crate::measure::repeats::Repeats;
 use crate::measure::ring::TICK;
 use crate::measure::rows::{Limits, Rows};
 use crate::measure::strangers::Strangers;
+use crate::rule::spec::Rule;
 use crate::time::{Span, Timestamp, Zone};
 
 pub use budgets::BudgetStatus;
 pub use memory::{Memory, share_of};
+pub use rules::RuleStatus;
 pub use saved::LoadError;
 pub use status::EngineStatus;
 
@@ -94,6 +99,8 @@ pub struct Settings {
     pub traffic_drop: traffic_drop::Settings,
     /// What each rule of `budget` counts.
     pub budgets: Vec<budget::Settings>,
+    /// The users' own rules.
+    pub rules: Arc<[Rule]>,
     /// Whether `leaked-key` runs.
     pub leaked_key_enabled: bool,
     /// Whether `retry-loop` runs.
@@ -121,6 +128,7 @@ impl Default for Settings {
             harvesting: harvesting::Settings::default(),
             traffic_drop: traffic_drop::Settings::default(),
             budgets: Vec::new(),
+            rules: Arc::default(),
             leaked_key_enabled: true,
             retry_loop_enabled: true,
             severities: BTreeMap::new(),
@@ -147,6 +155,7 @@ pub struct Engine {
     repeats: Repeats,
     peers: Peers,
     accounts: budgets::Accounts,
+    rules: rules::Rules,
     book: Book,
     routes: Routes,
     /// Template to the endpoint it is counted under: saves asking the tree; rebuilt on demand.
@@ -214,8 +223,11 @@ impl Engine {
         let one = |rows| Limits { rows, full: rows };
         let mut accounts = budgets::Accounts::default();
         accounts.arrange(&settings.budgets);
+        let mut rules = rules::Rules::default();
+        rules.arrange(&settings.rules);
         let mut engine = Engine {
             accounts,
+            rules,
             site: Rows::new(SubjectKind::Site, one(1)),
             sources: Rows::new(SubjectKind::Source, one(settings.sources.len().max(1))),
             endpoints: Rows::new(SubjectKind::Endpoint, settings.endpoints),
@@ -256,6 +268,7 @@ impl Engine {
     pub fn retune(&mut self, settings: Settings) {
         self.settings = settings;
         self.accounts.arrange(&self.settings.budgets);
+        self.rules.arrange(&self.settings.rules);
         self.list_busy();
     }
 
@@ -340,6 +353,11 @@ impl Engine {
         } else {
             Telling::AtOnce
         }
+    }
+
+    /// As if the log had been watched for so long before its first line, and nothing had been in it.
+    pub fn watched_before(&mut self, span: Span) {
+        self.known_before = span;
     }
 
     fn history(&self) -> Span {

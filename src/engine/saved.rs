@@ -143,6 +143,7 @@ impl Engine {
         later.put("newcomers", &self.newcomers.saved());
         later.put("strangers", &self.strangers);
         later.put("walked", &[self.keys.walked(), self.clients.walked()]);
+        later.put("rules", &self.rules.kept);
         postcard::to_extend(&later, bytes).unwrap_or_default()
     }
 
@@ -178,6 +179,8 @@ impl Engine {
         engine.peers = loaded.peers;
         engine.accounts.budgets = loaded.budgets;
         engine.accounts.arrange(&engine.settings.budgets);
+        engine.rules.kept = later.take("rules")?;
+        engine.rules.arrange(&engine.settings.rules);
         engine.book = loaded.book;
         engine.routes = loaded.routes;
         engine.agents = loaded.agents.into_iter().collect();
@@ -188,6 +191,7 @@ impl Engine {
         engine.means = loaded.means;
         engine.totals = loaded.totals;
         engine.waiting = loaded.waiting;
+        engine.rules.align(engine.waiting.len());
         if let Some(until) = engine.judged_until().map(|until| until.floor(Span::HOUR)) {
             // Every full hour that was judged was told to the users of all keys.
             let day = (until + engine.settings.zone.offset(until)).bucket(Span::DAY) as i32;

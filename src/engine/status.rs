@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::engine::{BudgetStatus, Engine, Memory, Totals};
+use crate::engine::{BudgetStatus, Engine, Memory, RuleStatus, Totals};
 use crate::time::{Span, Timestamp};
 
 /// What the engine knows of itself, for `lapwing status`.
@@ -28,6 +28,8 @@ pub struct EngineStatus {
     pub open: Vec<crate::incident::Incident>,
     /// Budget by budget.
     pub budgets: Vec<BudgetStatus>,
+    /// The users' own rules.
+    pub rules: Vec<RuleStatus>,
     /// What can be judged by now, one sentence a line.
     pub judging: Vec<String>,
 }
@@ -46,6 +48,7 @@ impl Engine {
             memory: self.memory(),
             open: self.open_incidents(),
             budgets: self.budget_status(),
+            rules: self.rule_status(),
             judging: self.judging(),
         }
     }
@@ -85,6 +88,12 @@ impl Engine {
         lines.push(format!("the hour of the week: {}", self.due(Span::from_days(8))));
         for budget in self.budget_status().iter().filter(|budget| budget.uncounted + budget.too_late > 0) {
             lines.push(format!("budget {}: {}", budget.rule, budget.gaps()));
+        }
+        for rule in self.rule_status().iter().filter(|rule| rule.evicted > 0) {
+            lines.push(format!(
+                "rule {}: {} groups had to give way; it follows {} now (its \"most\", and [limits] memory)",
+                rule.rule, rule.evicted, rule.groups
+            ));
         }
         lines
     }

@@ -12,14 +12,19 @@ use crate::time::{Span, Timestamp};
 pub(super) const GRACE: Span = Span::MINUTE;
 
 impl Entry {
-    /// Whether it stands apart.
+    /// Whether it stands apart: nothing else explains it, and it explains nothing else.
     pub fn is_apart(&self) -> bool {
+        self.is_budget() || self.is_ruled()
+    }
+
+    /// Whether it is that of a budget.
+    pub fn is_budget(&self) -> bool {
         self.incident.detector == budget::NAME
     }
 
     /// Whether it is the incident of a rule on a subject, in the period that the tag tells.
     pub fn is_of(&self, rule: &str, about: About, tag: u64) -> bool {
-        self.is_apart()
+        self.is_budget()
             && self.about == about
             && self.incident.rule == rule
             && self.evidence.first().is_some_and(|evidence| evidence.tag == tag)
@@ -38,7 +43,7 @@ impl Book {
             return;
         }
         // Those that give way are the least that end first; the step itself has been told by then.
-        let apart = self.entries.iter().enumerate().filter(|(_, entry)| entry.is_apart());
+        let apart = self.entries.iter().enumerate().filter(|(_, entry)| entry.is_budget());
         if apart.clone().count() >= settings.limit
             && let Some((index, _)) = apart.min_by_key(|(_, e)| (e.is_told(), e.incident.severity, e.last_active()))
         {

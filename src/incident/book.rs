@@ -403,6 +403,7 @@ pub(super) fn incident_of(candidate: &Candidate, now: Timestamp) -> Incident {
 fn is_always_told(entry: &Entry) -> bool {
     entry.incident.severity == Severity::Critical
         || matches!(entry.incident.detector.as_str(), leaked_key::NAME | budget::NAME)
+        || entry.is_asked_for()
 }
 
 /// 26 characters in Crockford's base 32, sortable by start: 48 bits of milliseconds and 80 bits made from when and how

@@ -277,7 +277,7 @@ impl Entry {
     pub(super) fn again(&self, now: Timestamp, settings: &Settings) -> Option<Again> {
         let told = self.told?;
         let since = now - told.at;
-        if self.is_apart() {
+        if self.is_budget() {
             return self.new_harm.then_some(Again::Worse);
         }
         // Nothing is told of what has gone quiet and waits to be resolved.
@@ -298,7 +298,8 @@ impl Entry {
             return Some(Again::Worse);
         }
         // 30 minutes, then an hour, two, four, and every six hours: an incident of a day is told about eight times.
-        let wait = settings.cooldown.times(1 << told.reminders.min(8)).min(Span::from_hours(6).max(settings.cooldown));
+        let cooldown = self.own_cooldown().unwrap_or(settings.cooldown);
+        let wait = cooldown.times(1 << told.reminders.min(8)).min(Span::from_hours(6).max(cooldown));
         (since >= wait).then_some(Again::Reminder)
     }
 
@@ -306,11 +307,11 @@ impl Entry {
     /// `active_at` moving until then.
     pub(super) fn is_over(&self, now: Timestamp) -> bool {
         let active = self.last_active();
-        if self.is_apart() {
+        if self.is_budget() {
             return now - active >= GRACE;
         }
         let length = (active - self.incident.started_at).max(Span::ZERO);
-        let patience = length.scale(0.2).max(Span::from_mins(5)).min(Span::from_mins(30));
+        let patience = length.scale(0.2).max(Span::from_mins(5)).min(Span::from_mins(30)).max(self.own_patience());
         now - active >= patience
     }
 }

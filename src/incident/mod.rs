@@ -8,6 +8,7 @@ pub mod entry;
 pub mod group;
 pub mod kept;
 mod moved;
+pub mod ruled;
 
 use serde::{Deserialize, Serialize};
 

@@ -59,7 +59,7 @@ pub(super) fn describe(record: &Record<'_>, names: &mut Names) -> EventView {
 }
 
 /// A value without secrets: masked as a whole where its name or look says that it is one, else what is secret in it.
-fn shown(name: &str, value: &[u8], names: &mut Names) -> String {
+pub(super) fn shown(name: &str, value: &[u8], names: &mut Names) -> String {
     let text = lossy(value);
     if is_secret(name) || has_scheme(value) || sanitize::known_secret(&text) {
         return names.masked(value);

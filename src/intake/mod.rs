@@ -15,6 +15,7 @@ mod memo;
 pub mod request;
 pub mod route;
 pub mod routes;
+mod ruling;
 mod shape;
 pub mod target;
 #[cfg(test)]
@@ -23,12 +24,15 @@ mod view;
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use ipnet::IpNet;
 
 use crate::event::{Batch, Event, Flags, Hasher, Method, SourceId, Text};
 use crate::format::{Record, Value};
+use crate::rule::spec::Rule;
 use crate::sanitize;
+use crate::time::Zone;
 
 use agent::Agents;
 use client::{Client, real_client};
@@ -36,6 +40,7 @@ use cost::{Price, Prices};
 use key::{Consumer, KeyPlace, Names};
 use request::Fingerprint;
 use routes::{Patterns, declared_template};
+use ruling::{Ruling, Seen};
 use target::Target;
 
 pub use fingerprint::FingerprintKey;
@@ -55,6 +60,12 @@ pub struct Settings {
     pub routes: Vec<String>,
     /// Prices by endpoint: a route template, or a path with a last `*`.
     pub cost: BTreeMap<String, Price>,
+    /// The users' own rules.
+    pub rules: Arc<[Rule]>,
+    /// The zone of hours and weekdays in rules.
+    pub zone: Zone,
+    /// The names of the sources by their numbers.
+    pub names: Vec<String>,
 }
 
 /// What the configuration says about one source.
@@ -80,6 +91,7 @@ pub struct Intake {
     names: Names,
     agents: Agents,
     prices: Prices,
+    ruling: Ruling,
     texts: Texts,
     bytes: Vec<u8>,
     /// What sources beyond the configured ones get.
@@ -97,6 +109,7 @@ impl Intake {
             names: Names::new(secret, hasher, &settings.consumers),
             agents: Agents::new(hasher),
             prices: Prices::new(&settings.cost, &hasher),
+            ruling: Ruling::new(&settings, hasher),
             texts: Texts { hasher, declared, text: String::new(), network: String::new() },
             sources: settings.sources,
             hasher,
@@ -110,13 +123,13 @@ impl Intake {
         let settings = self.sources.get(usize::from(source.0)).unwrap_or(&self.default_source);
         let target = record.target.as_deref().map(Target::split);
         let found = key::find(record, target, &settings.key);
-        let client = real_client(record.client.as_deref(), record.forwarded_for.as_deref(), &settings.trusted_proxies);
+        let caller = real_client(record.client.as_deref(), record.forwarded_for.as_deref(), &settings.trusted_proxies);
 
         let key = found.as_ref().map_or(Text::NONE, |found| {
             let named = self.names.name(found);
             batch.put(named.id, named.text)
         });
-        let (client, network) = client.map_or((Text::NONE, Text::NONE), |client| self.texts.client(client, batch));
+        let (client, network) = caller.map_or((Text::NONE, Text::NONE), |caller| self.texts.client(caller, batch));
         let endpoint = self.texts.endpoint(target, batch);
         let family = record.user_agent.as_deref().and_then(|agent| self.agents.family_and_id(agent));
         let agent = family.as_ref().map_or(Text::NONE, |(f, id)| batch.put(*id, &f.name));
@@ -160,6 +173,10 @@ impl Intake {
             method,
             flags,
         });
+        if !self.ruling.is_empty() {
+            let seen = Seen { record, target, client: caller };
+            self.ruling.look(&seen, batch, &mut self.names);
+        }
     }
 
     /// The event of a record in its public form. The caller sets `line` and `format`.

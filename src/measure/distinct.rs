@@ -28,7 +28,10 @@ impl Default for Distinct {
 impl Distinct {
     /// Takes a keyed 64-bit hash.
     pub fn insert(&mut self, hash: u64) {
-        let hash = (hash ^ (hash >> 32)) as u32;
+        self.insert_hash((hash ^ (hash >> 32)) as u32);
+    }
+
+    fn insert_hash(&mut self, hash: u32) {
         let list = match &mut self.0 {
             Kind::Many(registers) => return raise(registers, hash),
             Kind::Few(list) => list,
@@ -46,6 +49,29 @@ impl Distinct {
         }
         raise(&mut registers, hash);
         self.0 = Kind::Many(registers);
+    }
+
+    /// Takes all that another one took.
+    pub fn take(&mut self, other: &Distinct) {
+        match &other.0 {
+            Kind::Few(list) => {
+                for &hash in list {
+                    self.insert_hash(hash);
+                }
+            }
+            Kind::Many(theirs) => {
+                if let Kind::Few(list) = &self.0 {
+                    let mut registers = vec![0; BYTES];
+                    for &hash in list {
+                        raise(&mut registers, hash);
+                    }
+                    self.0 = Kind::Many(registers);
+                }
+                if let Kind::Many(registers) = &mut self.0 {
+                    (0..REGISTERS).for_each(|index| lift(registers, index, register(theirs, index)));
+                }
+            }
+        }
     }
 
     /// Bytes in use beside its own size.
@@ -89,6 +115,10 @@ fn register(registers: &[u8], index: usize) -> u8 {
 fn raise(registers: &mut [u8], hash: u32) {
     let index = hash as usize % REGISTERS;
     let rank = ((hash >> 8) | 1 << 24).trailing_zeros() as u8 + 1;
+    lift(registers, index, rank);
+}
+
+fn lift(registers: &mut [u8], index: usize, rank: u8) {
     let old = register(registers, index);
     if rank <= old {
         return;
@@ -128,6 +158,23 @@ mod tests {
         let bytes = postcard::to_stdvec(&distinct).unwrap();
         assert!(bytes.len() <= 196, "{}", bytes.len());
         assert_eq!(postcard::from_bytes::<Distinct>(&bytes).unwrap(), distinct);
+    }
+
+    #[test]
+    fn two_together_are_what_both_took() {
+        let hasher = Hasher::new(3);
+        let of = |range: std::ops::Range<u32>| {
+            let mut distinct = Distinct::default();
+            range.for_each(|n| distinct.insert(hasher.id(&n.to_le_bytes()).0));
+            distinct
+        };
+        for (a, b, both) in
+            [(0..10, 5..20, 0..20), (0..10, 5..500, 0..500), (0..400, 5..9, 0..400), (0..900, 300..4000, 0..4000)]
+        {
+            let mut sum = of(a);
+            sum.take(&of(b));
+            assert_eq!(sum.count(), of(both).count());
+        }
     }
 
     #[test]

@@ -34,3 +34,16 @@ pub mod budgets;
 pub mod distinct;
 
 pub mod harvest;
+
+pub mod usual;
+
+pub mod values;
+
+pub mod spread;
+
+pub mod window;
+
+pub mod chain;
+
+pub mod few;
+pub mod groups;

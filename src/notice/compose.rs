@@ -48,6 +48,8 @@ const FACTS: &[&str] = &[
     "measure", "spent", "limit", "used", "step", "period", "period_start", "period_end", "runs_out", "counted_since",
     // traffic-drop
     "last_seen", "silent_for", "missing", "expected_window",
+    // rules of the users' own
+    "rule_limit", "compare", "factor_of", "rule_factor", "group", "steps", "times", "cooldown", "routed",
 ];
 
 /// What a words template sees. Names are cleaned and shortened; times are words; spans are seconds.

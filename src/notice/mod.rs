@@ -24,6 +24,8 @@ pub mod terminal;
 
 mod render;
 
+mod rule_words;
+
 pub mod sample;
 
 #[cfg(test)]

@@ -10,8 +10,9 @@ use super::email::{Email, EmailSettings};
 use super::layout::{Layout, layout};
 use super::template::{TemplateError, Templates};
 use super::terminal::{Ink, Style, ink};
-use super::{Note, Notice, compose, email, safe, sample, slack, webhook};
+use super::{Note, Notice, compose, email, rule_words, safe, sample, slack, webhook};
 use crate::incident::Change;
+use crate::rule::words::Words;
 use crate::time::{Timestamp, Zone};
 
 /// How notices are worded.
@@ -23,6 +24,8 @@ pub struct Settings {
     pub currency: String,
     /// A directory whose files replace the built-in templates of the same name.
     pub templates: Option<PathBuf>,
+    /// The users' own rules, each with the detector that its notices name, and its words.
+    pub rules: Vec<(String, String, Words)>,
 }
 
 /// Makes notices and messages.
@@ -56,7 +59,13 @@ impl Renderer {
     /// # Errors
     /// The first template that cannot be read or would not work, with file and line.
     pub fn new(settings: &Settings) -> Result<Self, TemplateError> {
-        let templates = Templates::load(settings.templates.as_deref(), &settings.currency)?;
+        let mut templates = Templates::load(settings.templates.as_deref(), &settings.currency)?;
+        for (rule, detector, words) in &settings.rules {
+            let own = format!("words/{detector}.txt");
+            let base = if rule != detector && templates.has(&own) { own.as_str() } else { "words/rule.txt" };
+            let text = rule_words::template(base, words);
+            templates.add(&format!("words/{rule}.txt"), &format!("rule:{rule}"), text)?;
+        }
         let renderer = Renderer { templates, settings: settings.clone() };
         if settings.templates.is_some() {
             renderer.check()?;

@@ -71,6 +71,19 @@ impl Templates {
         Ok(templates)
     }
 
+    /// Adds a template that no file holds; a file of its name wins.
+    ///
+    /// # Errors
+    /// A syntax error with its line.
+    pub(crate) fn add(&mut self, name: &str, origin: &str, text: String) -> Result<(), TemplateError> {
+        if self.has(name) {
+            return Ok(());
+        }
+        self.origins.insert(name.to_owned(), origin.to_owned());
+        self.environment.set_syntax(syntax(name));
+        self.environment.add_template_owned(name.to_owned(), text).map_err(|error| self.error(name, &error))
+    }
+
     /// Whether there is a template of this name.
     pub(crate) fn has(&self, name: &str) -> bool {
         self.origins.contains_key(name)

@@ -149,7 +149,7 @@ impl Shared {
             for channel in &self.channels {
                 let heard = self.store.was_opened(&channel.name, &notice.incident)
                     || rows.iter().any(|row| row.channel == channel.name && row.is_about(&notice.incident));
-                let routed = self.routes.leads_to(&channel.name, notice.severity);
+                let routed = self.routes.rule_leads_to(&channel.name, &notice.rule, notice.severity);
                 let mut notice = notice.clone();
                 let wanted = match notice.kind {
                     NoticeType::Resolved => heard,

@@ -32,6 +32,7 @@ pub(super) fn incidents() -> Vec<Incident> {
         walk_of_key(),
         budget_of_key(),
         budget_of_site(),
+        skipped_step(),
         silent_source(),
         silent_key(),
         thinner_endpoint(),
@@ -428,6 +429,20 @@ fn budget_of_site() -> Incident {
     incident.trend = Trend::Steady;
     incident.impact = Impact { requests: 3_165, errors: 0, cost: Some(5000.4) };
     incident.parts.keys = parts(&[("acme", 0.61), ("bolt", 0.2)]);
+    incident
+}
+
+fn skipped_step() -> Incident {
+    let told = facts([
+        ("steps", text("/confirm-transfer without /validate-account before it")),
+        ("times", Fact::Count(3)),
+        ("window", Fact::Span(Span::DAY)),
+    ]);
+    let mut incident = incident("workflow", key("acme"), 3.0, 0.0, "times", told);
+    (incident.rule, incident.trend) = ("transfers".to_owned(), Trend::Steady);
+    incident.detected_at = incident.started_at + Span::from_mins(4);
+    incident.impact.requests = 3;
+    incident.parts.endpoints = parts(&[("/confirm-transfer", 0.6), ("/v1/orders", 0.4)]);
     incident
 }
 
