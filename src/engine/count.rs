@@ -59,6 +59,7 @@ impl Engine {
             self.judged = Some(event.time.bucket(TICK) - 1);
         }
         let mut event = *event;
+        let template = event.endpoint.id;
         event.endpoint = self.place(&event, endpoint);
         let zone = self.settings.zone;
         let wide = around(zone, 10.0, &self.calendar);
@@ -81,9 +82,11 @@ impl Engine {
             let name = || endpoint_name(routes, &settings.hasher, event.endpoint.id, endpoint);
             endpoints.absorb((event.endpoint.id, u32::MAX), name, counted, &around);
         }
+        let mut client_slot = None;
         if event.client.is_some() {
             let around = around(zone, self.means.clients, &self.calendar);
             let slot = self.clients.absorb((event.client.id, hint.client), || client.into(), counted, &around);
+            client_slot = Some(slot);
             days::enter_day(&mut self.clients, slot, day, &mut self.peers, SubjectKind::Client);
             // Whose call it was, read it.
             if !event.key.is_some() {
@@ -105,6 +108,9 @@ impl Engine {
         if let Some(slot) = key_slot {
             self.note_stranger(slot, &event);
         }
+        self.note_sizes(&event, day);
+        self.note_scope(&event, day);
+        self.note_outcome(&event, (template, endpoint), client_slot);
         self.judge_at_once(&event, day as i32, key_slot, out);
         if self.is_room_due() {
             self.make_room();

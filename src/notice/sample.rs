@@ -1,6 +1,7 @@
 //! A realistic sample of everything that can be told: templates are tried with them, `lapwing drill` sends them.
 
 mod incidents;
+mod tries;
 
 use incidents::incidents;
 
@@ -84,8 +85,17 @@ fn life(incident: &Incident) -> Vec<Change> {
         for (name, fact) in &mut incident.facts {
             match fact {
                 Fact::Count(n)
-                    if ["new_addresses", "newcomer_requests", "calls", "errors", "resources"]
-                        .contains(&name.as_str()) =>
+                    if [
+                        "new_addresses",
+                        "newcomer_requests",
+                        "calls",
+                        "errors",
+                        "resources",
+                        "things",
+                        "failed_logins",
+                        "logins",
+                    ]
+                    .contains(&name.as_str()) =>
                 {
                     *n *= 3;
                 }

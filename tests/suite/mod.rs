@@ -24,5 +24,7 @@ mod stories_errors;
 mod stories_leaks;
 mod stories_loops;
 mod stories_ordinary;
+mod stories_probes;
 mod stories_rest;
+mod stories_sizes;
 mod stories_young;

@@ -1,5 +1,6 @@
 //! The sample incidents: for each detector the subjects that it is usually about.
 
+use super::tries;
 use crate::detect::grounds::Grounds;
 use crate::detect::{Fact, Facts, Impact, Trend};
 use crate::event::{Severity, Subject, SubjectKind};
@@ -7,11 +8,12 @@ use crate::incident::{Incident, Part, Where};
 use crate::time::{Span, Timestamp};
 
 /// When the samples happen: Tuesday 2026-03-10, 14:02 UTC.
-const START: Timestamp = Timestamp::from_secs(1_773_151_320);
+pub(super) const START: Timestamp = Timestamp::from_secs(1_773_151_320);
 
 /// All of them, those of one detector together.
 pub(super) fn incidents() -> Vec<Incident> {
-    vec![
+    let mut all = tries::incidents();
+    all.extend([
         burst_of_key(),
         burst_of_endpoint(),
         burst_of_client(),
@@ -38,10 +40,18 @@ pub(super) fn incidents() -> Vec<Incident> {
         thinner_endpoint(),
         silent_site(),
         of_user_rule(),
-    ]
+    ]);
+    all
 }
 
-fn incident(detector: &str, subject: Subject, observed: f64, expected: f64, unit: &str, facts: Facts) -> Incident {
+pub(super) fn incident(
+    detector: &str,
+    subject: Subject,
+    observed: f64,
+    expected: f64,
+    unit: &str,
+    facts: Facts,
+) -> Incident {
     // An id that is as long as a real one and tells the samples apart.
     let number = rapidhash::v3::rapidhash_v3(format!("{detector} {subject}").as_bytes()) % 1_000_000;
     Incident {
@@ -67,27 +77,27 @@ fn incident(detector: &str, subject: Subject, observed: f64, expected: f64, unit
     }
 }
 
-fn facts<const N: usize>(facts: [(&str, Fact); N]) -> Facts {
+pub(super) fn facts<const N: usize>(facts: [(&str, Fact); N]) -> Facts {
     facts.into_iter().map(|(name, fact)| (name.to_owned(), fact)).collect()
 }
 
-fn text(text: &str) -> Fact {
+pub(super) fn text(text: &str) -> Fact {
     Fact::Text(text.to_owned())
 }
 
-fn statuses(list: &[&str]) -> Fact {
+pub(super) fn statuses(list: &[&str]) -> Fact {
     Fact::List(list.iter().map(|s| (*s).to_owned()).collect())
 }
 
-fn parts(parts: &[(&str, f64)]) -> Vec<Part> {
+pub(super) fn parts(parts: &[(&str, f64)]) -> Vec<Part> {
     parts.iter().map(|(name, share)| Part { name: (*name).to_owned(), share: *share }).collect()
 }
 
-fn key(name: &str) -> Subject {
+pub(super) fn key(name: &str) -> Subject {
     Subject::new(SubjectKind::Key, name)
 }
 
-fn endpoint(name: &str) -> Subject {
+pub(super) fn endpoint(name: &str) -> Subject {
     Subject::new(SubjectKind::Endpoint, name)
 }
 
