@@ -74,8 +74,11 @@ pub fn judge(what: What, sizes: &Sizes, usual: f64, now: Timestamp, settings: &S
     let factor = sizes.far().2 / sizes.quantile(0.5).max(1.0);
     let many = f64::from(sizes.far_of_newest(32)) >= ease * f64::from(settings.calls).min(32.0);
     let news = today > NEWS * before;
+    // What others get there is compared as of now: what is over for all must not look like this key's.
+    let goes_on = sizes.far_of_newest(8) >= 3;
     let fires = many
         && news
+        && goes_on
         && f64::from(far) >= ease * f64::from(settings.calls)
         && sizes.far_for() >= LASTS
         && sizes.age(now) >= KNOWN_FOR
