@@ -1,7 +1,7 @@
 //! Samples of those who collect, who try what is there and whose password is what, of sizes and of slowness.
 
 use super::incidents::{START, endpoint, facts, incident, key, parts, statuses, text};
-use crate::detect::{Fact, Impact};
+use crate::detect::{Fact, Impact, Trend};
 use crate::event::{Severity, Subject, SubjectKind};
 use crate::incident::Incident;
 use crate::time::Span;
