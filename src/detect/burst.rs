@@ -388,7 +388,13 @@ pub fn is_sustained(full: &Full, scene: &Scene<'_>, now: Now, window: Span) -> b
         full.counts.mins.sum(last - width + 1, last) as f64
     };
     let above = (0..parts).filter(|&i| part(i) > 1.2 * usual + usual.sqrt()).count() as i64;
-    newest && above * 2 >= parts
+    // What an hour owes to its first half is over.
+    let lately = minutes < 60 || {
+        let last = scene.minute();
+        let quarter = full.counts.mins.sum(last - 14, last) as f64;
+        quarter > 1.3 * 3.0 * usual + (3.0 * usual).sqrt() + 3.0
+    };
+    newest && lately && above * 2 >= parts
 }
 
 /// Whether at least four of the last five minutes were each clearly above the usual: a short flood raises a window of

@@ -114,6 +114,9 @@ const KNOWN_DAYS: u32 = 2;
 /// Days on which a call must have failed before failing is usual for it.
 const KNOWN_FAILING_DAYS: u32 = 3;
 
+/// Share of its busiest day's calls that must have failed on its worst day for that.
+const KNOWN_FAILING_SHARE: f64 = 0.1;
+
 /// Largest variance of log gaps: of a machine whose bodies are not known, and of a failing loop (random reloads are none).
 const STEADY: f64 = 0.12;
 const NOT_RANDOM: f64 = 2.0;
@@ -242,7 +245,9 @@ fn grounds(sighting: &Sighting, settings: &Settings, calls: f64, failing: bool) 
 fn fails_too_long(sighting: &Sighting, settings: &Settings, now: Timestamp) -> bool {
     let run = &sighting.run;
     let need = with_habit(f64::from(settings.failing_calls), sighting.longest_usual_failing, run, settings);
-    let known = run.days.failing_days() >= KNOWN_FAILING_DAYS && !run.held;
+    // A call now and then that fails makes no habit of failing.
+    let often = f64::from(run.days.busiest_failing()) >= KNOWN_FAILING_SHARE * f64::from(run.days.busiest());
+    let known = run.days.failing_days() >= KNOWN_FAILING_DAYS && often && !run.held;
     f64::from(run.failing_calls) >= need
         && now - run.failing_at >= MIN_AGE
         && run.gap_variance <= NOT_RANDOM

@@ -1,5 +1,6 @@
 //! A realistic sample of everything that can be told: templates are tried with them, `lapwing drill` sends them.
 
+mod harvests;
 mod incidents;
 
 use incidents::incidents;

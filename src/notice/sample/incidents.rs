@@ -1,5 +1,6 @@
 //! The sample incidents: for each detector the subjects that it is usually about.
 
+use super::harvests;
 use crate::detect::grounds::Grounds;
 use crate::detect::{Fact, Facts, Impact, Trend};
 use crate::event::{Severity, Subject, SubjectKind};
@@ -27,9 +28,9 @@ pub(super) fn incidents() -> Vec<Incident> {
         moved_key(),
         loop_with_cost(),
         loop_succeeding(),
-        harvest_of_key(),
-        harvest_of_client(),
-        walk_of_key(),
+        harvests::of_key(),
+        harvests::of_client(),
+        harvests::walk_of_key(),
         budget_of_key(),
         budget_of_site(),
         skipped_step(),
@@ -41,7 +42,14 @@ pub(super) fn incidents() -> Vec<Incident> {
     ]
 }
 
-fn incident(detector: &str, subject: Subject, observed: f64, expected: f64, unit: &str, facts: Facts) -> Incident {
+pub(super) fn incident(
+    detector: &str,
+    subject: Subject,
+    observed: f64,
+    expected: f64,
+    unit: &str,
+    facts: Facts,
+) -> Incident {
     // An id that is as long as a real one and tells the samples apart.
     let number = rapidhash::v3::rapidhash_v3(format!("{detector} {subject}").as_bytes()) % 1_000_000;
     Incident {
@@ -67,7 +75,7 @@ fn incident(detector: &str, subject: Subject, observed: f64, expected: f64, unit
     }
 }
 
-fn facts<const N: usize>(facts: [(&str, Fact); N]) -> Facts {
+pub(super) fn facts<const N: usize>(facts: [(&str, Fact); N]) -> Facts {
     facts.into_iter().map(|(name, fact)| (name.to_owned(), fact)).collect()
 }
 
@@ -79,11 +87,11 @@ fn statuses(list: &[&str]) -> Fact {
     Fact::List(list.iter().map(|s| (*s).to_owned()).collect())
 }
 
-fn parts(parts: &[(&str, f64)]) -> Vec<Part> {
+pub(super) fn parts(parts: &[(&str, f64)]) -> Vec<Part> {
     parts.iter().map(|(name, share)| Part { name: (*name).to_owned(), share: *share }).collect()
 }
 
-fn key(name: &str) -> Subject {
+pub(super) fn key(name: &str) -> Subject {
     Subject::new(SubjectKind::Key, name)
 }
 
@@ -332,60 +340,6 @@ fn loop_succeeding() -> Incident {
     incident.detected_at = incident.started_at + Span::from_mins(10);
     incident.impact = Impact { requests: 1_600, errors: 0, cost: None };
     incident.parts.endpoints = parts(&[("/v1/users/{id}", 1.0)]);
-    incident
-}
-
-fn harvest_of_key() -> Incident {
-    let told = facts([
-        ("resources", Fact::Count(910)),
-        ("usual_resources", Fact::Number(120.0)),
-        ("collecting_for", Fact::Span(Span::from_mins(150))),
-        ("resources_per_hour", Fact::Number(300.0)),
-        ("in_sequence", Fact::Flag(true)),
-        ("sequence_share", Fact::Share(0.93)),
-        ("peers_only", Fact::Flag(false)),
-        ("crawler", Fact::Flag(false)),
-    ]);
-    let mut incident = incident("harvesting", key("acme"), 910.0, 120.0, "different resources", told);
-    incident.detected_at = incident.started_at + Span::from_mins(150);
-    incident.trend = Trend::Steady;
-    incident.impact = Impact { requests: 940, errors: 0, cost: None };
-    incident.parts.endpoints = parts(&[("/v1/users/{id}", 0.94), ("/v1/orders", 0.06)]);
-    incident.parts.clients = parts(&[("203.0.113.9", 1.0)]);
-    incident
-}
-
-fn walk_of_key() -> Incident {
-    let told = facts([
-        ("resources", Fact::Count(824)),
-        ("usual_resources", Fact::Number(970.0)),
-        ("resources_per_hour", Fact::Number(230.0)),
-        ("in_sequence", Fact::Flag(true)),
-        ("sequence_share", Fact::Share(0.47)),
-        ("walk_steps", Fact::Count(412)),
-        ("peers_only", Fact::Flag(false)),
-    ]);
-    let mut incident = incident("harvesting", key("acme"), 824.0, 970.0, "different resources", told);
-    incident.detected_at = incident.started_at + Span::from_mins(90);
-    incident.trend = Trend::Steady;
-    incident.impact = Impact { requests: 640, errors: 0, cost: None };
-    incident.parts.endpoints = parts(&[("/v1/users/{id}", 0.66), ("/v1/orders", 0.34)]);
-    incident
-}
-
-fn harvest_of_client() -> Incident {
-    let told = facts([
-        ("resources", Fact::Count(2_400)),
-        ("resources_per_hour", Fact::Number(310.0)),
-        ("in_sequence", Fact::Flag(false)),
-        ("peers_only", Fact::Flag(true)),
-    ]);
-    let subject = Subject::new(SubjectKind::Client, "203.0.113.77");
-    let mut incident = incident("harvesting", subject, 2_400.0, 0.0, "different resources", told);
-    incident.detected_at = incident.started_at + Span::from_hours(7);
-    incident.trend = Trend::Steady;
-    incident.impact = Impact { requests: 2_410, errors: 0, cost: None };
-    incident.parts.endpoints = parts(&[("/products/{id}", 0.99)]);
     incident
 }
 
