@@ -32,6 +32,9 @@ const MANY_ERRORS: f64 = 10.0;
 const IN_BITS: f64 = 0.85;
 /// So many times the least share must fail in windows of less than an hour.
 const BRIEFLY: f64 = 2.5;
+/// Share of the newest minute that must fail for it to be told after little more than a minute: of one caller, and of what
+/// many call, which goes before.
+const QUICK: (f64, f64) = (0.4, 0.3);
 /// Part of a failing minute's share that the minute before it must reach.
 const BEFORE: f64 = 0.3;
 /// Share of a long window's failures in its last five minutes from which on those decide how they lie.
@@ -158,6 +161,7 @@ pub fn judge(
     } + if scene.history < Span::HOUR { 10.0 } else { 0.0 }
         + settings.extra_bits;
     let single = matches!(kind, SubjectKind::Key | SubjectKind::Client);
+    let quick = if single { QUICK.0 } else { QUICK.1 };
     let floor = settings.floor_of(kind);
     // Most streams fail now and then: too few to say anything in any window that is due.
     if is_few(failures, kind, scene, settings) {
@@ -188,7 +192,7 @@ pub fn judge(
         if bits < need {
             continue;
         }
-        let fires = lasts(failures, full, scene, usual, need, &window);
+        let fires = lasts(failures, full, scene, (usual, need, quick), &window);
         if (fires, bits) > (best.fires, best.bits) {
             best = Judgement { bits, window: Span::from_mins(minutes), share, fires, ..best };
         }
@@ -318,17 +322,24 @@ impl Window {
 
 /// Not a blip: without its worst minute the window would still be odd, and the last minute still is. A minute alone
 /// is asked for the minute before it, which must fail as much.
-fn lasts(failures: &Failures, full: &Full, scene: &Scene<'_>, usual: f64, need: f64, window: &Window) -> bool {
+/// `usual` share, `need`ed bits, and `least` share of the newest minute that is told at once.
+fn lasts(
+    failures: &Failures,
+    full: &Full,
+    scene: &Scene<'_>,
+    (usual, need, least): (f64, f64, f64),
+    window: &Window,
+) -> bool {
     let minute = |i: i64| {
         let (first, last) = (scene.tick - 6 * i - 5, scene.tick - 6 * i);
         let errors = failures.tens.sum(first, last) as f64;
         (errors, (full.counts.tens.sum(first, last) as f64).max(errors))
     };
-    let reaches = |(errors, n): (f64, f64), least: f64| errors >= 1.0 && errors >= least.max(usual) * n;
+    let reaches = |(errors, n): (f64, f64), share: f64| errors >= 1.0 && errors >= share.max(usual) * n;
     let (newest_errors, newest) = minute(0);
     let newest_share = newest_errors / newest.max(1.0);
     // It began somewhere in the minute before; its tens of seconds say that it is no blip.
-    let quick = newest_share >= 0.4
+    let quick = newest_share >= least
         && reaches(minute(1), BEFORE * newest_share)
         && fills_a_minute(failures, full, scene, newest_share);
     if window.minutes == 1 || (quick && window.minutes == 5) {

@@ -306,8 +306,8 @@ fn a_loop_is_over_after_ten_minutes_or_five_gaps_and_while_held_it_teaches_nothi
     story.play(looping.clone());
     let last = looping[99].time;
     let run = story.repeats.look(slow.call.request, last).unwrap().run;
-    assert!(still(&run, last + Span::from_mins(12)));
-    assert!(!still(&run, last + Span::from_mins(18)));
+    assert!(still(&run, f64::from(run.calls), &Settings::default(), last + Span::from_mins(12)));
+    assert!(!still(&run, f64::from(run.calls), &Settings::default(), last + Span::from_mins(18)));
 
     story.repeats.hold(slow.call.request, true);
     let next_day = every(173.0, slow, 34.7, 1000);
