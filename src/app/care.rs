@@ -316,6 +316,7 @@ impl Care {
             actions,
             at: now,
             drill: false,
+            consumer: None,
             kept: None,
         };
         self.open.push(notice.clone());

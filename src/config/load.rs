@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::{Config, Consumer, Cost, Invalid, Loaded, channel, rules, source};
+use super::{Config, Cost, Invalid, Loaded, channel, consumers, expectations, rules, source};
 use crate::diag::{Diagnostic, Origin, Place, Report, SECRET_KEYS, suggest};
 use crate::event::Severity;
 use crate::incident::allowance::Allowance;
@@ -80,6 +80,7 @@ impl Config {
             return Err(Invalid(report.into_list()));
         }
         let mut config = read(&whole, &mut environment, &report);
+        files.append(&mut config.files);
         config.files = files;
         let failed = report.has_errors();
         let list = report.into_list();
@@ -157,10 +158,9 @@ fn read(table: &Table, environment: &mut Environment<'_>, report: &Report) -> Co
         alerts.finish();
     }
     let own = options.named("rule", "a rule");
-    for (entry, inner) in options.named("consumers", "a consumer") {
-        config.consumers.push(read_consumer(entry, inner, &config.consumers, report));
-    }
-    let read = rules::read(&config.rules_dir, own, &config.consumers, &names, report);
+    (config.consumers, config.files) = consumers::read(&options, environment, report);
+    let expected = expectations::tables(&config.consumers, &config.sources);
+    let read = rules::read(&config.rules_dir, own, &config.consumers, expected, &names, report);
     (config.rules, config.budgets, config.rule_tests) = (read.rules, read.budgets, read.tests);
     config.user_rules = read.own.into();
     for (entry, inner) in options.named("cost", "a cost") {
@@ -191,30 +191,6 @@ fn read_route(route: &Options<'_>, names: &BTreeSet<String>, report: &Report) ->
         list.push((severity, to));
     }
     list
-}
-
-fn read_consumer(entry: &Entry, options: Options<'_>, before: &[Consumer], report: &Report) -> Consumer {
-    let mut consumer = Consumer { name: entry.key.clone(), ..Consumer::default() };
-    if !options.has("keys") {
-        options.missing("keys", "keys = [\"acme\", \"fp:7c41e0\"]");
-    }
-    for (key, place) in options.texts("keys").unwrap_or_default() {
-        if let Some(fingerprint) = key.strip_prefix("fp:")
-            && (fingerprint.len() != 6 || !fingerprint.chars().all(|c| c.is_ascii_hexdigit()))
-        {
-            let message = format!("expected \"fp:\" and six hexadecimal digits, found \"{key}\"");
-            report.push(Diagnostic::error(message).at(&place, "").help("alerts show it behind the masked key"));
-        }
-        if let Some(other) = before.iter().find(|c| c.keys.contains(&key)) {
-            let message = format!("the key \"{key}\" belongs to \"{}\" already", other.name);
-            report.push(Diagnostic::error(message).at(&place, ""));
-        }
-        consumer.keys.push(key);
-    }
-    consumer.tier = options.text("tier");
-    consumer.owner = options.text("owner");
-    options.finish();
-    consumer
 }
 
 fn read_cost(entry: &Entry, options: Options<'_>) -> Cost {
@@ -305,7 +281,8 @@ fn listing(dir: &Path, report: &Report) -> Vec<PathBuf> {
     paths
 }
 
-fn read_file(path: &Path) -> Result<String, Diagnostic> {
+/// A file's text, if it can be read and is no larger than a configuration should be.
+pub(super) fn read_file(path: &Path) -> Result<String, Diagnostic> {
     let cannot = |why: &str| Diagnostic::error(format!("cannot read {}: {why}", path.display()));
     let metadata = std::fs::metadata(path).map_err(|e| {
         let missing = e.kind() == io::ErrorKind::NotFound;

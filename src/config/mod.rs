@@ -5,6 +5,8 @@
 
 mod budgets;
 mod channel;
+mod consumers;
+mod expectations;
 mod load;
 mod rules;
 mod secret;
@@ -97,12 +99,8 @@ pub struct Config {
 pub struct Consumer {
     /// The name that alerts show.
     pub name: String,
-    /// The keys as the log shows them, or `fp:` and a fingerprint.
-    pub keys: Vec<String>,
-    /// A tier such as `gold`.
-    pub tier: Option<String>,
-    /// Who to call.
-    pub owner: Option<String>,
+    /// What is known of it.
+    pub known: crate::intake::consumer::Consumer,
 }
 
 /// What the calls of one endpoint cost, in the configured currency.

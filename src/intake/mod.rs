@@ -6,6 +6,7 @@
 
 pub mod agent;
 pub mod client;
+pub mod consumer;
 pub mod cost;
 mod credential;
 mod extra;
@@ -36,8 +37,9 @@ use crate::time::Zone;
 
 use agent::Agents;
 use client::{Client, real_client};
+use consumer::Consumer;
 use cost::{Price, Prices};
-use key::{Consumer, KeyPlace, Names};
+use key::{KeyPlace, Names};
 use request::Fingerprint;
 use routes::{Patterns, declared_template};
 use ruling::{Ruling, Seen};
@@ -75,11 +77,13 @@ pub struct SourceSettings {
     pub key: Vec<KeyPlace>,
     /// Proxies whose forwarded-for entries are believed.
     pub trusted_proxies: Vec<IpNet>,
+    /// Where its requests are served, if that is said.
+    pub environment: Option<String>,
 }
 
 impl Default for SourceSettings {
     fn default() -> Self {
-        SourceSettings { key: KeyPlace::default_order(), trusted_proxies: Vec::new() }
+        SourceSettings { key: KeyPlace::default_order(), trusted_proxies: Vec::new(), environment: None }
     }
 }
 

@@ -148,6 +148,16 @@ fn rows(notice: &Notice, settings: &Settings) -> Vec<Row> {
     let row = |name, text: String| Row { name, slack: safe::slack(&text), text };
     let mut rows = vec![row("Since", since(notice, settings.zone)), row("How big", size(notice, &settings.currency))];
     rows.extend(places(notice));
+    if let Some(whose) = &notice.consumer
+        && !whose.line().is_empty()
+    {
+        let of = if notice.subject.kind == SubjectKind::Key {
+            String::new()
+        } else {
+            format!("{}: ", safe::name(&whose.name, safe::VALUE_CHARS))
+        };
+        rows.push(row("Owner", format!("{of}{}", whose.line())));
+    }
     match notice.trend {
         _ if notice.kind == NoticeType::Resolved || is_budget(notice) => {}
         Trend::Rising => rows.push(row("Trend", "getting worse".to_owned())),

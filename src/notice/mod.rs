@@ -4,6 +4,8 @@ pub mod words;
 
 mod safe;
 
+mod whose;
+
 mod template;
 
 mod compose;
@@ -41,6 +43,7 @@ use crate::time::Timestamp;
 pub use note::Note;
 pub use render::{Renderer, Settings};
 pub use template::TemplateError;
+pub use whose::Whose;
 
 /// The version of the notice's JSON form.
 pub const SCHEMA: u32 = 1;
@@ -99,6 +102,9 @@ pub struct Notice {
     pub summary: String,
     /// What to do, first things first.
     pub actions: Vec<String>,
+    /// Who the key belongs to that it is about, or that most of it comes from, if the configuration says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub consumer: Option<Whose>,
     /// When this notice was decided, by the log.
     pub at: Timestamp,
     /// A drill or a test, not a real incident.

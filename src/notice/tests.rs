@@ -11,7 +11,7 @@ use crate::incident::{Again, Change, ChangeKind, Ending};
 use crate::time::{Span, Zone};
 
 fn settings() -> Settings {
-    Settings { zone: Zone::UTC, currency: "USD".to_owned(), templates: None, rules: Vec::new() }
+    Settings { zone: Zone::UTC, currency: "USD".to_owned(), templates: None, ..Settings::default() }
 }
 
 fn renderer() -> Renderer {
