@@ -316,6 +316,7 @@ impl Care {
             actions,
             at: now,
             drill: false,
+            money: None,
             consumer: None,
             kept: None,
         };

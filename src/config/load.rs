@@ -11,6 +11,8 @@ use crate::incident::allowance::Allowance;
 use crate::options::{Entry, Kind, Options, Table};
 use crate::time::{Span, Zone};
 
+/// The table of models under `[cost]`; routes begin with a slash.
+const MODELS: &str = "models";
 /// The largest configuration file, in bytes.
 const MAX_BYTES: u64 = 4 << 20;
 
@@ -164,7 +166,12 @@ fn read(table: &Table, environment: &mut Environment<'_>, report: &Report) -> Co
     (config.rules, config.budgets, config.rule_tests) = (read.rules, read.budgets, read.tests);
     config.user_rules = read.own.into();
     for (entry, inner) in options.named("cost", "a cost") {
-        config.costs.push(read_cost(entry, inner));
+        if entry.key == MODELS {
+            inner.accept_rest();
+            config.models = read_models(entry, report);
+        } else {
+            config.costs.push(read_cost(entry, inner, route_template));
+        }
     }
     config.routes = options.parsed_list("routes", route_template).unwrap_or_default();
     options.finish();
@@ -193,8 +200,35 @@ fn read_route(route: &Options<'_>, names: &BTreeSet<String>, report: &Report) ->
     list
 }
 
-fn read_cost(entry: &Entry, options: Options<'_>) -> Cost {
-    if let Err(sentence) = route_template(&entry.key) {
+/// `[cost.models."NAME"]`.
+fn read_models(entry: &Entry, report: &Report) -> Vec<Cost> {
+    let Kind::Table(models) = &entry.value.kind else { return Vec::new() };
+    let one = |entry: &Entry| match &entry.value.kind {
+        Kind::Table(table) => {
+            let what = format!("the model \"{}\"", entry.key);
+            Some(read_cost(entry, Options::new(table, Some(entry.place.clone()), what, report), model_name))
+        }
+        other => {
+            let message = format!("\"{}\" should be a model", entry.key);
+            let help = "for example [cost.models.\"gpt-4o*\"] with per_1k_tokens_in = 0.005";
+            report.push(Diagnostic::error(message).at(&entry.place, other.name()).help(help));
+            None
+        }
+    };
+    models.entries.iter().filter_map(one).collect()
+}
+
+/// A model's name, or the beginning of it and `*`.
+fn model_name(text: &str) -> Result<String, String> {
+    let name = text.strip_suffix('*').unwrap_or(text);
+    if !text.is_empty() && text.len() <= 128 && !name.contains(['*', ' ']) {
+        return Ok(text.to_owned());
+    }
+    Err(format!("expected a model such as \"gpt-4o\" or \"gpt-4o*\", found \"{text}\""))
+}
+
+fn read_cost(entry: &Entry, options: Options<'_>, valid: impl Fn(&str) -> Result<String, String>) -> Cost {
+    if let Err(sentence) = valid(&entry.key) {
         options.report().push(Diagnostic::error(sentence).at(&entry.place, ""));
     }
     let amount = |key: &str| options.number(key, 0.0..=1e9);

@@ -88,6 +88,8 @@ pub struct Config {
     pub consumers: Vec<Consumer>,
     /// What calls cost.
     pub costs: Vec<Cost>,
+    /// What models cost, by their names.
+    pub models: Vec<Cost>,
     /// Route templates that the user declared.
     pub routes: Vec<String>,
     /// The files it was read from, in the order of merging.
@@ -106,7 +108,7 @@ pub struct Consumer {
 /// What the calls of one endpoint cost, in the configured currency.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct Cost {
-    /// The route template, or a prefix that ends in `*`.
+    /// The route template, or a prefix that ends in `*`; of a model, its name.
     pub endpoint: String,
     /// Per request.
     pub per_request: Option<f64>,
@@ -159,6 +161,7 @@ impl Default for Config {
             rule_tests: Vec::new(),
             consumers: Vec::new(),
             costs: Vec::new(),
+            models: Vec::new(),
             routes: Vec::new(),
             files: Vec::new(),
         }

@@ -77,6 +77,7 @@ impl Config {
             consumers: self.consumers.iter().map(consumer).collect(),
             routes: self.routes.clone(),
             cost: self.costs.iter().map(price).collect(),
+            models: self.models.iter().map(price).collect(),
             rules: self.user_rules.clone(),
             zone: self.zone,
             names,

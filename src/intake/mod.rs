@@ -62,6 +62,8 @@ pub struct Settings {
     pub routes: Vec<String>,
     /// Prices by endpoint: a route template, or a path with a last `*`.
     pub cost: BTreeMap<String, Price>,
+    /// Prices by model; a last `*` stands for any ending.
+    pub models: BTreeMap<String, Price>,
     /// The users' own rules.
     pub rules: Arc<[Rule]>,
     /// The zone of hours and weekdays in rules.
@@ -112,7 +114,7 @@ impl Intake {
         Intake {
             names: Names::new(secret, hasher, &settings.consumers),
             agents: Agents::new(hasher),
-            prices: Prices::new(&settings.cost, &hasher),
+            prices: Prices::new(&settings.cost, &settings.models, &hasher),
             ruling: Ruling::new(&settings, hasher),
             texts: Texts { hasher, declared, text: String::new(), network: String::new() },
             sources: settings.sources,

@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use super::safe::{self, VALUE_CHARS};
 use super::template::{TemplateError, Templates};
-use super::{Notice, NoticeType, SCHEMA, Whose, words};
+use super::{Money, Notice, NoticeType, SCHEMA, Whose, words};
 use crate::detect::grounds::Grounds;
 use crate::detect::{Fact, Facts, Impact, Trend};
 use crate::event::SubjectKind;
@@ -39,7 +39,7 @@ const FACTS: &[&str] = &[
     "new_addresses", "new_networks", "known_networks", "newcomer_requests", "newcomer_share", "concurrent", "new_agents",
     "first_newcomer", "rejected_share",
     // retry-loop
-    "calls", "per_hour", "gap", "failing", "failing_share", "last_status", "method", "cost", "cost_per_day", "weak",
+    "calls", "per_hour", "gap", "failing", "failing_share", "last_status", "method", "cost", "cost_per_day", "cost_per_hour", "weak",
     "slow", "latency", "share_of_caller",
     // harvesting
     "resources", "usual_resources", "collecting_for", "resources_per_hour", "in_sequence", "sequence_share", "peers_only",
@@ -82,6 +82,7 @@ struct View {
     requests: u64,
     errors: u64,
     cost: Option<f64>,
+    money: Option<MoneyView>,
     keys: Vec<Part>,
     endpoints: Vec<Part>,
     clients: Vec<Part>,
@@ -91,6 +92,15 @@ struct View {
     young: bool,
     history: f64,
     facts: BTreeMap<String, Value>,
+}
+
+/// What it costs, with the time in words.
+#[derive(Serialize)]
+struct MoneyView {
+    so_far: f64,
+    per_hour: Option<f64>,
+    projected: Option<f64>,
+    projected_at: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -128,6 +138,7 @@ pub(super) fn notice(templates: &Templates, change: &Change, whose: Option<&Whos
         title: texts.title,
         summary: texts.summary,
         actions: texts.actions,
+        money: Money::of(change, zone),
         consumer: whose.cloned(),
         at: change.at,
         drill: false,
@@ -299,6 +310,12 @@ fn view(change: &Change, whose: Option<&Whose>, zone: Zone) -> View {
         requests: incident.impact.requests,
         errors: incident.impact.errors,
         cost: incident.impact.cost.filter(|c| c.is_finite() && *c > 0.0),
+        money: Money::of(change, zone).map(|money| MoneyView {
+            so_far: money.so_far,
+            per_hour: money.per_hour,
+            projected: money.projected,
+            projected_at: money.projected_at.map(when),
+        }),
         keys: parts(&incident.parts.keys),
         endpoints: parts(&incident.parts.endpoints),
         clients: parts(&incident.parts.clients),

@@ -52,6 +52,7 @@ pub fn notice(
         actions: words.actions,
         at: now,
         drill: false,
+        money: None,
         consumer: None,
         kept: None,
     }

@@ -145,6 +145,7 @@ pub(crate) fn notice(incident: &str, kind: super::NoticeType) -> super::Notice {
         actions: Vec::new(),
         at,
         drill: false,
+        money: None,
         consumer: None,
         kept: None,
     }
