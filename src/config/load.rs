@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::{Config, Cost, Invalid, Loaded, channel, consumers, expectations, rules, source};
+use super::{Config, Cost, Invalid, Loaded, channel, consumers, expectations, maintenance, rules, source};
 use crate::diag::{Diagnostic, Origin, Place, Report, SECRET_KEYS, suggest};
 use crate::event::Severity;
 use crate::incident::allowance::Allowance;
@@ -172,6 +172,9 @@ fn read(table: &Table, environment: &mut Environment<'_>, report: &Report) -> Co
         } else {
             config.costs.push(read_cost(entry, inner, route_template));
         }
+    }
+    for (entry, inner) in options.named("maintenance", "a maintenance") {
+        config.maintenance.push(maintenance::read(entry, inner, config.zone));
     }
     config.routes = options.parsed_list("routes", route_template).unwrap_or_default();
     options.finish();

@@ -8,6 +8,7 @@ mod channel;
 mod consumers;
 mod expectations;
 mod load;
+mod maintenance;
 mod rules;
 mod secret;
 mod servers;
@@ -90,6 +91,8 @@ pub struct Config {
     pub costs: Vec<Cost>,
     /// What models cost, by their names.
     pub models: Vec<Cost>,
+    /// Times at which nobody wants to hear of what is expected then.
+    pub maintenance: Vec<crate::notify::Maintenance>,
     /// Route templates that the user declared.
     pub routes: Vec<String>,
     /// The files it was read from, in the order of merging.
@@ -162,6 +165,7 @@ impl Default for Config {
             consumers: Vec::new(),
             costs: Vec::new(),
             models: Vec::new(),
+            maintenance: Vec::new(),
             routes: Vec::new(),
             files: Vec::new(),
         }

@@ -203,6 +203,7 @@ impl Config {
             warning: of(Severity::Warning),
             info: of(Severity::Info),
             rules: own.collect(),
+            maintenance: self.maintenance.clone(),
         }
     }
 }

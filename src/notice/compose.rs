@@ -49,7 +49,7 @@ const FACTS: &[&str] = &[
     // traffic-drop
     "last_seen", "silent_for", "missing", "expected_window",
     // rules of the users' own
-    "rule_limit", "compare", "factor_of", "rule_factor", "group", "steps", "times", "cooldown", "routed",
+    "deploy", "deploy_at", "deploy_before", "rule_limit", "compare", "factor_of", "rule_factor", "group", "steps", "times", "cooldown", "routed",
 ];
 
 /// What a words template sees. Names are cleaned and shortened; times are words; spans are seconds.

@@ -8,6 +8,7 @@ mod email;
 mod file;
 mod health;
 mod http;
+mod hush;
 mod lane;
 mod outbox;
 mod pace;
@@ -39,7 +40,7 @@ pub use http::HttpSettings;
 pub use outbox::{Channel, Outbox};
 pub use pace::PaceSettings;
 pub use route::Routes;
-pub use silence::covers;
+pub use silence::{Maintenance, covers, with_levels};
 pub use terminal::{Terminal, TerminalSettings};
 pub use webhook::WebhookSettings;
 
