@@ -12,7 +12,9 @@ fn replay(config: &str, files: &[(&str, &str)]) -> Vec<Value> {
     let folder = tempfile::tempdir().unwrap();
     let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
     write("lapwing.toml", &format!("state_dir = \"state\"\n{config}"));
-    files.iter().for_each(|(name, text)| write(name, text));
+    for (name, text) in files {
+        write(name, text);
+    }
     let told = lapwing(folder.path(), &["replay", "access.log", "--config", "lapwing.toml", "--json"]);
     told.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }

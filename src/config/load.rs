@@ -162,7 +162,7 @@ fn read(table: &Table, environment: &mut Environment<'_>, report: &Report) -> Co
     let own = options.named("rule", "a rule");
     (config.consumers, config.files) = consumers::read(&options, environment, report);
     let expected = expectations::tables(&config.consumers, &config.sources);
-    let read = rules::read(&config.rules_dir, own, &config.consumers, expected, &names, report);
+    let read = rules::read(&config.rules_dir, own, &config.consumers, &expected, &names, report);
     (config.rules, config.budgets, config.rule_tests) = (read.rules, read.budgets, read.tests);
     config.user_rules = read.own.into();
     for (entry, inner) in options.named("cost", "a cost") {

@@ -64,7 +64,7 @@ pub(super) fn read(
     dir: &Path,
     own: Vec<(&Entry, Options<'_>)>,
     consumers: &[Consumer],
-    expected: Vec<(String, Table, bool)>,
+    expected: &[(String, Table, bool)],
     channels: &BTreeSet<String>,
     report: &Report,
 ) -> Read {

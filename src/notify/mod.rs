@@ -20,6 +20,8 @@ mod terminal;
 mod webhook;
 
 #[cfg(test)]
+mod hush_tests;
+#[cfg(test)]
 mod outbox_tests;
 #[cfg(test)]
 mod receivers;

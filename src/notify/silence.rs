@@ -3,6 +3,7 @@
 //! A silence may have a ceiling: what grows beyond it is told all the same, once, and from then on as usual.
 
 use crate::detect::pattern::fits as matches;
+use crate::detect::{DETECTORS, budget};
 use crate::notice::Notice;
 use crate::rule::schedule::Schedule;
 use crate::store::{IncidentRow, Silence};
@@ -118,9 +119,15 @@ pub(super) fn above(silence: &Silence, notice: &Notice) -> Option<String> {
         return Some(format!("it has cost {cost:.2}, and {ceiling} was the limit"));
     }
     let known = silence.levels.get(&level_name(notice)).copied();
-    let level = known.or_else(|| Some(notice.expected)).filter(|level| *level > 0.0)?;
+    let level = known.or(Some(notice.expected)).filter(|level| *level > 0.0)?;
     let times = notice.observed / level;
-    let what = if known.is_some() { "what it was when the silence was made" } else { "the usual" };
+    // Of budgets and the users' own rules, what is expected is the limit.
+    let limited = notice.detector == budget::NAME || !DETECTORS.iter().any(|kind| kind.name == notice.detector);
+    let what = match (known, limited) {
+        (Some(_), _) => "what it was when the silence was made",
+        (None, true) => "its limit",
+        (None, false) => "the usual",
+    };
     silence
         .times
         .filter(|ceiling| times >= *ceiling)

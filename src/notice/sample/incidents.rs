@@ -304,6 +304,7 @@ fn loop_with_cost() -> Incident {
         ("method", text("POST")),
         ("cost", Fact::Number(31.6)),
         ("cost_per_day", Fact::Number(789.0)),
+        ("cost_per_hour", Fact::Number(32.9)),
         ("slow", Fact::Flag(true)),
         ("latency", Fact::Span(Span::from_secs(60))),
         ("share_of_caller", Fact::Share(0.64)),
