@@ -31,6 +31,7 @@ impl Engine {
         for (kind, id) in of.into_iter().filter(|(_, id)| *id != Id::NONE) {
             self.spend.add(kind, id, event.time, cost);
         }
+        self.spend.make_room(self.settings.memory / MEMORY_PART);
     }
 
     /// Says of every open incident what it has cost and what it costs an hour.
@@ -38,7 +39,6 @@ impl Engine {
         if self.spend.is_empty() {
             return;
         }
-        self.spend.make_room(self.settings.memory / MEMORY_PART);
         for entry in self.book.entries_mut() {
             price(entry, &self.spend, now);
         }

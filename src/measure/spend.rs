@@ -11,8 +11,9 @@ use crate::time::{Span, Timestamp};
 const MINUTES: i32 = 60;
 /// Hours that are kept one by one.
 const HOURS: i32 = 14 * 24;
-/// Bytes that a subject takes beside its amounts.
-const ROW: usize = 96;
+/// Bytes of a place in the table, and of the two lists of a subject beside their amounts.
+const PLACE: usize = size_of::<(SubjectKind, Id, Ledger)>() + 1;
+const LISTS: usize = 96;
 
 /// Amounts in times that follow each other: which, and how much.
 type Amounts = Vec<(i32, f32)>;
@@ -83,7 +84,8 @@ impl Spend {
 
     /// Bytes in use.
     pub fn bytes(&self) -> usize {
-        self.amounts * size_of::<(i32, f32)>() + self.ledgers.capacity() * ROW
+        // Lists that grow have up to twice the room that they need.
+        2 * self.amounts * size_of::<(i32, f32)>() + self.ledgers.capacity() * PLACE + self.ledgers.len() * LISTS
     }
 
     /// Lets go of those that cost nothing for longest, until it takes no more than this.

@@ -21,6 +21,10 @@ pub(super) struct Hush {
 impl Shared {
     /// Whether silence is kept about a notice, and what to say where it is told in spite of one.
     pub(super) fn hushed(&self, notice: &Notice, stored: &[Silence], now: Timestamp) -> (bool, Option<String>) {
+        if notice.kind == NoticeType::Resolved {
+            // Who heard of it hears its end.
+            return (false, None);
+        }
         let windows = self.routes.maintenance.iter().flat_map(|window| window.silences(notice.at));
         let mut in_spite = None;
         for silence in stored.iter().cloned().chain(windows).filter(|silence| covers(silence, notice, now)) {
