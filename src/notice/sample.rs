@@ -1,6 +1,7 @@
 //! A realistic sample of everything that can be told: templates are tried with them, `lapwing drill` sends them.
 
 mod incidents;
+mod own;
 
 use incidents::incidents;
 
