@@ -135,7 +135,8 @@ mod tests {
     const KEY: SubjectKind = SubjectKind::Key;
 
     fn at(minute: i64) -> Timestamp {
-        Timestamp::from_secs(1_700_000_400 + 60 * minute)
+        // The first minute of an hour.
+        Timestamp::from_secs(1_700_002_800 + 60 * minute)
     }
 
     #[test]
@@ -147,6 +148,7 @@ mod tests {
         let now = 3 * 24 * 60;
         assert!((spend.since(KEY, Id(1), at(now - 10)) - 5.0).abs() < 1e-3);
         assert!((spend.since(KEY, Id(1), at(now - 600)) - 300.0).abs() < 1.0);
+        assert!((spend.since(KEY, Id(1), at(now - 615)) - 307.5).abs() < 1.0, "a part of an hour");
         assert!((spend.since(KEY, Id(1), at(0)) - 2160.0).abs() < 1.0);
         assert_eq!(spend.since(KEY, Id(2), at(0)), 0.0);
         assert_eq!(spend.since(SubjectKind::Client, Id(1), at(0)), 0.0);

@@ -101,9 +101,9 @@ fn what_began_with_a_deploy_says_so_and_what_it_costs_is_in_the_facts() {
     assert!(notice.actions[0].starts_with("Look at what the deploy v1.4.2 (by ana) changed"), "{:?}", notice.actions);
     let money = notice.money.unwrap();
     assert_eq!((money.so_far, money.per_hour), (14.0, Some(28.0)));
-    assert!(notice.summary.contains("about $28 an hour now; if nobody acts it comes to $"), "{}", notice.summary);
+    assert!(notice.summary.contains("about $28.00 an hour now; if nobody acts it comes to $"), "{}", notice.summary);
     let terminal = renderer().slack(&notice).to_string();
-    assert!(terminal.contains("about $28 an hour now; $"), "{terminal}");
+    assert!(terminal.contains("about $28.00 an hour now; $"), "{terminal}");
 }
 
 #[test]
@@ -255,10 +255,11 @@ fn nothing_needs_a_glossary_and_nothing_is_left_empty() {
         }
         assert!(notice.summary.ends_with('.'), "{text}");
         let sentences = notice.summary.matches(". ").count() + 1;
-        // One more where other findings join, and where the history is short.
+        // One more where other findings join, where the history is short, and for what it costs an hour.
         let incident = &change.incident;
         let young = incident.history > Span::ZERO && incident.history < Span::from_days(8);
-        let further = usize::from(!incident.also.is_empty()) + usize::from(young);
+        let costs = notice.money.is_some_and(|money| money.per_hour.is_some());
+        let further = usize::from(!incident.also.is_empty()) + usize::from(young) + usize::from(costs);
         assert!(sentences <= 4 + further, "{sentences} sentences: {text}");
         assert!(notice.kind == NoticeType::Resolved || !notice.actions.is_empty(), "{text}");
         let mut missing_space = notice.summary.chars().zip(notice.summary.chars().skip(1));
