@@ -63,8 +63,11 @@ async fn what_was_not_open_is_held_against_the_usual_or_its_beginning() {
     assert!(house.outbox.decide(&[at_level(29.0, None)]).is_empty());
     assert_eq!(house.outbox.decide(&[at_level(30.0, None)]).len(), 1);
     // Usual is 1.9 of this one.
-    let other =
-        |observed: f64| Notice { observed, incident: "B".to_owned(), ..sample::notice("B", NoticeType::Opened) };
+    let other = |observed: f64| Notice {
+        observed,
+        detector: "error-spike".to_owned(),
+        ..sample::notice("B", NoticeType::Opened)
+    };
     assert!(house.outbox.decide(&[other(5.6)]).is_empty());
     assert_eq!(house.outbox.decide(&[other(5.8)]).len(), 1);
 }
