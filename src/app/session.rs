@@ -10,6 +10,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use super::answers::Explained;
 use super::care::{Care, View};
 use super::ledger::Ledger;
+use super::marked;
 use super::memory::Governor;
 use super::pipeline::Pipeline;
 use super::reading::Input;
@@ -22,7 +23,7 @@ use super::wall::Wall;
 use crate::detect::traffic_drop;
 use crate::event::SubjectKind;
 use crate::fault;
-use crate::incident::Change;
+use crate::incident::{Again, Change, ChangeKind};
 use crate::notice::Notice;
 use crate::notify::{self, Outbox};
 use crate::source::Position;
@@ -39,6 +40,8 @@ const CUT_SOON: Span = Span::SECOND;
 const CUT_SHARE: i64 = 20;
 /// How often the picture is renewed.
 const LOOK_EVERY: Span = Span::SECOND;
+/// How often it is looked at what silence is kept about.
+const SILENCES_EVERY: Span = Span::from_secs(30);
 /// How often systemd is told a line.
 const LINE_EVERY: Span = Span::from_secs(10);
 /// A reader that gave no sign of life for this long is stuck: the watchdog is not told that all is well.
@@ -90,6 +93,7 @@ struct Moments {
     cut_every: Span,
     cut_soon: Span,
     look: Span,
+    silence: Span,
     line: Span,
     alive: Span,
     reader: Span,
@@ -108,6 +112,7 @@ impl Session {
             cut_every: CUT_BETWEEN.0,
             cut_soon: CUT_SOON,
             look: start - LOOK_EVERY,
+            silence: start,
             line: start,
             alive: start,
             reader: start,
@@ -188,6 +193,10 @@ impl Session {
                 if !notices.is_empty() {
                     self.say(&notices, wall, &mut moments, now);
                 }
+                if now - moments.silence >= SILENCES_EVERY {
+                    moments.silence = now;
+                    self.look_at_silences(wall, &mut moments, now);
+                }
                 self.look(&stand, wall, &mut moments);
                 self.tell_of_itself(&mut troubles, wall, now);
             }
@@ -209,7 +218,9 @@ impl Session {
     fn tell(&mut self, changes: &mut Vec<Change>, wall: Timestamp, moments: &mut Moments, now: Span) {
         let mut rows = Vec::new();
         let (mut notices, mut kept) = (Vec::new(), Vec::new());
-        for change in changes.drain(..) {
+        let marks = self.store.marks();
+        for mut change in changes.drain(..) {
+            marked::explain(&mut change, &marks);
             let mut notice = self.teller.notice(&change);
             if notice.kept.is_some() {
                 kept.push(notice);
@@ -220,6 +231,24 @@ impl Session {
             notices.push(notice);
         }
         self.deliver(rows, &notices, &kept, moments, now);
+    }
+
+    /// Tells what went beyond the ceiling of its silence, and what still goes on when its silence ends.
+    fn look_at_silences(&mut self, wall: Timestamp, moments: &mut Moments, now: Span) {
+        let Hearer::Outbox(outbox) = &self.hearer else { return };
+        if !outbox.keeps_silence() {
+            return;
+        }
+        let marks = self.store.marks();
+        let open = self.pipeline.open_incidents().into_iter().map(|incident| {
+            let mut change = Change { kind: ChangeKind::Updated(Again::Reminder), incident, at: wall };
+            marked::explain(&mut change, &marks);
+            self.teller.notice(&change)
+        });
+        let due = outbox.overdue(&open.collect::<Vec<_>>());
+        if !due.is_empty() {
+            self.say(&due, wall, moments, now);
+        }
     }
 
     /// Tells notices of Lapwing itself.

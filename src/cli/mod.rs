@@ -7,6 +7,7 @@ mod drill;
 mod explain;
 mod formats;
 mod incidents;
+mod mark;
 mod outbox;
 mod output;
 mod parse;
@@ -93,6 +94,7 @@ enum Command {
     Incidents(incidents::Incidents),
     Explain(explain::Explain),
     Silence(silence::Silence),
+    Mark(mark::Mark),
     Status(status::Status),
     Outbox(outbox::Outbox),
     Completions(completions::Completions),
@@ -122,6 +124,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Incidents(c) => c.run(&mut output),
         Command::Explain(c) => c.run(&mut output),
         Command::Silence(c) => c.run(&mut output),
+        Command::Mark(c) => c.run(&mut output),
         Command::Status(c) => c.run(&mut output),
         Command::Outbox(c) => c.run(&mut output),
         Command::Completions(c) => c.run(&mut output),

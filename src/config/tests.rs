@@ -127,7 +127,7 @@ owner = "payments team"
         "rules/ says what the code does"
     );
     assert_eq!(config.rules.len(), 8);
-    assert_eq!(config.consumers[0].owner.as_deref(), Some("payments team"));
+    assert_eq!(config.consumers[0].known.owner.as_deref(), Some("payments team"));
     assert_eq!(config.costs[0].per_request, Some(1.58));
     assert!(!format!("{config:?}").contains("MARKED") && !format!("{config:?}").contains("s3cret"));
 }
@@ -257,7 +257,7 @@ error: unknown key "colour"
 1 | colour = true
   | ^^^^^^ not a key of the configuration
   |
-  = help: known are "parsers_dir", "rules_dir", "templates_dir", "state_dir", "socket", "timezone", "currency", "backfill", "limits", "source", "channel", "route", "alerts", "rule", "consumers", "cost", "routes"
+  = help: known are "parsers_dir", "rules_dir", "templates_dir", "state_dir", "socket", "timezone", "currency", "backfill", "limits", "source", "channel", "route", "alerts", "rule", "consumers_file", "consumers", "cost", "maintenance", "routes"
 error: a source needs "path"
  --> lapwing.toml:2:9
   |

@@ -68,6 +68,9 @@ impl Engine {
         let source = usize::from(event.source.0);
         let name = || self.settings.sources.get(source).map_or("source", String::as_str).into();
         self.sources.absorb((Id(2 + u64::from(event.source.0)), u32::from(event.source.0)), name, counted, &wide);
+        if !event.cost.is_nan() {
+            self.note_cost(&event);
+        }
         if event.flags.has(Flags::STATIC) {
             return;
         }

@@ -47,6 +47,7 @@ impl Engine {
         }
         if told {
             let (now, settings) = (self.latest(event.time), self.settings.book);
+            self.price_incidents(now);
             self.book.tick(now, &settings, self.telling(now), out);
         }
     }

@@ -44,7 +44,7 @@ impl Engine {
             keys,
             clients,
             endpoints,
-            fixed: self.repeats.bytes() + agents + routes + self.rules.bytes(),
+            fixed: self.repeats.bytes() + agents + routes + self.rules.bytes() + self.spend.bytes(),
         }
     }
 

@@ -21,6 +21,7 @@ mod moves;
 mod names;
 mod rules;
 mod saved;
+mod spending;
 mod spikes;
 mod status;
 mod urgent;
@@ -44,6 +45,7 @@ use crate::measure::peers::Peers;
 use crate::measure::repeats::Repeats;
 use crate::measure::ring::TICK;
 use crate::measure::rows::{Limits, Rows};
+use crate::measure::spend::Spend;
 use crate::measure::strangers::Strangers;
 use crate::rule::spec::Rule;
 use crate::time::{Span, Timestamp, Zone};
@@ -156,6 +158,7 @@ pub struct Engine {
     peers: Peers,
     accounts: budgets::Accounts,
     rules: rules::Rules,
+    spend: Spend,
     book: Book,
     routes: Routes,
     /// Template to the endpoint it is counted under: saves asking the tree; rebuilt on demand.
@@ -228,6 +231,7 @@ impl Engine {
         let mut engine = Engine {
             accounts,
             rules,
+            spend: Spend::default(),
             site: Rows::new(SubjectKind::Site, one(1)),
             sources: Rows::new(SubjectKind::Source, one(settings.sources.len().max(1))),
             endpoints: Rows::new(SubjectKind::Endpoint, settings.endpoints),

@@ -144,6 +144,7 @@ impl Engine {
         later.put("strangers", &self.strangers);
         later.put("walked", &[self.keys.walked(), self.clients.walked()]);
         later.put("rules", &self.rules.kept);
+        later.put("spend", &self.spend);
         postcard::to_extend(&later, bytes).unwrap_or_default()
     }
 
@@ -179,6 +180,7 @@ impl Engine {
         engine.peers = loaded.peers;
         engine.accounts.budgets = loaded.budgets;
         engine.accounts.arrange(&engine.settings.budgets);
+        engine.spend = later.take("spend")?;
         engine.rules.kept = later.take("rules")?;
         engine.rules.arrange(&engine.settings.rules);
         engine.book = loaded.book;

@@ -44,6 +44,7 @@ impl Engine {
         }
         if found {
             let settings = self.settings.book;
+            self.price_incidents(event.time);
             self.book.tick(event.time, &settings, self.telling(event.time), out);
         }
     }

@@ -10,6 +10,7 @@ use crate::event::{Hasher, Id};
 use crate::format::{FieldPlace, Record, Value, alike};
 use crate::sanitize;
 
+use super::consumer::Consumer;
 use super::credential::{Credential, credential, has_scheme};
 use super::fingerprint::{FingerprintKey, short};
 use super::memo::Memo;
@@ -89,17 +90,6 @@ impl KeyPlace {
     pub fn default_order() -> Vec<KeyPlace> {
         vec![KeyPlace::Consumer, KeyPlace::ApiKey, KeyPlace::User, KeyPlace::AnyParameter]
     }
-}
-
-/// A consumer that the configuration knows.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct Consumer {
-    /// Names, API keys, or fingerprints of API keys (`fp:7c41e0`) that are this consumer.
-    pub keys: Vec<String>,
-    /// What it pays for, as the user calls it.
-    pub tier: Option<String>,
-    /// Whom to ask.
-    pub owner: Option<String>,
 }
 
 /// A key as it was found in a line.

@@ -6,6 +6,7 @@
 
 pub mod agent;
 pub mod client;
+pub mod consumer;
 pub mod cost;
 mod credential;
 mod extra;
@@ -36,8 +37,9 @@ use crate::time::Zone;
 
 use agent::Agents;
 use client::{Client, real_client};
+use consumer::Consumer;
 use cost::{Price, Prices};
-use key::{Consumer, KeyPlace, Names};
+use key::{KeyPlace, Names};
 use request::Fingerprint;
 use routes::{Patterns, declared_template};
 use ruling::{Ruling, Seen};
@@ -60,6 +62,8 @@ pub struct Settings {
     pub routes: Vec<String>,
     /// Prices by endpoint: a route template, or a path with a last `*`.
     pub cost: BTreeMap<String, Price>,
+    /// Prices by model; a last `*` stands for any ending.
+    pub models: BTreeMap<String, Price>,
     /// The users' own rules.
     pub rules: Arc<[Rule]>,
     /// The zone of hours and weekdays in rules.
@@ -75,11 +79,13 @@ pub struct SourceSettings {
     pub key: Vec<KeyPlace>,
     /// Proxies whose forwarded-for entries are believed.
     pub trusted_proxies: Vec<IpNet>,
+    /// Where its requests are served, if that is said.
+    pub environment: Option<String>,
 }
 
 impl Default for SourceSettings {
     fn default() -> Self {
-        SourceSettings { key: KeyPlace::default_order(), trusted_proxies: Vec::new() }
+        SourceSettings { key: KeyPlace::default_order(), trusted_proxies: Vec::new(), environment: None }
     }
 }
 
@@ -108,7 +114,7 @@ impl Intake {
         Intake {
             names: Names::new(secret, hasher, &settings.consumers),
             agents: Agents::new(hasher),
-            prices: Prices::new(&settings.cost, &hasher),
+            prices: Prices::new(&settings.cost, &settings.models, &hasher),
             ruling: Ruling::new(&settings, hasher),
             texts: Texts { hasher, declared, text: String::new(), network: String::new() },
             sources: settings.sources,

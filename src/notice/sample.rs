@@ -2,6 +2,7 @@
 
 mod harvests;
 mod incidents;
+mod own;
 
 use incidents::incidents;
 
@@ -146,6 +147,8 @@ pub(crate) fn notice(incident: &str, kind: super::NoticeType) -> super::Notice {
         actions: Vec::new(),
         at,
         drill: false,
+        money: None,
+        consumer: None,
         kept: None,
     }
 }
