@@ -36,6 +36,8 @@ pub(super) const LATENESS: Span = Span::from_secs(15);
 const CUT_BETWEEN: (Span, Span) = (Span::from_secs(5), Span::from_secs(60));
 /// A file that was met is saved sooner: until then a kill would make it unknown, and where a link leads may have changed.
 const CUT_SOON: Span = Span::SECOND;
+/// While nothing comes, the state is saved so seldom: only the time has passed, and what that brings is saved when it is told.
+const CUT_IDLE: Span = Span::from_mins(15);
 /// A cut may take this share of the time between two.
 const CUT_SHARE: i64 = 20;
 /// How often the picture is renewed.
@@ -124,7 +126,7 @@ impl Session {
         let mut steady = Wall::default();
         let mut changes: Vec<Change> = Vec::new();
         // The first cut is made as soon as positions come: from then on every file is known that was there.
-        let (mut dirty, mut met) = (false, true);
+        let (mut dirty, mut met, mut first) = (false, true, true);
         moments.cut = start - CUT_SOON;
         let mut troubles = Troubles::new(self.pipeline.defects());
         let mut before = Some(self.pipeline.lines());
@@ -154,8 +156,9 @@ impl Session {
                 }
                 Ok(Input::Positions(all)) => {
                     met |= all.iter().any(|p| !self.positions.contains_key(&p.generation));
+                    dirty |= first || has_moved(&self.positions, &all);
+                    first = false;
                     self.positions = all.into_iter().map(|p| (p.generation, p)).collect();
-                    dirty = true;
                 }
                 Ok(Input::Rest(fresh)) => {
                     idle = fresh.at_end;
@@ -179,10 +182,10 @@ impl Session {
             let now = self.clock.monotonic();
             if !changes.is_empty() {
                 self.tell(&mut changes, wall, &mut moments, now);
-                (dirty, met) = (false, false);
-            } else if dirty && now - moments.cut >= if met { moments.cut_soon } else { moments.cut_every } {
+                (dirty, met) = (self.is_unsaved(), false);
+            } else if now - moments.cut >= due(dirty, met, &moments) {
                 self.cut(Vec::new(), Vec::new(), &mut moments, now);
-                (dirty, met) = (false, false);
+                (dirty, met) = (self.is_unsaved(), false);
             }
             if now - moments.look >= LOOK_EVERY {
                 moments.look = now;
@@ -212,6 +215,11 @@ impl Session {
         let now = self.clock.monotonic();
         self.cut(Vec::new(), Vec::new(), &mut moments, now);
         self
+    }
+
+    /// Whether the last cut did not come to be: then the next one is as urgent.
+    fn is_unsaved(&self) -> bool {
+        self.store.stats().failing.is_some()
     }
 
     /// Tells what changed: written down first, then sent.
@@ -417,6 +425,24 @@ impl Session {
             };
         });
     }
+}
+
+/// How long after a cut the next one is due.
+fn due(dirty: bool, met: bool, moments: &Moments) -> Span {
+    match (dirty, met) {
+        (true, true) => moments.cut_soon,
+        (true, false) => moments.cut_every,
+        (false, _) => CUT_IDLE,
+    }
+}
+
+/// Whether the files stand elsewhere than was known. For how long one was not seen is no news.
+fn has_moved(known: &BTreeMap<u64, Position>, now: &[Position]) -> bool {
+    let same = |position: &Position| {
+        let unseen = position.unseen;
+        known.get(&position.generation).is_some_and(|old| Position { unseen, ..old.clone() } == *position)
+    };
+    known.len() != now.len() || !now.iter().all(same)
 }
 
 fn channel_status(status: &notify::ChannelStatus) -> ChannelStatus {

@@ -106,7 +106,12 @@ pub fn note_quiet(kind: SubjectKind, full: &mut Full, scene: &Scene<'_>, setting
     } else {
         Timestamp::of_bucket(scene.tick - 29, TICK)
     };
-    if full.is_sound_since(since) || full.fails_little(scene.minute(), settings.floor_of(kind)) {
+    let floor = settings.floor_of(kind);
+    let little = || {
+        full.fails_little(scene.minute(), floor)
+            || (!scene.ends_minute() && full.fails_little_lately(scene.tick, floor))
+    };
+    if full.is_sound_since(since) || little() {
         return true;
     }
     let mut quiet = true;

@@ -99,9 +99,6 @@ fn known(names: &mut HashMap<Id, bool>, id: Id, takes: impl FnOnce() -> bool) ->
 impl Engine {
     /// Charges one line to every budget it belongs to.
     pub(super) fn charge(&mut self, event: &Event, texts: [&str; 5], out: &mut Vec<Change>) {
-        if self.settings.budgets.is_empty() {
-            return;
-        }
         let tokens = [event.tokens_in, event.tokens_out].into_iter().filter(|n| *n != Event::UNKNOWN);
         let spent = Spent::of_request(tokens.map(u64::from).sum(), event.cost);
         let mut told = false;

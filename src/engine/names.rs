@@ -50,7 +50,9 @@ impl Engine {
 
     /// Names and shares of what a subject is made of now; what the detector knows better comes first.
     pub(super) fn parts(&self, about: About, known: &Parts) -> (Where, Spread) {
-        let Some(full) = self.row(about).and_then(|row| row.full.as_deref()) else {
+        let as_the_site = about.kind == SubjectKind::Source && self.sources.is_lean();
+        let row = if as_the_site { self.site_row() } else { self.row(about) };
+        let Some(full) = row.and_then(|row| row.full.as_deref()) else {
             return (self.name_parts(known), Spread::default());
         };
         let own = |kind: SubjectKind, mix: &Mix| -> Vec<(Id, f64)> {

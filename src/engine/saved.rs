@@ -113,11 +113,12 @@ impl Engine {
     pub fn save_behind(&self, before: Vec<u8>) -> Vec<u8> {
         let mut agents: Vec<(Id, &str)> = self.agents.iter().map(|(id, name)| (*id, &**name)).collect();
         agents.sort_unstable();
+        let sources = self.whole_sources();
         let saved = Saved {
             version: VERSION,
             seed: self.settings.hasher.seed(),
             site: self.site.saved(),
-            sources: self.sources.saved(),
+            sources: &sources,
             endpoints: self.endpoints.saved(),
             keys: self.keys.saved(),
             clients: self.clients.saved(),
@@ -200,6 +201,7 @@ impl Engine {
             engine.keys.told_until(until, day);
         }
         engine.list_busy();
+        engine.thin_sources();
         Ok(engine)
     }
 }
