@@ -32,6 +32,8 @@ const MANY_ERRORS: f64 = 10.0;
 const IN_BITS: f64 = 0.85;
 /// So many times the least share must fail in windows of less than an hour.
 const BRIEFLY: f64 = 2.5;
+/// Part of a caller's floor that is enough where it fails for more than a minute and goes on.
+const AT_ONCE: f64 = 0.75;
 /// Share of the newest minute that must fail for it to be told after little more than a minute: of one caller, and of what
 /// many call, which goes before.
 const QUICK: (f64, f64) = (0.4, 0.3);
@@ -74,9 +76,9 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// Errors beyond the usual that a window of such a stream must hold.
+    /// Errors beyond the usual that a window of such a stream must hold at the least.
     fn floor_of(&self, kind: SubjectKind) -> f64 {
-        if matches!(kind, SubjectKind::Key | SubjectKind::Client) { self.caller_floor } else { self.floor }
+        if matches!(kind, SubjectKind::Key | SubjectKind::Client) { AT_ONCE * self.caller_floor } else { self.floor }
     }
 }
 
@@ -194,7 +196,8 @@ pub fn judge(
             continue;
         }
         let bits = beta_binomial_tail_bits(window.errors, window.requests, usual, failures.spread());
-        if bits < need {
+        if bits < need || (single && excess < settings.caller_floor && !fails_now(failures, full, scene, usual, quick))
+        {
             continue;
         }
         let fires = lasts(failures, full, scene, (usual, need, quick), &window);
@@ -335,23 +338,12 @@ fn lasts(
     (usual, need, least): (f64, f64, f64),
     window: &Window,
 ) -> bool {
-    let minute = |i: i64| {
-        let (first, last) = (scene.tick - 6 * i - 5, scene.tick - 6 * i);
-        let errors = failures.tens.sum(first, last) as f64;
-        (errors, (full.counts.tens.sum(first, last) as f64).max(errors))
-    };
-    let reaches = |(errors, n): (f64, f64), share: f64| errors >= 1.0 && errors >= share.max(usual) * n;
-    let (newest_errors, newest) = minute(0);
-    let newest_share = newest_errors / newest.max(1.0);
-    // It began somewhere in the minute before; its tens of seconds say that it is no blip.
-    let quick = newest_share >= least
-        && reaches(minute(1), BEFORE * newest_share)
-        && fills_a_minute(failures, full, scene, newest_share);
+    let quick = fails_now(failures, full, scene, usual, least);
     if window.minutes == 1 || (quick && window.minutes == 5) {
         return quick;
     }
     let share = window.errors / window.requests.max(1.0);
-    let high = |minute| reaches(minute, 0.5 * share);
+    let high = |(errors, n): (f64, f64)| errors >= 1.0 && errors >= (0.5 * share).max(usual) * n;
     let (worst_errors, worst_requests) = window.worst(failures, full);
     let (errors, requests) = (window.errors - worst_errors, window.requests - worst_requests);
     let rest = beta_binomial_tail_bits(errors, requests, usual, failures.spread());
@@ -360,11 +352,31 @@ fn lasts(
     let recent = failures.tens.sum(scene.tick - ticks + 1, scene.tick) as f64;
     let recently = full.counts.tens.sum(scene.tick - ticks + 1, scene.tick) as f64;
     let clearly = exceeds(recent, (0.5 * share).max(usual) * recently);
-    let now = clearly && (high(minute(0)) || recently < 20.0 || window.minutes > 5);
+    let now = clearly && (high(minute_of(failures, full, scene, 0)) || recently < 20.0 || window.minutes > 5);
     now && errors > usual * requests
         && errors >= 3.0
         && rest >= 0.4 * need
         && !is_in_bits(failures, full, scene, window)
+}
+
+/// Failures and requests of the minute that ended `ago` minutes ago.
+fn minute_of(failures: &Failures, full: &Full, scene: &Scene<'_>, ago: i64) -> (f64, f64) {
+    let (first, last) = (scene.tick - 6 * ago - 5, scene.tick - 6 * ago);
+    let errors = failures.tens.sum(first, last) as f64;
+    (errors, (full.counts.tens.sum(first, last) as f64).max(errors))
+}
+
+/// Whether it has failed for more than a minute and still does: it began somewhere in the minute before the newest, of
+/// which `least` fails, and its tens of seconds say that it is no blip.
+fn fails_now(failures: &Failures, full: &Full, scene: &Scene<'_>, usual: f64, least: f64) -> bool {
+    let (errors, requests) = minute_of(failures, full, scene, 0);
+    let share = errors / requests.max(1.0);
+    let (before, of) = minute_of(failures, full, scene, 1);
+    share >= least
+        && before >= 1.0
+        && before >= (BEFORE * share).max(usual) * of
+        && errors >= 1.0
+        && fills_a_minute(failures, full, scene, share)
 }
 
 /// Whether a fifth of the time holds nearly all failures, though not most of the requests: hosts that restart one after
