@@ -32,8 +32,6 @@ const MANY_ERRORS: f64 = 10.0;
 const IN_BITS: f64 = 0.85;
 /// So many times the least share must fail in windows of less than an hour.
 const BRIEFLY: f64 = 2.5;
-/// Part of a caller's floor that is enough where it fails for more than a minute and goes on.
-const AT_ONCE: f64 = 0.75;
 /// Share of the newest minute that must fail for it to be told after little more than a minute: of one caller, and of what
 /// many call, which goes before.
 const QUICK: (f64, f64) = (0.4, 0.3);
@@ -76,9 +74,9 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// Errors beyond the usual that a window of such a stream must hold at the least.
+    /// Errors beyond the usual that a window of such a stream must hold.
     fn floor_of(&self, kind: SubjectKind) -> f64 {
-        if matches!(kind, SubjectKind::Key | SubjectKind::Client) { AT_ONCE * self.caller_floor } else { self.floor }
+        if matches!(kind, SubjectKind::Key | SubjectKind::Client) { self.caller_floor } else { self.floor }
     }
 }
 
@@ -196,8 +194,7 @@ pub fn judge(
             continue;
         }
         let bits = beta_binomial_tail_bits(window.errors, window.requests, usual, failures.spread());
-        if bits < need || (single && excess < settings.caller_floor && !fails_now(failures, full, scene, usual, quick))
-        {
+        if bits < need {
             continue;
         }
         let fires = lasts(failures, full, scene, (usual, need, quick), &window);
