@@ -73,20 +73,11 @@ impl Mark {
             }
             Action::List { json } => {
                 let answer = self.socket.ask(&Ask::Marks)?;
-                let rows = answer.as_array().cloned().unwrap_or_default();
-                if rows.is_empty() && !json {
-                    output.line("no marks")?;
-                }
-                for row in &rows {
-                    if json {
-                        output.json(row)?;
-                        continue;
-                    }
+                super::list(output, &answer, json, "no marks", |row| {
                     let text = |key: &str| row[key].as_str().unwrap_or_default().to_owned();
                     let about = row["subject"].as_str().map(|subject| format!(" on {subject}")).unwrap_or_default();
-                    let line = format!("{}  deploy {}{about}  {}", text("at"), text("what"), text("author"));
-                    output.line(line.trim_end())?;
-                }
+                    format!("{}  deploy {}{about}  {}", text("at"), text("what"), text("author"))
+                })?;
             }
         }
         Ok(ExitCode::SUCCESS)

@@ -185,6 +185,28 @@ struct SocketArgument {
     config: ConfigArgument,
 }
 
+/// Lists what the daemon answered, a line or a JSON object each.
+fn list(
+    output: &mut Output,
+    answer: &serde_json::Value,
+    json: bool,
+    none: &str,
+    line: impl Fn(&serde_json::Value) -> String,
+) -> Result<(), Failure> {
+    let rows = answer.as_array().map(Vec::as_slice).unwrap_or_default();
+    if rows.is_empty() && !json {
+        output.line(none)?;
+    }
+    for row in rows {
+        if json {
+            output.json(row)?;
+        } else {
+            output.line(line(row).trim_end())?;
+        }
+    }
+    Ok(())
+}
+
 impl SocketArgument {
     fn ask(&self, ask: &control::Ask) -> Result<serde_json::Value, Failure> {
         let paths = match &self.socket {

@@ -112,15 +112,7 @@ impl Silence {
             }
             Action::List { json } => {
                 let answer = self.socket.ask(&Ask::Silences)?;
-                let rows = answer.as_array().cloned().unwrap_or_default();
-                if rows.is_empty() && !json {
-                    output.line("no silences")?;
-                }
-                for row in &rows {
-                    if json {
-                        output.json(row)?;
-                        continue;
-                    }
+                super::list(output, &answer, json, "no silences", |row| {
                     let about: Vec<String> = ["subject", "detector", "rule", "incident"]
                         .iter()
                         .filter_map(|key| row[key].as_str().map(|value| format!("{key} {value}")))
@@ -138,9 +130,8 @@ impl Silence {
                     };
                     let author = row["author"].as_str().filter(|a| !a.is_empty());
                     let by = author.map(|author| format!("  (by {author})")).unwrap_or_default();
-                    let line = format!("{id:>4}  {} until {until}{unless}  {comment}{by}", about.join(", "));
-                    output.line(line.trim_end())?;
-                }
+                    format!("{id:>4}  {} until {until}{unless}  {comment}{by}", about.join(", "))
+                })?;
             }
             Action::Remove { id } => {
                 self.socket.ask(&Ask::Unsilence { id })?;
