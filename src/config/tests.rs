@@ -47,6 +47,21 @@ fn config_of(text: &str) -> Config {
     load(dir.path()).unwrap_or_else(|e| panic!("{e}")).config
 }
 
+/// Users get what the rule files say, the scenario suite judges what is built in.
+#[test]
+fn the_rule_files_say_what_is_built_in() {
+    let dir = tempfile::tempdir().unwrap();
+    write(dir.path(), "lapwing.toml", "");
+    let of_files = load(dir.path()).unwrap().config.engine_settings(Vec::new(), crate::event::Hasher::new(1));
+    let built_in = crate::engine::Settings::default();
+    assert_eq!(of_files.harvesting, built_in.harvesting);
+    assert_eq!(of_files.burst, built_in.burst);
+    assert_eq!(of_files.error_spike, built_in.error_spike);
+    assert_eq!(of_files.leaked_key, built_in.leaked_key);
+    assert_eq!(of_files.retry_loop, built_in.retry_loop);
+    assert_eq!(of_files.traffic_drop, built_in.traffic_drop);
+}
+
 #[test]
 fn the_keys_of_the_contract_are_read() {
     let dir = tempfile::tempdir().unwrap();
