@@ -15,7 +15,6 @@ mod peaks;
 
 pub use self::glance::{Glance, glance, rests};
 
-use self::glance::is_surely_calm;
 use crate::detect::scene::{Scene, Sensitivity, need_bits};
 use crate::detect::{DetectorKind, Fact, Facts, Finding, Impact, Parts};
 use crate::event::{Severity, SubjectKind};
@@ -344,10 +343,11 @@ fn hours_seen(full: &Full, scene: &Scene<'_>, hours: i64) -> f64 {
 
 /// Back to at most 1.5 times the usual over 15 minutes, or too little beyond it to matter.
 pub fn is_calm(full: &Full, scene: &Scene<'_>, floor: f64) -> bool {
-    if is_surely_calm(full, scene, floor) {
+    let seen = full.counts.minutes(scene.minute(), 15) as f64;
+    // Whatever is expected, which is never less than nothing.
+    if seen < floor / 2.0 {
         return true;
     }
-    let seen = full.counts.minutes(scene.minute(), 15) as f64;
     let expected = full.normal.expected(scene.end, Span::from_mins(15), &scene.around);
     seen <= 1.5 * expected || seen - expected < floor / 2.0
 }
@@ -388,7 +388,13 @@ pub fn is_sustained(full: &Full, scene: &Scene<'_>, now: Now, window: Span) -> b
         full.counts.mins.sum(last - width + 1, last) as f64
     };
     let above = (0..parts).filter(|&i| part(i) > 1.2 * usual + usual.sqrt()).count() as i64;
-    newest && above * 2 >= parts
+    // What an hour owes to its first half is over.
+    let lately = minutes < 60 || {
+        let last = scene.minute();
+        let quarter = full.counts.mins.sum(last - 14, last) as f64;
+        quarter > 1.3 * 3.0 * usual + (3.0 * usual).sqrt() + 3.0
+    };
+    newest && lately && above * 2 >= parts
 }
 
 /// Whether at least four of the last five minutes were each clearly above the usual: a short flood raises a window of

@@ -32,6 +32,9 @@ const MANY_ERRORS: f64 = 10.0;
 const IN_BITS: f64 = 0.85;
 /// So many times the least share must fail in windows of less than an hour.
 const BRIEFLY: f64 = 2.5;
+/// Share of the newest minute that must fail for it to be told after little more than a minute: of one caller, and of what
+/// many call, which goes before.
+const QUICK: (f64, f64) = (0.4, 0.3);
 /// Part of a failing minute's share that the minute before it must reach.
 const BEFORE: f64 = 0.3;
 /// Share of a long window's failures in its last five minutes from which on those decide how they lie.
@@ -103,7 +106,12 @@ pub fn note_quiet(kind: SubjectKind, full: &mut Full, scene: &Scene<'_>, setting
     } else {
         Timestamp::of_bucket(scene.tick - 29, TICK)
     };
-    if full.is_sound_since(since) || full.fails_little(scene.minute(), settings.floor_of(kind)) {
+    let floor = settings.floor_of(kind);
+    let little = || {
+        full.fails_little(scene.minute(), floor)
+            || (!scene.ends_minute() && full.fails_little_lately(scene.tick, floor))
+    };
+    if full.is_sound_since(since) || little() {
         return true;
     }
     let mut quiet = true;
@@ -158,6 +166,7 @@ pub fn judge(
     } + if scene.history < Span::HOUR { 10.0 } else { 0.0 }
         + settings.extra_bits;
     let single = matches!(kind, SubjectKind::Key | SubjectKind::Client);
+    let quick = if single { QUICK.0 } else { QUICK.1 };
     let floor = settings.floor_of(kind);
     // Most streams fail now and then: too few to say anything in any window that is due.
     if is_few(failures, kind, scene, settings) {
@@ -188,7 +197,7 @@ pub fn judge(
         if bits < need {
             continue;
         }
-        let fires = lasts(failures, full, scene, usual, need, &window);
+        let fires = lasts(failures, full, scene, (usual, need, quick), &window);
         if (fires, bits) > (best.fires, best.bits) {
             best = Judgement { bits, window: Span::from_mins(minutes), share, fires, ..best };
         }
@@ -318,24 +327,20 @@ impl Window {
 
 /// Not a blip: without its worst minute the window would still be odd, and the last minute still is. A minute alone
 /// is asked for the minute before it, which must fail as much.
-fn lasts(failures: &Failures, full: &Full, scene: &Scene<'_>, usual: f64, need: f64, window: &Window) -> bool {
-    let minute = |i: i64| {
-        let (first, last) = (scene.tick - 6 * i - 5, scene.tick - 6 * i);
-        let errors = failures.tens.sum(first, last) as f64;
-        (errors, (full.counts.tens.sum(first, last) as f64).max(errors))
-    };
-    let reaches = |(errors, n): (f64, f64), least: f64| errors >= 1.0 && errors >= least.max(usual) * n;
-    let (newest_errors, newest) = minute(0);
-    let newest_share = newest_errors / newest.max(1.0);
-    // It began somewhere in the minute before; its tens of seconds say that it is no blip.
-    let quick = newest_share >= 0.4
-        && reaches(minute(1), BEFORE * newest_share)
-        && fills_a_minute(failures, full, scene, newest_share);
+/// `usual` share, `need`ed bits, and `least` share of the newest minute that is told at once.
+fn lasts(
+    failures: &Failures,
+    full: &Full,
+    scene: &Scene<'_>,
+    (usual, need, least): (f64, f64, f64),
+    window: &Window,
+) -> bool {
+    let quick = fails_now(failures, full, scene, usual, least);
     if window.minutes == 1 || (quick && window.minutes == 5) {
         return quick;
     }
     let share = window.errors / window.requests.max(1.0);
-    let high = |minute| reaches(minute, 0.5 * share);
+    let high = |(errors, n): (f64, f64)| errors >= 1.0 && errors >= (0.5 * share).max(usual) * n;
     let (worst_errors, worst_requests) = window.worst(failures, full);
     let (errors, requests) = (window.errors - worst_errors, window.requests - worst_requests);
     let rest = beta_binomial_tail_bits(errors, requests, usual, failures.spread());
@@ -344,11 +349,31 @@ fn lasts(failures: &Failures, full: &Full, scene: &Scene<'_>, usual: f64, need: 
     let recent = failures.tens.sum(scene.tick - ticks + 1, scene.tick) as f64;
     let recently = full.counts.tens.sum(scene.tick - ticks + 1, scene.tick) as f64;
     let clearly = exceeds(recent, (0.5 * share).max(usual) * recently);
-    let now = clearly && (high(minute(0)) || recently < 20.0 || window.minutes > 5);
+    let now = clearly && (high(minute_of(failures, full, scene, 0)) || recently < 20.0 || window.minutes > 5);
     now && errors > usual * requests
         && errors >= 3.0
         && rest >= 0.4 * need
         && !is_in_bits(failures, full, scene, window)
+}
+
+/// Failures and requests of the minute that ended `ago` minutes ago.
+fn minute_of(failures: &Failures, full: &Full, scene: &Scene<'_>, ago: i64) -> (f64, f64) {
+    let (first, last) = (scene.tick - 6 * ago - 5, scene.tick - 6 * ago);
+    let errors = failures.tens.sum(first, last) as f64;
+    (errors, (full.counts.tens.sum(first, last) as f64).max(errors))
+}
+
+/// Whether it has failed for more than a minute and still does: it began somewhere in the minute before the newest, of
+/// which `least` fails, and its tens of seconds say that it is no blip.
+fn fails_now(failures: &Failures, full: &Full, scene: &Scene<'_>, usual: f64, least: f64) -> bool {
+    let (errors, requests) = minute_of(failures, full, scene, 0);
+    let share = errors / requests.max(1.0);
+    let (before, of) = minute_of(failures, full, scene, 1);
+    share >= least
+        && before >= 1.0
+        && before >= (BEFORE * share).max(usual) * of
+        && errors >= 1.0
+        && fills_a_minute(failures, full, scene, share)
 }
 
 /// Whether a fifth of the time holds nearly all failures, though not most of the requests: hosts that restart one after

@@ -98,7 +98,7 @@ fn score(scope: &Scope, news: &[(Begun, bool)], now: Timestamp) -> (f64, bool) {
     let written: u32 = news.iter().filter(|(begun, _)| begun.writes).map(|(begun, _)| begun.requests).sum();
     let first_write = written > 0 && scope.writes <= written;
     if first_write {
-        bits += (0.8 * ((f64::from(scope.reads) + 4.0) / 2.0).log2()).min(FIRST_WRITE);
+        bits += (0.8 * (f64::from(scope.reads) / 2.0 + 2.0).log2()).min(FIRST_WRITE);
     }
     bits += SENSITIVE_BITS * news.iter().filter(|(_, sensitive)| *sensitive).count() as f64;
     if news.iter().any(|(begun, _)| begun.denied > 0) {

@@ -12,8 +12,11 @@ use crate::time::Span;
 
 /// How many identities a day may reach the peak of a key that is wild from hour to hour, and of a key that makes bursts of
 /// its own, for it to be news.
-const WILD: f64 = 0.1;
+const WILD: f64 = 0.08;
 const IRREGULAR: f64 = 1.0;
+/// Days from which on its own peaks are measure enough for a key, and how many others a day may reach as much before.
+const OWN_DAYS: u16 = 5;
+const OWN: f64 = 0.2;
 
 /// A subject that moved in a window.
 struct Active {
@@ -131,7 +134,9 @@ impl Engine {
         let days = full.today.active_days;
         let normal = &full.normal;
         let limit = match kind {
-            SubjectKind::Key if (days >= 14 || own) && !normal.is_irregular() => return true,
+            SubjectKind::Key if (days >= 14 || own && days >= OWN_DAYS) && !normal.is_irregular() => return true,
+            // A few days of its own are hardly a measure.
+            SubjectKind::Key if own && !normal.is_wild() => OWN,
             SubjectKind::Key | SubjectKind::Client if days < 7 => 1.0 / 60.0,
             // Who is wild from hour to hour has no usual of its own to go by, however long it is known.
             SubjectKind::Key if normal.is_wild() => WILD,

@@ -47,7 +47,7 @@ impl Engine {
             keys,
             clients,
             endpoints,
-            fixed: self.repeats.bytes() + agents + routes + refused + scales + self.rules.bytes(),
+            fixed: self.repeats.bytes() + agents + routes + refused + scales + self.rules.bytes() + self.spend.bytes(),
         }
     }
 

@@ -113,11 +113,12 @@ impl Engine {
     pub fn save_behind(&self, before: Vec<u8>) -> Vec<u8> {
         let mut agents: Vec<(Id, &str)> = self.agents.iter().map(|(id, name)| (*id, &**name)).collect();
         agents.sort_unstable();
+        let sources = self.whole_sources();
         let saved = Saved {
             version: VERSION,
             seed: self.settings.hasher.seed(),
             site: self.site.saved(),
-            sources: self.sources.saved(),
+            sources: &sources,
             endpoints: self.endpoints.saved(),
             keys: self.keys.saved(),
             clients: self.clients.saved(),
@@ -152,6 +153,7 @@ impl Engine {
         later.put("scopes", &self.scopes);
         later.put("walked", &[self.keys.walked(), self.clients.walked()]);
         later.put("rules", &self.rules.kept);
+        later.put("spend", &self.spend);
         postcard::to_extend(&later, bytes).unwrap_or_default()
     }
 
@@ -195,6 +197,7 @@ impl Engine {
         engine.peers = loaded.peers;
         engine.accounts.budgets = loaded.budgets;
         engine.accounts.arrange(&engine.settings.budgets);
+        engine.spend = later.take("spend")?;
         engine.rules.kept = later.take("rules")?;
         engine.rules.arrange(&engine.settings.rules);
         engine.book = loaded.book;
@@ -214,6 +217,7 @@ impl Engine {
             engine.keys.told_until(until, day);
         }
         engine.list_busy();
+        engine.thin_sources();
         Ok(engine)
     }
 }

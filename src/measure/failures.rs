@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::measure::full::FIVE;
 use crate::measure::mix::Mix;
 use crate::measure::ring::{Counts, Ring, TICK};
 use crate::time::{Span, Timestamp};
@@ -127,6 +128,15 @@ impl Failures {
         let newest = self.hour.newest();
         for hour in [newest - 1, newest] {
             all.add(hour, self.hour.get(hour));
+        }
+    }
+
+    /// Adds its failures by five minutes, the newest three times five.
+    pub(super) fn add_fives_to(&self, all: &mut Ring<3>) {
+        let newest = Timestamp::of_bucket(self.mins.newest().max(0), Span::MINUTE).bucket(FIVE);
+        for five in newest - 2..=newest {
+            let first = Timestamp::of_bucket(five, FIVE).bucket(Span::MINUTE);
+            all.add(five, self.mins.sum(first, first + 4) as u32);
         }
     }
 

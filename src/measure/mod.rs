@@ -49,6 +49,7 @@ pub mod usual;
 
 pub mod values;
 
+pub mod spend;
 pub mod spread;
 
 pub mod window;
