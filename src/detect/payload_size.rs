@@ -51,8 +51,8 @@ impl Default for Settings {
 
 /// Sizes are kept as multiples of what is usual on the route, in parts of this.
 pub const ONE: f64 = 1024.0;
-/// It must last for so long: one page that loads many large things is none.
-const LASTS: Span = Span::from_mins(2);
+/// It must last for so long: a page that loads many large things, or a report of everything once, is none.
+const LASTS: Span = Span::from_mins(5);
 /// A key must be known for so long.
 const KNOWN_FOR: Span = Span::DAY;
 /// So many times as many as on the second worst day before are news.

@@ -12,8 +12,7 @@ pub(super) const START: Timestamp = Timestamp::from_secs(1_773_151_320);
 
 /// All of them, those of one detector together.
 pub(super) fn incidents() -> Vec<Incident> {
-    let mut all = tries::incidents();
-    all.extend([
+    let mut all = vec![
         burst_of_key(),
         burst_of_endpoint(),
         burst_of_client(),
@@ -40,7 +39,8 @@ pub(super) fn incidents() -> Vec<Incident> {
         thinner_endpoint(),
         silent_site(),
         own::of_user_rule(),
-    ]);
+    ];
+    all.extend(tries::incidents());
     all
 }
 
