@@ -37,6 +37,8 @@ const BRIEFLY: f64 = 2.5;
 const QUICK: (f64, f64) = (0.4, 0.3);
 /// Part of a failing minute's share that the minute before it must reach.
 const BEFORE: f64 = 0.3;
+/// Callers that must fail where one makes most of the calls, and failures of those beside it.
+const FEW: usize = 3;
 /// Share of a long window's failures in its last five minutes from which on those decide how they lie.
 const MOST: f64 = 0.6;
 
@@ -172,12 +174,7 @@ pub fn judge(
     if is_few(failures, kind, scene, settings) {
         return Some(Judgement { class, bits: 0.0, window: Span::ZERO, share: 0.0, fires: false, need });
     }
-    // Failures of a few callers are those callers' trouble, whoever else calls the same.
-    // Where only a few call at all, it is the endpoint's if all of them fail.
-    let calling = full.keys.active();
-    let many =
-        if kind == SubjectKind::Endpoint && calling >= 2 { calling.min(settings.callers) } else { settings.callers };
-    if !single && failures.callers.active() < many {
+    if !single && !is_of_many(kind, failures, full, scene, settings) {
         return None;
     }
     let mut best = Judgement { class, bits: 0.0, window: Span::ZERO, share: 0.0, fires: false, need };
@@ -203,6 +200,22 @@ pub fn judge(
         }
     }
     Some(best)
+}
+
+/// Failures of a few callers are those callers' trouble, whoever else calls the same. Where only a few call at all, it is
+/// the endpoint's if all of them fail; where one makes most of the calls, if those of the others fail as well.
+fn is_of_many(kind: SubjectKind, failures: &Failures, full: &Full, scene: &Scene<'_>, settings: &Settings) -> bool {
+    let failing = failures.callers.active();
+    let calling = if kind == SubjectKind::Endpoint { full.keys.active() } else { 0 };
+    if failing >= if calling >= 2 { calling.min(settings.callers) } else { settings.callers } {
+        return true;
+    }
+    let Some(top) = failures.callers.shares().first().copied() else { return false };
+    let part = full.keys.shares().iter().find(|s| s.id == top.id).map_or(0.0, |s| s.now);
+    let errors = failures.tens.sum(scene.tick - 11, scene.tick) as f64;
+    let requests = full.counts.ticks(scene.tick, 12) as f64;
+    let (others, among) = (errors * (1.0 - top.now), requests * (1.0 - part));
+    calling >= 2 && failing >= FEW && others >= FEW as f64 && others * requests >= 0.5 * errors * among
 }
 
 /// What is to be told of a class that fired.
