@@ -56,6 +56,9 @@ const KNOWN: f64 = 1.1;
 /// So many times the usual of this very hour, the peak of the hours around it is that of a job.
 const A_JOB: f64 = 4.0;
 
+/// Part of the needed bits from which on two minutes far beyond a stream's own peaks are enough.
+const NEARLY: f64 = 0.7;
+
 /// How the detector is tuned.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Settings {
@@ -247,9 +250,9 @@ pub fn judge(
         }
     }
     if best.bits >= LEAST_SURPRISE {
-        // What the count alone says needs no more than to be told from a habit; what it does not say has to go on.
+        // What the count alone nearly says needs no more than to be told from a habit; what it does not say has to go on.
         let minute = |i: i64| full.counts.tens.sum(scene.tick - 6 * i - 5, scene.tick - 6 * i) as f64;
-        let five = if best.bits >= need {
+        let five = if best.bits >= NEARLY * need {
             now.seen.max(5.0 * minute(0).min(minute(1)))
         } else {
             now.seen.min(full.counts.minutes(scene.minute(), 10) as f64 / 2.0)
