@@ -192,6 +192,9 @@ pub struct Event {
     pub number: u32,
     /// Bytes of the response body.
     pub bytes_out: u32,
+    /// Bytes of the request, [`Event::UNKNOWN`] if not logged.
+    #[serde(skip, default = "unknown")]
+    pub bytes_in: u32,
     /// Milliseconds the request took, [`Event::UNKNOWN`] if not logged.
     pub duration_ms: u32,
     /// Tokens read by a model, [`Event::UNKNOWN`] if not logged.
@@ -208,6 +211,11 @@ pub struct Event {
     pub method: Method,
     /// What else is known.
     pub flags: Flags,
+}
+
+/// What is not kept of an event that waits while the state is saved.
+fn unknown() -> u32 {
+    Event::UNKNOWN
 }
 
 impl Event {

@@ -9,6 +9,7 @@ use std::path::Path;
 use super::user_rules::Own;
 use super::{Consumer, RuleTest, budgets, user_rules};
 use crate::assets::{self, Asset, Folder};
+use crate::detect::credential_stuffing::{self, outcome};
 use crate::detect::rule::{Rule, Setting};
 use crate::detect::scene::Sensitivity;
 use crate::detect::{budget, workflow};
@@ -259,12 +260,30 @@ fn read_one(name: &str, defaults: &Table, table: &Table, report: &Report) -> Rul
         if ["detector", "enabled", "sensitivity", "severity"].contains(&entry.key.as_str()) {
             continue;
         }
-        if let Some(setting) = setting(&options, &entry.key, &entry.value.kind) {
+        let checked = check_of(&detector, &entry.key);
+        if let Some(check) = checked {
+            let check = |text: &str| check(text).map(|()| text.to_owned());
+            if let Some(list) = options.parsed_list(&entry.key, check) {
+                settings.insert(entry.key.clone(), Setting::List(list));
+            }
+        } else if let Some(setting) = setting(&options, &entry.key, &entry.value.kind) {
             settings.insert(entry.key.clone(), setting);
         }
     }
     options.finish();
     Rule { name: name.to_owned(), detector, enabled, sensitivity, severity, settings }
+}
+
+/// What is wrong with a text, in words.
+type Check = fn(&str) -> Result<(), String>;
+
+/// How the texts of a list are checked, where they are more than names.
+fn check_of(detector: &str, key: &str) -> Option<Check> {
+    match (detector, key) {
+        (credential_stuffing::NAME, "paths") => Some(|text| outcome::Door::parse(text).map(|_| ())),
+        (credential_stuffing::NAME, "failed") => Some(|text| outcome::Failure::parse(text).map(|_| ())),
+        _ => None,
+    }
 }
 
 /// A setting of the type that its default has.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::{Channel, ChannelKind, Config, FormatChoice, MailSecurity, Source};
+use crate::detect::credential_stuffing::outcome::{Door, Failure};
 use crate::detect::rule::Rule;
 use crate::detect::scene::Sensitivity;
 use crate::engine;
@@ -168,6 +169,53 @@ impl Config {
             harvesting.least = rule.number("least", harvesting.least);
             harvesting.beyond = rule.number("beyond", harvesting.beyond);
             harvesting.tolerance = rule.number("tolerance", harvesting.tolerance).max(1.0);
+        }
+        settings.credential_stuffing.extra_bits = extra;
+        if let Some(rule) = self.rule("enumeration") {
+            let probing = &mut settings.enumeration;
+            probing.enabled = rule.enabled;
+            probing.sensitivity = rule.sensitivity;
+            probing.things = rule.number("things", probing.things);
+            probing.things_key = rule.number("things_key", probing.things_key);
+            probing.least_share = rule.number("least_share", probing.least_share);
+            probing.scanner_paths = rule.list("scanner_paths").to_vec();
+        }
+        if let Some(rule) = self.rule("credential-stuffing") {
+            let guessing = &mut settings.credential_stuffing;
+            guessing.enabled = rule.enabled;
+            guessing.sensitivity = rule.sensitivity;
+            guessing.failures = rule.number("failures", f64::from(guessing.failures)) as u32;
+            guessing.failures_slow = rule.number("failures_slow", f64::from(guessing.failures_slow)) as u32;
+            // Checked where they were read, with their places.
+            guessing.paths = rule.list("paths").iter().filter_map(|text| Door::parse(text).ok()).collect();
+            guessing.failed = rule.list("failed").iter().filter_map(|text| Failure::parse(text).ok()).collect();
+        }
+        settings.scope_creep.extra_bits = extra;
+        if let Some(rule) = self.rule("scope-creep") {
+            let scope = &mut settings.scope_creep;
+            scope.enabled = rule.enabled;
+            scope.sensitivity = rule.sensitivity;
+            scope.known_for = rule.span("known_for", scope.known_for);
+            scope.requests = rule.number("requests", scope.requests);
+            scope.sensitive = rule.list("sensitive").to_vec();
+        }
+        if let Some(rule) = self.rule("payload-size") {
+            let sizes = &mut settings.payload_size;
+            sizes.enabled = rule.enabled;
+            sizes.sensitivity = rule.sensitivity;
+            sizes.calls = rule.number("calls", f64::from(sizes.calls)).clamp(1.0, 32.0) as u32;
+            sizes.factor = rule.number("factor", sizes.factor).max(1.0);
+            sizes.least_bytes = rule.number("least_bytes", sizes.least_bytes);
+            sizes.least_tokens = rule.number("least_tokens", sizes.least_tokens);
+        }
+        if let Some(rule) = self.rule("slow-response") {
+            let slow = &mut settings.slow_response;
+            slow.enabled = rule.enabled;
+            slow.sensitivity = rule.sensitivity;
+            slow.factor = rule.number("factor", slow.factor).max(1.0);
+            slow.least = rule.span("least", slow.least);
+            slow.lasts = rule.span("lasts", slow.lasts);
+            slow.waiting = rule.list("waiting").to_vec();
         }
         if let Some(rule) = self.rule("traffic-drop") {
             let drop = &mut settings.traffic_drop;

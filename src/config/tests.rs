@@ -60,6 +60,11 @@ fn the_rule_files_say_what_is_built_in() {
     assert_eq!(of_files.leaked_key, built_in.leaked_key);
     assert_eq!(of_files.retry_loop, built_in.retry_loop);
     assert_eq!(of_files.traffic_drop, built_in.traffic_drop);
+    assert_eq!(of_files.enumeration, built_in.enumeration);
+    assert_eq!(of_files.credential_stuffing, built_in.credential_stuffing);
+    assert_eq!(of_files.scope_creep, built_in.scope_creep);
+    assert_eq!(of_files.payload_size, built_in.payload_size);
+    assert_eq!(of_files.slow_response, built_in.slow_response);
 }
 
 #[test]
@@ -141,7 +146,7 @@ owner = "payments team"
         (own.leaked_key, own.retry_loop),
         "rules/ says what the code does"
     );
-    assert_eq!(config.rules.len(), 8);
+    assert_eq!(config.rules.len(), crate::detect::DETECTORS.len());
     assert_eq!(config.consumers[0].known.owner.as_deref(), Some("payments team"));
     assert_eq!(config.costs[0].per_request, Some(1.58));
     assert!(!format!("{config:?}").contains("MARKED") && !format!("{config:?}").contains("s3cret"));
@@ -697,4 +702,23 @@ error: unknown key "sensitivity"
    |
    = help: known are "detector", "enabled", "per", "period", "most", "at", "severity", "keys", "endpoints", "tier", "limit"
 "#);
+}
+
+#[test]
+fn rule_files_say_what_holds_without_them() {
+    let settings = Config::default().engine_settings(Vec::new(), crate::event::Hasher::new(1));
+    assert_eq!(settings.enumeration, crate::detect::enumeration::Settings::default());
+    assert_eq!(settings.credential_stuffing, crate::detect::credential_stuffing::Settings::default());
+    assert_eq!(settings.scope_creep, crate::detect::scope_creep::Settings::default());
+    assert_eq!(settings.payload_size, crate::detect::payload_size::Settings::default());
+    assert_eq!(settings.slow_response, crate::detect::slow_response::Settings::default());
+}
+
+#[test]
+fn what_is_wrong_with_a_failed_log_in_is_shown_where_it_stands() {
+    let text = "[rule.credential-stuffing]\nfailed = [\"401\", \"302 size<4\"]\npaths = [\"login\"]\n";
+    let shown = errors_of(text);
+    assert!(shown.contains("\"302 bytes<400\"") && shown.contains("found \"size<4\""), "{shown}");
+    assert!(shown.contains("lapwing.toml:2:18") && shown.contains("lapwing.toml:3:10"), "{shown}");
+    assert!(shown.contains("\"GET /private/*\""), "{shown}");
 }

@@ -11,10 +11,15 @@ pub mod user_rule;
 
 pub mod budget;
 pub mod burst;
+pub mod credential_stuffing;
+pub mod enumeration;
 pub mod error_spike;
 pub mod harvesting;
 pub mod leaked_key;
+pub mod payload_size;
 pub mod retry_loop;
+pub mod scope_creep;
+pub mod slow_response;
 pub mod traffic_drop;
 pub mod workflow;
 
@@ -131,7 +136,12 @@ pub const DETECTORS: &[DetectorKind] = &[
     leaked_key::KIND,
     retry_loop::KIND,
     harvesting::KIND,
+    enumeration::KIND,
+    credential_stuffing::KIND,
+    scope_creep::KIND,
+    payload_size::KIND,
     workflow::KIND,
     budget::KIND,
+    slow_response::KIND,
     traffic_drop::KIND,
 ];

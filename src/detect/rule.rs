@@ -51,6 +51,14 @@ impl Rule {
         }
     }
 
+    /// A list of texts; empty if there is none.
+    pub fn list(&self, key: &str) -> &[String] {
+        match self.settings.get(key) {
+            Some(Setting::List(list)) => list,
+            _ => &[],
+        }
+    }
+
     /// Whether something holds, or what the caller takes as default.
     pub fn flag(&self, key: &str, default: bool) -> bool {
         match self.settings.get(key) {

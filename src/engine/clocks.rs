@@ -110,6 +110,7 @@ mod tests {
             resource: crate::event::Id::NONE,
             number: Event::UNKNOWN,
             bytes_out: 0,
+            bytes_in: Event::UNKNOWN,
             duration_ms: Event::UNKNOWN,
             tokens_in: Event::UNKNOWN,
             tokens_out: Event::UNKNOWN,

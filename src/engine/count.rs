@@ -85,10 +85,12 @@ impl Engine {
             let name = || endpoint_name(routes, &settings.hasher, event.endpoint.id, texts.endpoint(written));
             endpoints.absorb((event.endpoint.id, u32::MAX), name, counted, &around);
         }
+        let mut client_slot = None;
         if event.client.is_some() {
             let around = around(zone, self.means.clients, &self.calendar);
             let slot =
                 self.clients.absorb((event.client.id, hint.client), || texts.client(written).into(), counted, &around);
+            client_slot = Some(slot);
             days::enter_day(&mut self.clients, slot, day, &mut self.peers, SubjectKind::Client);
             // Whose call it was, read it.
             if !event.key.is_some() {
@@ -110,6 +112,9 @@ impl Engine {
         if let Some(slot) = key_slot {
             self.note_stranger(slot, &event);
         }
+        self.note_sizes(&event, day);
+        self.note_scope(&event, day);
+        self.note_outcome(&event, (written, texts), client_slot);
         self.judge_at_once(&event, day as i32, key_slot, out);
         if self.is_room_due() {
             self.make_room();

@@ -29,6 +29,7 @@ impl Engine {
             (&mut self.site, 10.0),
             (&mut self.sources, 10.0),
             (&mut self.endpoints, means.endpoints),
+            (&mut self.doors, means.endpoints),
             (&mut self.keys, means.keys),
             (&mut self.clients, means.clients),
         ] {
@@ -38,6 +39,7 @@ impl Engine {
         fresh.site = self.site;
         fresh.sources = self.sources;
         fresh.endpoints = self.endpoints;
+        fresh.doors = self.doors;
         fresh.keys = self.keys;
         fresh.clients = self.clients;
         fresh.routes = self.routes;

@@ -3,11 +3,11 @@
 use serde::{Deserialize, Serialize};
 
 use crate::detect::scene::{Scene, need_bits};
-use crate::detect::{Fact, Finding, burst, harvesting, leaked_key};
+use crate::detect::{Fact, Finding, burst, credential_stuffing, enumeration, harvesting, leaked_key};
 use crate::engine::look::Looked;
 use crate::engine::spikes::{is_of_one_key, leads_nowhere};
 use crate::engine::{Engine, SITE};
-use crate::event::SubjectKind;
+use crate::event::{Severity, SubjectKind};
 use crate::fault;
 use crate::incident::Change;
 use crate::incident::cause::{self, Verdict};
@@ -77,6 +77,12 @@ impl Engine {
         }
         if end.millis() % (15 * Span::MINUTE.millis()) == 0 {
             self.harvests(tick, history, &mut candidates);
+        }
+        self.probing(tick, history, &mut candidates);
+        self.creeping(tick, &mut candidates);
+        self.guesses(tick, history, &mut candidates);
+        if end.millis() % Span::MINUTE.millis() == 0 {
+            self.sizes(tick, &mut candidates);
         }
         self.fold_into_flood(tick, history, &mut candidates);
         candidates.sort_by_cached_key(|c| cause::order(c, rank(c.finding.detector)));
@@ -148,9 +154,11 @@ impl Engine {
     fn every_hour(&mut self, end: Timestamp) {
         self.repeats.sweep(end);
         self.strangers.sweep(end);
+        self.sweep_refused(end);
         let local = end + self.settings.zone.offset(end);
         if local.millis() % Span::DAY.millis() == 0 {
             self.peers.end_day();
+            self.doubtful.end_day();
         }
         let mean = |rows: &Rows| rows.mean_level().map(|mean| mean.clamp(1e-3, 1e6));
         let day = local.bucket(Span::DAY) as i32;
@@ -291,7 +299,11 @@ impl Engine {
             Verdict::Move(index) => self.book.hand_over(index, candidate, now, rank),
             Verdict::Echo => {}
             Verdict::New
-                if [burst::NAME, harvesting::NAME].contains(&candidate.finding.detector)
+                if [burst::NAME, harvesting::NAME, enumeration::NAME, credential_stuffing::NAME]
+                    .contains(&candidate.finding.detector)
+                    // Somebody who gets in is news each time.
+                    && (candidate.finding.detector, candidate.finding.severity)
+                        != (credential_stuffing::NAME, Severity::Critical)
                     && candidate.tag != FLOOD
                     && self.book.is_repeat(&candidate, now) =>
             {

@@ -28,7 +28,7 @@ pub struct Memory {
     pub clients: usize,
     /// Endpoints.
     pub endpoints: usize,
-    /// What has a fixed size at most: repeated calls, names of agents, templates.
+    /// What has a fixed size at most: repeated calls, callers that are refused, sizes, names of agents, templates.
     pub fixed: usize,
 }
 
@@ -38,13 +38,16 @@ impl Engine {
         let (keys, clients, endpoints) = (self.keys.bytes(), self.clients.bytes(), self.endpoints.bytes());
         let agents = self.agents.len().min(AGENTS) * 64;
         let routes = self.route_ids.capacity().min(2 * ROUTES) * 17 + self.routes.len() * 160;
+        let purposes = self.purposes.capacity().min(2 * ROUTES) * 12;
+        let refused = self.probes.bytes() + self.logins.bytes() + self.doors.bytes() + purposes;
+        let scales = self.route_scales.bytes() + self.key_scales.bytes() + self.scopes.bytes();
         Memory {
             limit: self.settings.memory,
             used: keys + clients + endpoints,
             keys,
             clients,
             endpoints,
-            fixed: self.repeats.bytes() + agents + routes + self.rules.bytes() + self.spend.bytes(),
+            fixed: self.repeats.bytes() + agents + routes + refused + scales + self.rules.bytes() + self.spend.bytes(),
         }
     }
 

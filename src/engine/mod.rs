@@ -9,6 +9,7 @@ mod budgets;
 mod clocks;
 mod count;
 mod days;
+mod doors;
 mod drops;
 mod flood;
 mod following;
@@ -19,21 +20,28 @@ mod look;
 mod memory;
 mod moves;
 mod names;
+mod probing;
+mod purpose;
 mod rules;
 mod saved;
+mod scales;
+mod scope;
 mod spending;
 mod spikes;
 mod status;
 mod urgent;
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use hashbrown::HashMap;
 use serde::{Deserialize, Serialize};
 
-use crate::detect::{budget, burst, error_spike, harvesting, leaked_key, retry_loop, traffic_drop};
+use crate::detect::{
+    budget, burst, credential_stuffing, enumeration, error_spike, harvesting, leaked_key, payload_size, retry_loop,
+    scope_creep, slow_response, traffic_drop,
+};
 use crate::engine::arrival::Waiting;
 use crate::engine::clocks::Clocks;
 use crate::event::{Hasher, Id, Severity, SubjectKind};
@@ -42,10 +50,14 @@ use crate::incident::book::{self, Book, Telling};
 use crate::incident::kept::Weighed;
 use crate::intake::routes::Routes;
 use crate::measure::calendar::Calendar;
+use crate::measure::logins::Logins;
 use crate::measure::peers::Peers;
+use crate::measure::probes::Probes;
 use crate::measure::repeats::Repeats;
 use crate::measure::ring::TICK;
 use crate::measure::rows::{Limits, Row, Rows};
+use crate::measure::scope::Scopes;
+use crate::measure::sizes::Scales;
 use crate::measure::spend::Spend;
 use crate::measure::strangers::Strangers;
 use crate::rule::spec::Rule;
@@ -69,6 +81,8 @@ const ROUTES: usize = 65_536;
 const NEAR: usize = 128;
 /// Routes from which on a site is taken to have shown what it has.
 const ROUTES_KNOWN: usize = 300;
+/// Routes at which people log in.
+const DOORS: usize = 64;
 /// How the engine is tuned.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -100,6 +114,16 @@ pub struct Settings {
     pub retry_loop: retry_loop::Settings,
     /// Tuning of `harvesting`.
     pub harvesting: harvesting::Settings,
+    /// Tuning of `enumeration`.
+    pub enumeration: enumeration::Settings,
+    /// Tuning of `credential-stuffing`.
+    pub credential_stuffing: credential_stuffing::Settings,
+    /// Tuning of `scope-creep`.
+    pub scope_creep: scope_creep::Settings,
+    /// Tuning of `payload-size`.
+    pub payload_size: payload_size::Settings,
+    /// Tuning of `slow-response`.
+    pub slow_response: slow_response::Settings,
     /// Tuning of `traffic-drop`.
     pub traffic_drop: traffic_drop::Settings,
     /// What each rule of `budget` counts.
@@ -131,6 +155,11 @@ impl Default for Settings {
             leaked_key: leaked_key::Settings::default(),
             retry_loop: retry_loop::Settings::default(),
             harvesting: harvesting::Settings::default(),
+            enumeration: enumeration::Settings::default(),
+            credential_stuffing: credential_stuffing::Settings::default(),
+            scope_creep: scope_creep::Settings::default(),
+            payload_size: payload_size::Settings::default(),
+            slow_response: slow_response::Settings::default(),
             traffic_drop: traffic_drop::Settings::default(),
             budgets: Vec::new(),
             rules: Arc::default(),
@@ -159,6 +188,24 @@ pub struct Engine {
     calendar: Calendar,
     repeats: Repeats,
     peers: Peers,
+    /// Who tries things out, and how much of that is usual here.
+    probes: Probes,
+    doubtful: Peers,
+    /// Who fails to log in, and the routes where people do: failed attempts count there as 401.
+    logins: Logins,
+    doors: Rows,
+    /// Routes under attack at which somebody got in.
+    doors_entered: BTreeSet<Id>,
+    /// Who has just got in after failures, for [`Engine::judge_login`].
+    got_in: Option<Id>,
+    purposes: purpose::Purposes,
+    /// How large and how slow things are: on each endpoint, and of each key against what is usual there.
+    route_scales: Scales,
+    key_scales: Scales,
+    /// What kinds of requests each key makes.
+    scopes: Scopes,
+    /// Some log in with requests that only read.
+    logs_in_by_reading: bool,
     accounts: budgets::Accounts,
     rules: rules::Rules,
     spend: Spend,
@@ -249,6 +296,17 @@ impl Engine {
             calendar: Calendar::default(),
             repeats: Repeats::default(),
             peers: Peers::default(),
+            probes: Probes::default(),
+            doubtful: Peers::default(),
+            logins: Logins::default(),
+            doors: Rows::new(SubjectKind::Endpoint, one(DOORS)),
+            doors_entered: BTreeSet::new(),
+            got_in: None,
+            purposes: HashMap::new(),
+            route_scales: Scales::default(),
+            key_scales: Scales::default(),
+            scopes: Scopes::default(),
+            logs_in_by_reading: settings.credential_stuffing.reads(),
             book: Book::default(),
             routes: Routes::default(),
             route_ids: HashMap::new(),
@@ -280,6 +338,8 @@ impl Engine {
     /// New tuning, the same memory: for a reload.
     pub fn retune(&mut self, settings: Settings) {
         self.settings = settings;
+        self.purposes.clear();
+        self.logs_in_by_reading = self.settings.credential_stuffing.reads();
         let sources = self.whole_sources().into_owned();
         for (slot, whole) in sources.iter().enumerate() {
             if let Some(row) = self.sources.get_mut(slot as u32) {

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::engine::clocks::Clocks;
 use crate::engine::judge::SiteUp;
-use crate::engine::{Engine, Means, Settings, Totals, Waiting};
+use crate::engine::{DOORS, Engine, Means, Settings, Totals, Waiting};
 use crate::event::{Id, SubjectKind};
 use crate::incident::book::Book;
 use crate::intake::routes::Routes;
@@ -143,6 +143,14 @@ impl Engine {
         let mut later = Later::default();
         later.put("newcomers", &self.newcomers.saved());
         later.put("strangers", &self.strangers);
+        later.put("probes", &self.probes);
+        later.put("doubtful", &self.doubtful);
+        later.put("logins", &self.logins);
+        later.put("doors", &self.doors.saved());
+        later.put("doors-entered", &self.doors_entered);
+        later.put("route-scales", &self.route_scales);
+        later.put("key-scales", &self.key_scales);
+        later.put("scopes", &self.scopes);
         later.put("walked", &[self.keys.walked(), self.clients.walked()]);
         later.put("rules", &self.rules.kept);
         later.put("spend", &self.spend);
@@ -173,6 +181,14 @@ impl Engine {
         [engine.keys.evicted, engine.clients.evicted, engine.endpoints.evicted] = loaded.evicted;
         engine.newcomers = Rows::restore(SubjectKind::Site, one(1), later.take("newcomers")?);
         engine.strangers = later.take("strangers")?;
+        engine.probes = later.take("probes")?;
+        engine.doubtful = later.take("doubtful")?;
+        engine.logins = later.take("logins")?;
+        engine.doors = Rows::restore(SubjectKind::Endpoint, one(DOORS), later.take("doors")?);
+        engine.doors_entered = later.take("doors-entered")?;
+        engine.route_scales = later.take("route-scales")?;
+        engine.key_scales = later.take("key-scales")?;
+        engine.scopes = later.take("scopes")?;
         let [keys, clients]: [Vec<(Id, Walked)>; 2] = later.take("walked")?;
         engine.keys.remember_walked(&keys);
         engine.clients.remember_walked(&clients);

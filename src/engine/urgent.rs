@@ -2,7 +2,10 @@
 //! are looked at again on every tick.
 
 use crate::detect::scene::Scene;
-use crate::detect::{Fact, burst, error_spike, harvesting, leaked_key, retry_loop, traffic_drop};
+use crate::detect::{
+    Fact, burst, credential_stuffing, enumeration, error_spike, harvesting, leaked_key, payload_size, retry_loop,
+    scope_creep, slow_response, traffic_drop,
+};
 use crate::engine::Engine;
 use crate::event::{Event, Flags, Id, Severity, SubjectKind};
 use crate::incident::Change;
@@ -16,7 +19,7 @@ use crate::time::{Span, Timestamp};
 
 /// Whether the measure behind a detector is held while its incident is open.
 fn is_held(detector: &str) -> bool {
-    matches!(detector, retry_loop::NAME | leaked_key::NAME)
+    matches!(detector, retry_loop::NAME | leaked_key::NAME | payload_size::NAME | slow_response::NAME)
 }
 
 /// Requests of a subject in the last 24 hours.
@@ -42,6 +45,7 @@ impl Engine {
         if let Some(slot) = key_slot.filter(|_| self.settings.leaked_key_enabled) {
             found |= self.judge_newcomer(event, slot, day);
         }
+        self.judge_login(event, out);
         if found {
             let settings = self.settings.book;
             self.price_incidents(event.time);
@@ -155,7 +159,7 @@ impl Engine {
     }
 
     /// Requests of a subject since `start`, as far back as its rings reach.
-    fn requests_since(&self, about: About, start: Timestamp, now: Timestamp) -> Option<u64> {
+    pub(super) fn requests_since(&self, about: About, start: Timestamp, now: Timestamp) -> Option<u64> {
         let full = self.row(about)?.full.as_deref()?;
         let span = now - start;
         if span <= Span::HOUR {
@@ -257,6 +261,8 @@ impl Engine {
     fn let_go(&mut self, evidence: &Evidence) {
         if evidence.detector == retry_loop::NAME {
             self.repeats.hold(Id(evidence.tag), false);
+        } else if [payload_size::NAME, slow_response::NAME].contains(&evidence.detector.as_str()) {
+            self.hold_size(evidence.about, evidence.tag, None);
         } else {
             self.change_users(evidence.about, |novelty| {
                 if novelty.is_held() {
@@ -282,6 +288,13 @@ impl Engine {
             let sighting = self.repeats.look(Id(evidence.tag), end);
             let settings = &self.settings.retry_loop;
             return sighting.is_some_and(|s| retry_loop::still(&s.run, evidence.excess, settings, end));
+        }
+        match evidence.detector.as_str() {
+            enumeration::NAME => return self.probe_goes_on(about, end),
+            scope_creep::NAME => return self.scope_goes_on(about, end),
+            credential_stuffing::NAME => return self.guessing_goes_on(about, tick, history),
+            payload_size::NAME | slow_response::NAME => return self.size_goes_on(evidence, end),
+            _ => {}
         }
         let Some(row) = self.row(about) else { return false };
         if evidence.detector == leaked_key::NAME {
@@ -319,6 +332,13 @@ impl Engine {
     ) -> Option<crate::detect::Finding> {
         let end = Timestamp::of_bucket(tick + 1, crate::measure::ring::TICK);
         let row = self.row(about)?;
+        match detector {
+            enumeration::NAME => return self.fresh_probe(about, end),
+            scope_creep::NAME => return self.fresh_scope(about, end),
+            credential_stuffing::NAME => return self.fresh_guesses(about, tick, history),
+            payload_size::NAME | slow_response::NAME => return self.fresh_size(about, tag),
+            _ => {}
+        }
         if detector == retry_loop::NAME {
             let mut sighting = self.repeats.look(Id(tag), end)?;
             sighting.caller_requests = self.requests_since(about, sighting.run.started_at, end);

@@ -182,6 +182,7 @@ impl Intake {
             resource: print.resource,
             number: print.number.map_or(Event::UNKNOWN, |n| n as u32),
             bytes_out: record.bytes_out.map_or(0, bounded),
+            bytes_in: record.bytes_in.map_or(Event::UNKNOWN, bounded),
             duration_ms: record.duration.map_or(Event::UNKNOWN, milliseconds),
             tokens_in: record.tokens_in.map_or(Event::UNKNOWN, bounded),
             tokens_out: record.tokens_out.map_or(Event::UNKNOWN, bounded),

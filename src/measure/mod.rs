@@ -35,6 +35,16 @@ pub mod distinct;
 
 pub mod harvest;
 
+pub mod walk;
+
+pub mod probes;
+
+pub mod logins;
+
+pub mod sizes;
+
+pub mod scope;
+
 pub mod usual;
 
 pub mod values;

@@ -44,6 +44,14 @@ const FACTS: &[&str] = &[
     // harvesting
     "resources", "usual_resources", "collecting_for", "resources_per_hour", "in_sequence", "sequence_share", "peers_only",
     "crawler", "walk_steps",
+    // enumeration
+    "form", "things", "scanner_paths",
+    // credential-stuffing
+    "failed_logins", "logins", "addresses", "succeeded", "got_in", "first_success", "failures_before", "spread", "regular",
+    // scope-creep
+    "new_routes", "new_writes", "first_write", "denied_routes", "sensitive", "known_for",
+    // payload-size, slow-response
+    "what", "size", "usual_size", "far_share", "usual_latency", "slow_share",
     // budget
     "measure", "spent", "limit", "used", "step", "period", "period_start", "period_end", "runs_out", "counted_since",
     // traffic-drop

@@ -3,6 +3,7 @@
 mod harvests;
 mod incidents;
 mod own;
+mod tries;
 
 use incidents::incidents;
 
@@ -86,8 +87,17 @@ fn life(incident: &Incident) -> Vec<Change> {
         for (name, fact) in &mut incident.facts {
             match fact {
                 Fact::Count(n)
-                    if ["new_addresses", "newcomer_requests", "calls", "errors", "resources"]
-                        .contains(&name.as_str()) =>
+                    if [
+                        "new_addresses",
+                        "newcomer_requests",
+                        "calls",
+                        "errors",
+                        "resources",
+                        "things",
+                        "failed_logins",
+                        "logins",
+                    ]
+                    .contains(&name.as_str()) =>
                 {
                     *n *= 3;
                 }

@@ -187,6 +187,7 @@ fn environment(currency: &str) -> Environment<'static> {
     environment.add_filter("rate", words::rate);
     environment.add_filter("times", words::times);
     environment.add_filter("percent", words::percent);
+    environment.add_filter("seconds", move |seconds: f64| words::latency(span(seconds)));
     environment.add_filter("duration", move |seconds: f64| words::duration(span(seconds)));
     environment.add_filter("every", move |seconds: f64| words::every(span(seconds)));
     environment.add_filter("measured", |value: f64, unit: String| words::measured(value, &unit));

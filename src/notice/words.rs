@@ -95,6 +95,15 @@ pub fn duration(span: Span) -> String {
     }
 }
 
+/// How long an answer takes: `240 ms`, `1.8 s`, `2 min`.
+pub fn latency(span: Span) -> String {
+    match tidy(span.secs_f64()) {
+        s if s < 0.9995 => format!("{} ms", (s * 1000.0).round()),
+        s if s < 9.95 => format!("{} s", one_decimal(s)),
+        _ => duration(span),
+    }
+}
+
 /// A length of time to its largest unit, for titles: `6 h`, `3 days`.
 pub fn roughly(span: Span) -> String {
     let unit = match span {

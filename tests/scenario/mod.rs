@@ -83,6 +83,14 @@ pub struct Stream {
     /// Every request is the very same one.
     pub identical: bool,
     pub cost: f32,
+    /// Bytes of an answer, tokens read and milliseconds of a call: these, or about as much where they vary.
+    pub bytes: u32,
+    /// See `bytes`.
+    pub tokens: u32,
+    /// See `bytes`.
+    pub ms: u32,
+    /// See `bytes`.
+    pub varies: bool,
     /// One request in each such span, a little early or late, instead of by chance.
     pub pace: Option<Span>,
 }
@@ -104,6 +112,10 @@ impl Stream {
             crawler: false,
             identical: false,
             cost: f32::NAN,
+            bytes: 512,
+            tokens: Event::UNKNOWN,
+            ms: 30,
+            varies: false,
             pace: None,
         }
     }
@@ -282,6 +294,12 @@ impl Site {
             Things::InSequence => (time - stream.from.max(at("2026-01-01T00:00:00Z"))).millis() as u64 / 12_000,
         };
         let request = format!("{} {} {} {unique}", stream.key, stream.method.as_str(), endpoint);
+        // Chance of its own, so that nothing else depends on it.
+        let mut spread = Random::new(self.counter ^ 0x512E);
+        let mut about = |n: u32| {
+            let z: f64 = (0..12).map(|_| spread.unit()).sum::<f64>() - 6.0;
+            if n == Event::UNKNOWN || !stream.varies { n } else { (f64::from(n) * (0.5 * z).exp()) as u32 + 1 }
+        };
         let put = |batch: &mut Batch, text: &str| {
             if text.is_empty() { lapwing::event::Text::NONE } else { batch.put(hasher.id(text.as_bytes()), text) }
         };
@@ -297,9 +315,10 @@ impl Site {
             resource: hasher.id(format!("{endpoint} {thing}").as_bytes()),
             // What is new to a stream is not the next one.
             number: if stream.things == Things::New { hasher.id(&thing.to_le_bytes()).0 as u32 } else { thing as u32 },
-            bytes_out: 512,
-            duration_ms: 30,
-            tokens_in: Event::UNKNOWN,
+            bytes_out: about(stream.bytes),
+            bytes_in: Event::UNKNOWN,
+            duration_ms: about(stream.ms),
+            tokens_in: about(stream.tokens),
             tokens_out: Event::UNKNOWN,
             cost: stream.cost,
             status: if failed { stream.errors.1 } else { 200 },

@@ -103,6 +103,8 @@ pub struct Actor {
     pub pace: Option<i64>,
     /// Milliseconds a call takes, if not the route's.
     pub ms: Option<u32>,
+    /// Its answers are so many times as large as others get.
+    pub large: f64,
     /// It is part of an incident: faults of the service and ups and downs of the crowd do not change it.
     pub injected: bool,
     pub random: Random,
@@ -134,6 +136,7 @@ impl Actor {
             fails,
             pace: None,
             ms: None,
+            large: 1.0,
             injected: false,
             random,
             salt,
@@ -303,7 +306,7 @@ impl Actor {
             },
             body,
             ms: self.ms.unwrap_or((f64::from(about.ms) * slowness) as u32 + 1),
-            bytes: if status < 400 { (f64::from(about.bytes) * slowness) as u32 } else { 150 },
+            bytes: if status < 400 { (f64::from(about.bytes) * slowness * self.large) as u32 } else { 150 },
         }
     }
 }

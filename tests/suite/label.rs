@@ -34,7 +34,8 @@ impl Label {
         let within = match kind {
             "retry-loop" => 2 * HOUR,
             "harvesting" => 3 * HOUR,
-            "leaked-key" => 30 * MINUTE,
+            "scope-creep" => HOUR,
+            "leaked-key" | "enumeration" | "credential-stuffing" | "payload-size" | "slow-response" => 30 * MINUTE,
             _ => 15 * MINUTE,
         };
         Label {

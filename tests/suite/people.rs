@@ -160,7 +160,7 @@ pub fn town(seed: u64, size: Size, now: i64) -> World {
         world.actors.push(caller(seed, &format!("consumer-{n:02}"), kind, scale));
     }
     machines(&mut world);
-    world.passers = Passers { visits: 1.2 * much, scans: 25.0 };
+    world.passers = Passers { visits: 1.2 * much, scans: 25.0, logins: 4.0 * much };
     world
 }
 
@@ -188,6 +188,6 @@ pub fn city(seed: u64, keys: usize, wild: usize, now: i64) -> World {
         world.actors.push(caller(seed, &format!("key-{n:03}"), kind, scale));
     }
     machines(&mut world);
-    world.passers = Passers { visits: 2.0, scans: 40.0 };
+    world.passers = Passers { visits: 2.0, scans: 40.0, logins: 4.0 };
     world
 }

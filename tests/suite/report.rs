@@ -8,7 +8,19 @@ use super::shape::{DAY, MINUTE};
 use super::story::MONDAY;
 
 /// Kinds of incidents, in the order of the tables.
-pub const KINDS: [&str; 6] = ["burst", "error-spike", "leaked-key", "retry-loop", "harvesting", "traffic-drop"];
+pub const KINDS: [&str; 11] = [
+    "burst",
+    "error-spike",
+    "leaked-key",
+    "retry-loop",
+    "harvesting",
+    "enumeration",
+    "credential-stuffing",
+    "scope-creep",
+    "payload-size",
+    "slow-response",
+    "traffic-drop",
+];
 
 /// What was seen of some incidents.
 #[derive(Clone, Copy, PartialEq, Debug, Default)]

@@ -122,6 +122,7 @@ impl Feed {
             resource,
             number: if call.id == 0 { Event::UNKNOWN } else { call.id },
             bytes_out: call.bytes,
+            bytes_in: if call.body == 0 { Event::UNKNOWN } else { call.body },
             duration_ms: call.ms,
             tokens_in: Event::UNKNOWN,
             tokens_out: Event::UNKNOWN,

@@ -132,7 +132,8 @@ fn ages(size: Size) -> [(History, i64); 6] {
 /// All stories, in the order of the report.
 pub fn all() -> Vec<&'static Story> {
     use super::{
-        stories_bursts, stories_errors, stories_leaks, stories_loops, stories_ordinary, stories_rest, stories_young,
+        stories_bursts, stories_errors, stories_leaks, stories_loops, stories_ordinary, stories_probes, stories_rest,
+        stories_sizes, stories_young,
     };
     [
         stories_ordinary::STORIES,
@@ -141,6 +142,8 @@ pub fn all() -> Vec<&'static Story> {
         stories_leaks::STORIES,
         stories_loops::STORIES,
         stories_rest::STORIES,
+        stories_probes::STORIES,
+        stories_sizes::STORIES,
         stories_young::STORIES,
     ]
     .into_iter()

@@ -45,6 +45,18 @@ pub struct Fault {
     pub status: u16,
 }
 
+/// Answers that take longer, or are larger.
+#[derive(Clone, Debug)]
+pub struct Slowness {
+    pub who: Who,
+    /// On this path; anywhere if none.
+    pub path: Option<&'static str>,
+    pub from: i64,
+    pub until: i64,
+    pub slower: f64,
+    pub larger: f64,
+}
+
 /// Lines that come late, or whose clock is wrong.
 #[derive(Clone, Debug)]
 pub struct Clockwork {
@@ -65,6 +77,8 @@ pub struct Passers {
     pub visits: f64,
     /// Scans a day.
     pub scans: f64,
+    /// People who log in, a minute at the peak.
+    pub logins: f64,
 }
 
 /// The service with its callers.
@@ -76,6 +90,7 @@ pub struct World {
     pub passers: Passers,
     pub sways: Vec<Sway>,
     pub faults: Vec<Fault>,
+    pub slowness: Vec<Slowness>,
     /// From, until, source: what is written then is lost.
     pub gaps: Vec<(i64, i64, Option<u16>)>,
     pub clockwork: Vec<Clockwork>,
@@ -93,9 +108,10 @@ impl World {
             seed,
             now,
             actors: Vec::new(),
-            passers: Passers { visits: 0.0, scans: 0.0 },
+            passers: Passers { visits: 0.0, scans: 0.0, logins: 0.0 },
             sways: Vec::new(),
             faults: Vec::new(),
+            slowness: Vec::new(),
             gaps: Vec::new(),
             clockwork: Vec::new(),
             holidays: Vec::new(),
@@ -141,6 +157,7 @@ impl World {
         }
         self.passers(&clocks, strength_of_web(&sways, now), out);
         self.fail(out);
+        self.slow_down(out);
         if let Some(mut waiting) = self.later.remove(&now) {
             out.append(&mut waiting);
         }
@@ -177,6 +194,24 @@ impl World {
         }
     }
 
+    fn slow_down(&self, out: &mut [Call]) {
+        for slow in self.slowness.iter().filter(|s| self.now + MINUTE > s.from && self.now < s.until) {
+            for call in out.iter_mut().filter(|c| c.at >= slow.from && c.at < slow.until && c.status < 400) {
+                let there = slow.path.is_none_or(|path| ROUTES[usize::from(call.route)].path == path);
+                let actor = self.actors.get(call.actor as usize);
+                let concerned = match &slow.who {
+                    Who::Key(key) => actor.is_some_and(|a| a.key == *key),
+                    Who::Source(source) => call.source == *source,
+                    Who::Everybody | Who::Zone(_) => true,
+                };
+                if there && concerned {
+                    call.ms = (f64::from(call.ms) * slow.slower) as u32;
+                    call.bytes = (f64::from(call.bytes) * slow.larger) as u32;
+                }
+            }
+        }
+    }
+
     fn turn_clocks(&mut self, out: &mut Vec<Call>) {
         let (now, mut kept) = (self.now, 0);
         for index in 0..out.len() {
@@ -206,6 +241,11 @@ impl World {
         for _ in 0..self.random.poisson(self.passers.scans / 1440.0) {
             self.scan(out);
         }
+        // With chances of its own: who logs in changes nothing about the others.
+        let mut random = Random::new(self.seed ^ self.now as u64, "logins");
+        for _ in 0..random.poisson(self.passers.logins * part * sway) {
+            self.log_in(&mut random, out);
+        }
     }
 
     fn visit(&mut self, out: &mut Vec<Call>) {
@@ -226,6 +266,24 @@ impl World {
                 self.soon(page(when, client, read("/assets/app.js"), 0, browser, 200), out);
             }
             t += 1000 + self.random.exponential(25_000.0) as i64;
+        }
+    }
+
+    /// Somebody logs in, most from where they always do; one in nine mistypes, some more than once.
+    fn log_in(&mut self, random: &mut Random, out: &mut Vec<Call>) {
+        let home = if random.chance(0.8) { random.below(2_000) } else { random.next() };
+        let client = super::address::company(self.seed ^ 0x4046, home);
+        let browser = *random.one(&[agent("Chrome"), agent("Firefox"), agent("Safari"), agent("AcmeApp")]);
+        let mut t = self.now + random.below(MINUTE as u64) as i64;
+        loop {
+            let failed = random.chance(0.11);
+            let call = page(t, client, number(lapwing::event::Method::Post, "/login"), 0, browser, 200);
+            let (status, bytes) = if failed { (401, 150) } else { (200, call.bytes) };
+            self.soon(Call { status, bytes, body: 60 + random.below(40) as u32, ..call }, out);
+            if !failed {
+                break;
+            }
+            t += 4_000 + random.exponential(9_000.0) as i64;
         }
     }
 

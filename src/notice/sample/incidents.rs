@@ -1,6 +1,6 @@
 //! The sample incidents: for each detector the subjects that it is usually about.
 
-use super::{harvests, own};
+use super::{harvests, own, tries};
 use crate::detect::grounds::Grounds;
 use crate::detect::{Fact, Facts, Impact, Trend};
 use crate::event::{Severity, Subject, SubjectKind};
@@ -12,7 +12,7 @@ pub(super) const START: Timestamp = Timestamp::from_secs(1_773_151_320);
 
 /// All of them, those of one detector together.
 pub(super) fn incidents() -> Vec<Incident> {
-    vec![
+    let mut all = vec![
         burst_of_key(),
         burst_of_endpoint(),
         burst_of_client(),
@@ -39,7 +39,9 @@ pub(super) fn incidents() -> Vec<Incident> {
         thinner_endpoint(),
         silent_site(),
         own::of_user_rule(),
-    ]
+    ];
+    all.extend(tries::incidents());
+    all
 }
 
 pub(super) fn incident(
@@ -83,7 +85,7 @@ pub(super) fn text(text: &str) -> Fact {
     Fact::Text(text.to_owned())
 }
 
-fn statuses(list: &[&str]) -> Fact {
+pub(super) fn statuses(list: &[&str]) -> Fact {
     Fact::List(list.iter().map(|s| (*s).to_owned()).collect())
 }
 
@@ -95,7 +97,7 @@ pub(super) fn key(name: &str) -> Subject {
     Subject::new(SubjectKind::Key, name)
 }
 
-fn endpoint(name: &str) -> Subject {
+pub(super) fn endpoint(name: &str) -> Subject {
     Subject::new(SubjectKind::Endpoint, name)
 }
 

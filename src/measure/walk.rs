@@ -1,0 +1,88 @@
+//! Whether numbers follow each other: somebody who goes through ids one by one, told from chance.
+
+use serde::{Deserialize, Serialize};
+
+/// Evidence for a walk that a step of one to three in its direction adds, and that anything else takes away.
+const STEP: (f32, f32) = (5.3, -2.3);
+/// From so much evidence and so many steps on it is a walk.
+const WALK: (f32, u32) = (40.0, 30);
+
+/// The numbers on one route, as far as they follow each other.
+#[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Numbers {
+    /// Which route.
+    pub route: u32,
+    last: u32,
+    up: bool,
+    /// How much speaks for a walk.
+    pub evidence: f32,
+    /// Numbers that followed the one before.
+    pub steps: u32,
+    /// Numbers seen.
+    pub seen: u32,
+}
+
+/// What the next number on a route was, beside those before.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Next {
+    /// The first, the same again, or one that does not follow the one before: no walk is broken off by it.
+    Nothing,
+    /// It follows the one before.
+    Step,
+    /// What looked like a walk on this route was chance, or its place was needed for another.
+    Stray(u32),
+}
+
+impl Numbers {
+    /// The first number on a route.
+    fn new(route: u32, number: u32) -> Self {
+        Numbers { route, last: number, up: true, evidence: 0.0, steps: 0, seen: 1 }
+    }
+
+    fn next(&mut self, number: u32) -> Next {
+        let step = number.wrapping_sub(self.last) as i32;
+        self.last = number;
+        self.seen = self.seen.saturating_add(1);
+        let near = (1..=3).contains(&step.unsigned_abs());
+        if step == 0 {
+            return Next::Nothing;
+        }
+        if near && (self.steps == 0 || self.up == (step > 0)) {
+            self.up = step > 0;
+            self.evidence = (self.evidence + STEP.0).min(1000.0);
+            self.steps = self.steps.saturating_add(1);
+            return Next::Step;
+        }
+        self.evidence += STEP.1;
+        if self.evidence > 0.0 {
+            return Next::Nothing;
+        }
+        (self.evidence, self.steps, self.seen) = (0.0, 0, 1);
+        Next::Stray(self.route)
+    }
+
+    /// Whether so much speaks for a walk that it is none by chance, however short.
+    pub fn is_likely(&self) -> bool {
+        self.evidence >= WALK.0
+    }
+
+    /// Share of the numbers that follow each other, if it is a walk.
+    pub fn share(&self) -> Option<f64> {
+        let is_one = self.is_likely() && self.steps >= WALK.1;
+        is_one.then(|| f64::from(self.steps) / f64::from(self.seen.max(1)))
+    }
+}
+
+/// Takes the next number on a route into a list of at most `most` routes; a new one takes the place of the weakest.
+pub fn note(walks: &mut Vec<Numbers>, most: usize, route: u32, number: u32) -> Next {
+    if let Some(walk) = walks.iter_mut().find(|walk| walk.route == route) {
+        return walk.next(number);
+    }
+    let new = Numbers::new(route, number);
+    if walks.len() < most {
+        walks.push(new);
+    } else if let Some(least) = walks.iter_mut().min_by(|a, b| a.evidence.total_cmp(&b.evidence)) {
+        return Next::Stray(std::mem::replace(least, new).route);
+    }
+    Next::Nothing
+}

@@ -1,0 +1,124 @@
+//! Those who try what is there, and whose password is what.
+
+use lapwing::event::Method;
+
+use super::actor::{Actor, Things};
+use super::address::{Addresses, company, stranger};
+use super::cast::{number, read};
+use super::label::{Label, client, endpoint, key};
+use super::play::Play;
+use super::shape::{HOUR, MINUTE, Shape};
+use super::story::{History, Story};
+use super::world::{Fault, Who};
+
+const fn story(name: &'static str, short: bool, tell: fn(&mut Play)) -> Story {
+    Story { name, history: History::Long, short, tell }
+}
+
+/// Somebody without key, at these addresses.
+fn somebody(play: &Play, route: u16, rate: f64, addresses: Addresses, from: i64, until: i64) -> Actor {
+    let actor = Actor::new(play.world.seed, "somebody", Shape::Flat, rate).agent("aiohttp").only(route).at(addresses);
+    Actor { key: String::new(), source: 1, ..actor }.extra(play.world.seed ^ from as u64, rate, from, until)
+}
+
+fn guesser(play: &Play, rate: f64, addresses: Addresses, from: i64, until: i64) -> Actor {
+    somebody(play, number(Method::Post, "/login"), rate, addresses, from, until).failing(1.0, 401)
+}
+
+pub const STORIES: &[Story] = &[
+    story("probing: a key walks through ids that are not its own", true, |play| {
+        let (from, until) = (play.at(20.0), play.at(80.0));
+        let world = &mut play.world;
+        let walker = world.actors[world.who("raven")].extra(world.seed ^ 5, 20.0, from, until);
+        let walker = walker.only(read("/v1/payments/{id}")).asking(Things::Walk).failing(0.85, 403);
+        world.actors.push(walker);
+        let label = Label::new("enumeration", key("raven"), from, until).or_by("error-spike");
+        play.add(label.touching([endpoint("/v1/payments/{id}")]));
+    }),
+    story("probing: a stranger tries which customers exist", true, |play| {
+        let (from, until) = (play.at(20.0), play.at(80.0));
+        let address = stranger(21, 1);
+        let prober = somebody(play, read("/v1/customers/{id}"), 12.0, Addresses::Fixed(vec![address]), from, until);
+        play.world.actors.push(prober.asking(Things::Any(900_000)).failing(0.95, 404));
+        let label = Label::new("enumeration", client(address), from, until);
+        play.add(label.touching([endpoint("/v1/customers/{id}")]));
+    }),
+    story("probing: a client asks for one broken link all day, a reader has stale ones", true, |play| {
+        let (from, until) = (play.at(20.0), play.at(620.0));
+        let link = somebody(play, read("/docs/{id}"), 1.0, Addresses::Fixed(vec![company(31, 1)]), from, until);
+        play.world.actors.push(link.asking(Things::Same).every(10).failing(1.0, 404));
+        let reader = somebody(play, read("/blog/{id}"), 2.0, Addresses::Fixed(vec![company(31, 2)]), from, until);
+        play.world.actors.push(reader.asking(Things::Any(80)).failing(0.2, 404).agent("Firefox"));
+        play.lasts(11 * HOUR);
+    }),
+    story("probing: a page is taken away, and a customer still asks for what was there", false, |play| {
+        let (from, until) = (play.at(20.0), play.at(140.0));
+        play.world.faults.push(Fault {
+            who: Who::Everybody,
+            path: Some("/v1/items/{id}"),
+            from,
+            until,
+            share: 1.0,
+            status: 404,
+        });
+        let label = Label::new("error-spike", endpoint("/v1/items/{id}"), from, until);
+        let keys: Vec<_> = play.world.actors.iter().filter(|a| !a.key.is_empty()).map(|a| key(&a.key)).collect();
+        play.add(label.touching(keys));
+    }),
+    story("scope: a poller begins to change orders, items and webhooks", true, |play| {
+        let (from, until) = (play.at(20.0), play.at(140.0));
+        for (n, (method, path)) in
+            [(Method::Put, "/v1/items/{id}"), (Method::Patch, "/v1/orders/{id}"), (Method::Post, "/v1/webhooks")]
+                .into_iter()
+                .enumerate()
+        {
+            let world = &mut play.world;
+            let writer =
+                world.actors[world.who("fjord")].extra(world.seed ^ n as u64, 0.3, from, until).apart(n as u64);
+            let writer = writer.only(number(method, path)).asking(Things::Any(5000)).failing(0.0, 500);
+            world.actors.push(writer);
+        }
+        play.add(Label::new("scope-creep", key("fjord"), from, until));
+    }),
+    story("passwords: one address tries sixty a minute and gets in", true, |play| {
+        let (from, until) = (play.at(20.0), play.at(50.0));
+        let address = stranger(22, 1);
+        play.world.actors.push(guesser(play, 60.0, Addresses::Fixed(vec![address]), from, until).failing(0.995, 401));
+        let label = Label::new("credential-stuffing", client(address), from, until).loud(true);
+        play.add(label.touching([endpoint("/login")]));
+    }),
+    story("passwords: three hundred addresses, thirty log-ins a minute", true, |play| {
+        let (from, until) = (play.at(20.0), play.at(110.0));
+        play.world.actors.push(guesser(play, 30.0, Addresses::strangers(23, 300), from, until).failing(0.99, 401));
+        let strangers: Vec<_> = (0..300).map(|n| client(stranger(23, n))).collect();
+        play.add(Label::new("credential-stuffing", endpoint("/login"), from, until).touching(strangers));
+    }),
+    story("passwords: three hundred addresses, five log-ins a minute", false, |play| {
+        let (from, until) = (play.at(20.0), play.at(320.0));
+        play.world.actors.push(guesser(play, 5.0, Addresses::strangers(24, 300), from, until).failing(0.99, 401));
+        let strangers: Vec<_> = (0..300).map(|n| client(stranger(24, n))).collect();
+        let label = Label::new("credential-stuffing", endpoint("/login"), from, until).within(HOUR);
+        play.add(label.touching(strangers));
+    }),
+    story("passwords: one user forgot it, an office in the morning, a job that lost it", true, |play| {
+        let from = play.at(20.0);
+        let user = Addresses::Fixed(vec![company(41, 1)]);
+        play.world.actors.push(guesser(play, 1.0, user.clone(), from, from + 6 * MINUTE).every(28));
+        let after = guesser(play, 1.0, user, from + 7 * MINUTE, from + 10 * MINUTE).failing(0.0, 401);
+        play.world.actors.push(after);
+        let office = guesser(play, 8.0, Addresses::Fixed(vec![company(41, 2)]), from, from + 40 * MINUTE);
+        play.world.actors.push(office.failing(0.15, 401));
+        let job = guesser(play, 1.0, Addresses::Fixed(vec![company(41, 3)]), from, from + 8 * HOUR);
+        play.world.actors.push(job.asking(Things::Same).every(60));
+        // That it repeats itself may be said.
+        let label = Label::new("retry-loop", client(company(41, 3)), from, from + 8 * HOUR);
+        play.add(label.touching([endpoint("/login")]).optional());
+        play.lasts(9 * HOUR);
+    }),
+    story("passwords: log-ins are broken for everybody", true, |play| {
+        let (from, until) = (play.at(20.0), play.at(50.0));
+        let path = Some("/login");
+        play.world.faults.push(Fault { who: Who::Everybody, path, from, until, share: 1.0, status: 401 });
+        play.add(Label::new("error-spike", endpoint("/login"), from, until));
+    }),
+];
