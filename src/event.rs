@@ -152,6 +152,13 @@ impl Flags {
     /// The line is an HTTP request (a method and a target were found), so it can be fingerprinted.
     pub const HTTP: Flags = Flags(8);
 
+    /// The agent is a browser, as people use them.
+    pub const BROWSER: Flags = Flags(16);
+    /// The agent is software of servers: a library, a monitor, a crawler, a scanner.
+    pub const SERVER: Flags = Flags(32);
+    /// A web page made the request: it has a Referer.
+    pub const PAGE: Flags = Flags(64);
+
     /// With these bits set as well.
     #[must_use]
     pub const fn with(self, other: Flags) -> Flags {

@@ -137,6 +137,17 @@ impl Config {
             leak.networks_requests = rule.number("networks_requests", leak.networks_requests as f64) as u64;
             leak.over_after = rule.span("over_after", leak.over_after);
         }
+        if let Some(rule) = self.rule("front-end-exposure") {
+            let exposure = &mut settings.front_end_exposure;
+            exposure.enabled = rule.enabled;
+            exposure.sensitivity = rule.sensitivity;
+            exposure.known_for = rule.span("known_for", exposure.known_for);
+            exposure.networks = rule.count("networks", exposure.networks).max(2);
+            exposure.requests = rule.count("requests", exposure.requests);
+            exposure.page_requests = rule.count("page_requests", exposure.page_requests);
+            exposure.critical_networks = rule.count("critical_networks", exposure.critical_networks);
+            exposure.over_after = rule.span("over_after", exposure.over_after);
+        }
         if let Some(rule) = self.rule("retry-loop") {
             settings.retry_loop_enabled = rule.enabled;
             let loops = &mut settings.retry_loop;

@@ -14,6 +14,7 @@ pub mod burst;
 pub mod credential_stuffing;
 pub mod enumeration;
 pub mod error_spike;
+pub mod front_end_exposure;
 pub mod harvesting;
 pub mod leaked_key;
 pub mod payload_size;
@@ -134,6 +135,7 @@ pub const DETECTORS: &[DetectorKind] = &[
     burst::KIND,
     error_spike::KIND,
     leaked_key::KIND,
+    front_end_exposure::KIND,
     retry_loop::KIND,
     harvesting::KIND,
     enumeration::KIND,

@@ -40,7 +40,7 @@ impl Engine {
         let routes = self.route_ids.capacity().min(2 * ROUTES) * 17 + self.routes.len() * 160;
         let purposes = self.purposes.capacity().min(2 * ROUTES) * 12;
         let refused = self.probes.bytes() + self.logins.bytes() + self.doors.bytes() + purposes;
-        let scales = self.route_scales.bytes() + self.key_scales.bytes() + self.scopes.bytes();
+        let scales = self.route_scales.bytes() + self.key_scales.bytes() + self.scopes.bytes() + self.exposures.bytes();
         Memory {
             limit: self.settings.memory,
             used: keys + clients + endpoints,

@@ -11,6 +11,7 @@ mod count;
 mod days;
 mod doors;
 mod drops;
+mod exposure;
 mod flood;
 mod following;
 mod harvests;
@@ -37,8 +38,8 @@ use hashbrown::HashMap;
 use serde::{Deserialize, Serialize};
 
 use crate::detect::{
-    budget, burst, credential_stuffing, enumeration, error_spike, harvesting, leaked_key, payload_size, retry_loop,
-    scope_creep, slow_response, traffic_drop,
+    budget, burst, credential_stuffing, enumeration, error_spike, front_end_exposure, harvesting, leaked_key,
+    payload_size, retry_loop, scope_creep, slow_response, traffic_drop,
 };
 use crate::engine::arrival::Waiting;
 use crate::engine::clocks::Clocks;
@@ -48,6 +49,7 @@ use crate::incident::book::{self, Book, Telling};
 use crate::incident::kept::Weighed;
 use crate::intake::routes::Routes;
 use crate::measure::calendar::Calendar;
+use crate::measure::exposure::Exposures;
 use crate::measure::logins::Logins;
 use crate::measure::peers::Peers;
 use crate::measure::probes::Probes;
@@ -105,6 +107,8 @@ pub struct Settings {
     pub error_spike: error_spike::Settings,
     /// Tuning of `leaked-key`.
     pub leaked_key: leaked_key::Settings,
+    /// Tuning of `front-end-exposure`.
+    pub front_end_exposure: front_end_exposure::Settings,
     /// Tuning of `retry-loop`.
     pub retry_loop: retry_loop::Settings,
     /// Tuning of `harvesting`.
@@ -148,6 +152,7 @@ impl Default for Settings {
             burst: burst::Settings::default(),
             error_spike: error_spike::Settings::default(),
             leaked_key: leaked_key::Settings::default(),
+            front_end_exposure: front_end_exposure::Settings::default(),
             retry_loop: retry_loop::Settings::default(),
             harvesting: harvesting::Settings::default(),
             enumeration: enumeration::Settings::default(),
@@ -199,6 +204,8 @@ pub struct Engine {
     key_scales: Scales,
     /// What kinds of requests each key makes.
     scopes: Scopes,
+    /// Which keys browsers use.
+    exposures: Exposures,
     /// Some log in with requests that only read.
     logs_in_by_reading: bool,
     accounts: budgets::Accounts,
@@ -296,6 +303,7 @@ impl Engine {
             route_scales: Scales::default(),
             key_scales: Scales::default(),
             scopes: Scopes::default(),
+            exposures: Exposures::default(),
             logs_in_by_reading: settings.credential_stuffing.reads(),
             book: Book::default(),
             routes: Routes::default(),

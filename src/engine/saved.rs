@@ -150,6 +150,7 @@ impl Engine {
         later.put("route-scales", &self.route_scales);
         later.put("key-scales", &self.key_scales);
         later.put("scopes", &self.scopes);
+        later.put("exposures", &self.exposures);
         later.put("walked", &[self.keys.walked(), self.clients.walked()]);
         later.put("rules", &self.rules.kept);
         postcard::to_extend(&later, bytes).unwrap_or_default()
@@ -187,6 +188,7 @@ impl Engine {
         engine.route_scales = later.take("route-scales")?;
         engine.key_scales = later.take("key-scales")?;
         engine.scopes = later.take("scopes")?;
+        engine.exposures = later.take("exposures")?;
         let [keys, clients]: [Vec<(Id, Walked)>; 2] = later.take("walked")?;
         engine.keys.remember_walked(&keys);
         engine.clients.remember_walked(&clients);

@@ -34,7 +34,7 @@ use crate::rule::spec::Rule;
 use crate::sanitize;
 use crate::time::Zone;
 
-use agent::Agents;
+use agent::{Agents, Class};
 use client::{Client, real_client};
 use cost::{Price, Prices};
 use key::{Consumer, KeyPlace, Names};
@@ -131,12 +131,22 @@ impl Intake {
         });
         let (client, network) = caller.map_or((Text::NONE, Text::NONE), |caller| self.texts.client(caller, batch));
         let endpoint = self.texts.endpoint(target, batch);
-        let family = record.user_agent.as_deref().and_then(|agent| self.agents.family_and_id(agent));
-        let agent = family.as_ref().map_or(Text::NONE, |(f, id)| batch.put(*id, &f.name));
+        let family = record.user_agent.as_deref().and_then(|agent| self.agents.known(agent));
+        let agent = family.as_ref().map_or(Text::NONE, |(f, id, _)| batch.put(*id, &f.name));
 
         let mut flags = Flags::default();
-        if family.is_some_and(|(f, _)| f.crawler) {
-            flags = flags.with(Flags::CRAWLER);
+        if let Some((family, _, class)) = family {
+            if family.crawler {
+                flags = flags.with(Flags::CRAWLER);
+            }
+            flags = match class {
+                Class::Browser => flags.with(Flags::BROWSER),
+                Class::Server => flags.with(Flags::SERVER),
+                Class::Other => flags,
+            };
+        }
+        if record.referer.as_deref().is_some_and(is_page) {
+            flags = flags.with(Flags::PAGE);
         }
         let method = record.method.as_deref().map_or(Method::Other, Method::parse);
         let mut print = Fingerprint::default();
@@ -254,6 +264,12 @@ impl Texts {
         }
         if self.text.is_empty() { Text::NONE } else { batch.put(self.hasher.id(self.text.as_bytes()), &self.text) }
     }
+}
+
+/// Whether a Referer names a web page.
+fn is_page(referer: &[u8]) -> bool {
+    let starts = |scheme: &[u8]| referer.get(..scheme.len()).is_some_and(|head| head.eq_ignore_ascii_case(scheme));
+    starts(b"http://") || starts(b"https://")
 }
 
 /// A count in the width of an event; what is larger counts as the largest.

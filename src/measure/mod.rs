@@ -12,6 +12,7 @@ pub mod normal;
 
 pub mod mix;
 
+pub mod exposure;
 pub mod failures;
 pub mod full;
 

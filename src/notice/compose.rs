@@ -38,6 +38,8 @@ const FACTS: &[&str] = &[
     // leaked-key
     "new_addresses", "new_networks", "known_networks", "newcomer_requests", "newcomer_share", "concurrent", "new_agents",
     "first_newcomer", "rejected_share",
+    // front-end-exposure
+    "browser_networks", "browser_requests", "page_share", "servers_for", "server_networks", "usual_browser_networks",
     // retry-loop
     "calls", "per_hour", "gap", "failing", "failing_share", "last_status", "method", "cost", "cost_per_day", "weak",
     "slow", "latency", "share_of_caller",

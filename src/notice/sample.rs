@@ -2,6 +2,7 @@
 
 mod incidents;
 mod tries;
+mod users;
 
 use incidents::incidents;
 
@@ -87,6 +88,8 @@ fn life(incident: &Incident) -> Vec<Change> {
                 Fact::Count(n)
                     if [
                         "new_addresses",
+                        "browser_networks",
+                        "browser_requests",
                         "newcomer_requests",
                         "calls",
                         "errors",

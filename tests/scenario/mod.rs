@@ -3,6 +3,7 @@
 use lapwing::engine::{Engine, Settings};
 use lapwing::event::{Batch, Event, Flags, Hasher, Method, SourceId};
 use lapwing::incident::{Change, ChangeKind};
+use lapwing::intake::agent::{Agents, Class};
 use lapwing::time::{Span, Timestamp, Zone};
 
 /// A small generator of pseudo-random numbers (SplitMix64), so that scenarios never change by themselves.
@@ -80,6 +81,8 @@ pub struct Stream {
     pub things: Things,
     /// Whether its agents declare themselves crawlers.
     pub crawler: bool,
+    /// Its requests are made by a web page.
+    pub page: bool,
     /// Every request is the very same one.
     pub identical: bool,
     pub cost: f32,
@@ -110,6 +113,7 @@ impl Stream {
             errors: (0.005, 500),
             things: Things::Of(5000),
             crawler: false,
+            page: false,
             identical: false,
             cost: f32::NAN,
             bytes: 512,
@@ -166,6 +170,7 @@ pub struct Site {
     hasher: Hasher,
     batch: Batch,
     counter: u64,
+    agents: Agents,
     /// When they come, their time, and whose they are.
     coming: Vec<(Timestamp, Timestamp, usize)>,
 }
@@ -185,6 +190,7 @@ impl Site {
 
     pub fn with(seed: u64, start: &str, settings: Settings) -> Self {
         Site {
+            agents: Agents::new(settings.hasher),
             hasher: settings.hasher,
             engine: Engine::new(settings),
             streams: Vec::new(),
@@ -303,7 +309,15 @@ impl Site {
         let put = |batch: &mut Batch, text: &str| {
             if text.is_empty() { lapwing::event::Text::NONE } else { batch.put(hasher.id(text.as_bytes()), text) }
         };
-        let flags = Flags::HTTP.with(Flags::STRONG);
+        let mut flags = Flags::HTTP.with(Flags::STRONG);
+        flags = match self.agents.class(agent.as_bytes()) {
+            Some(Class::Browser) => flags.with(Flags::BROWSER),
+            Some(Class::Server) => flags.with(Flags::SERVER),
+            _ => flags,
+        };
+        if stream.page {
+            flags = flags.with(Flags::PAGE);
+        }
         let event = Event {
             time,
             key: put(&mut self.batch, &stream.key),

@@ -106,6 +106,11 @@ impl Novelty {
         self.networks.len() as u32
     }
 
+    /// Whether a network is one of long standing.
+    pub fn knows(&self, network: Id) -> bool {
+        self.networks.iter().any(|old| old.hash == network.0 as u32)
+    }
+
     /// Distinct networks today: what enters into the peers' histogram when the day ends.
     pub fn networks_today(&self) -> u32 {
         let new = self.newcomers.iter().filter(|newcomer| newcomer.day == self.day).count() as u32;

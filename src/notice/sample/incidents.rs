@@ -1,6 +1,6 @@
 //! The sample incidents: for each detector the subjects that it is usually about.
 
-use super::tries;
+use super::{tries, users};
 use crate::detect::grounds::Grounds;
 use crate::detect::{Fact, Facts, Impact, Trend};
 use crate::event::{Severity, Subject, SubjectKind};
@@ -13,6 +13,7 @@ pub(super) const START: Timestamp = Timestamp::from_secs(1_773_151_320);
 /// All of them, those of one detector together.
 pub(super) fn incidents() -> Vec<Incident> {
     let mut all = tries::incidents();
+    all.extend(users::incidents());
     all.extend([
         burst_of_key(),
         burst_of_endpoint(),
