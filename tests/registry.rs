@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use support::tree;
 
 /// The detectors of the contract, and those that came since. A file of `src/detect/` that bears one of these names is that detector.
-const CONTRACT: [&str; 16] = [
+const CONTRACT: [&str; 17] = [
     "burst",
     "error-spike",
     "leaked-key",
@@ -24,6 +24,7 @@ const CONTRACT: [&str; 16] = [
     "slow-response",
     "traffic-drop",
     "front-end-exposure",
+    "shared-key",
 ];
 
 /// The most lines a file may have before its tests, blank ones not counted.

@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 
 use lapwing::detect::Fact;
 use lapwing::engine::Engine;
-use lapwing::event::Severity;
+use lapwing::event::{Place, Severity};
 use lapwing::incident::{Again, Change, ChangeKind};
 use lapwing::time::{Span, Timestamp};
 use scenario::{Site, Stream, at};
@@ -21,6 +21,14 @@ fn addresses(first: u32, count: u32) -> Vec<String> {
 
 fn people(site: &mut Site) {
     site.consumers(12, 10.0);
+    // Whose people call from Singapore; one from both places since ever.
+    for n in [0, 4, 8] {
+        site.streams[n].place = singapore();
+    }
+    let mut both = site.streams[8].clone();
+    (both.place, both.clients) = (frankfurt(), vec!["198.51.208.1".into()]);
+    site.streams.push(both);
+    site.places = names();
     // A page whose visitors use its key, an app, and a small key whose owner looks at it now and then.
     let mut page = browsers("shop-page", 3.0, &addresses(1_000, 400));
     page.rate = |stream, t| stream.scale * scenario::office(t);
@@ -31,6 +39,18 @@ fn people(site: &mut Site) {
     let mut app = Stream::new("shop-app", 4.0);
     (app.clients, app.agents) = (addresses(2_000, 600), vec!["okhttp".into(), "CFNetwork".into()]);
     site.streams.push(app);
+}
+
+fn singapore() -> Place {
+    Place::new(1.35, 103.8, "SG", false)
+}
+
+fn frankfurt() -> Place {
+    Place::new(50.1, 8.7, "DE", false)
+}
+
+fn names() -> Vec<(Place, Box<str>)> {
+    vec![(singapore(), "Singapore (SG)".into()), (frankfurt(), "Frankfurt am Main (DE)".into())]
 }
 
 fn browsers(key: &str, rate: f64, from: &[String]) -> Stream {
@@ -159,4 +179,127 @@ fn a_restart_changes_nothing_about_who_uses_a_key() {
     let changes = story(true);
     assert!(changes.iter().any(|c| c.incident.detector == "front-end-exposure"));
     assert_eq!(story(false), changes);
+}
+
+/// Somebody with a key at a place.
+fn at_place(key: &str, place: Place, address: &str, agent: &str) -> Stream {
+    let mut stream = Stream::new(key, 1.0).steady();
+    (stream.clients, stream.agents, stream.place) = (vec![address.into()], vec![agent.into()], place);
+    stream.pace = Some(Span::from_mins(5));
+    stream
+}
+
+#[test]
+fn a_key_in_singapore_and_within_the_hour_in_frankfurt() {
+    let mut site = portal(31);
+    let from = begins() + Span::from_mins(40);
+    let traveller = at_place("consumer-004", frankfurt(), "192.0.2.9", "curl/8");
+    site.streams.push(traveller.between(from, from + Span::from_mins(50)));
+    site.run_until(begins() + Span::from_hours(5));
+    site.finish();
+    assert_eq!(site.opened(), ["impossible-travel key consumer-004"]);
+    let told = site.first("impossible-travel").unwrap();
+    assert!(told.at - from <= Span::from_mins(16), "with the third request, not after {}", told.at - from);
+    assert_eq!(told.incident.facts.get("to_place"), Some(&Fact::Text("Frankfurt am Main (DE)".into())));
+    assert_eq!(count(told, "requests_there"), 3);
+    assert!(matches!(site.changes.last().map(|c| c.kind), Some(ChangeKind::Resolved(_))));
+}
+
+#[test]
+fn flights_servers_hosters_gateways_and_second_homes_are_no_impossible_travel() {
+    let mut site = portal(32);
+    let hours = |n| begins() + Span::from_hours(n);
+    let visit = |key: &str, place: Place, address: &str, agent: &str| at_place(key, place, address, agent);
+    // A flight: nothing from home for fifteen hours. (An own key, so that home is silent.)
+    for (place, address, from, until) in [(singapore(), "192.0.2.50", 0, 4), (frankfurt(), "198.18.7.7", 19, 24)] {
+        site.streams.push(visit("pilot", place, address, "curl/8").between(hours(from), hours(until)));
+    }
+    // A server in Frankfurt, a hoster's network, a gateway that five keys use, both homes, and two requests only.
+    let hosted = Place::new(50.1, 8.7, "DE", true);
+    site.streams
+        .push(visit("consumer-000", frankfurt(), "192.0.2.10", "python-requests/2").between(hours(1), hours(3)));
+    site.streams.push(visit("consumer-004", hosted, "192.0.2.11", "curl/8").between(hours(1), hours(3)));
+    for n in 0..5 {
+        let key = format!("shared-{n}");
+        site.streams.push(visit(&key, frankfurt(), "192.0.2.12", "curl/8").between(hours(0), hours(4)));
+    }
+    site.streams.push(visit("consumer-000", frankfurt(), "192.0.2.12", "curl/8").between(hours(4), hours(6)));
+    site.streams.push(visit("consumer-008", frankfurt(), "192.0.2.13", "curl/8").between(hours(1), hours(3)));
+    let mut two = visit("consumer-004", frankfurt(), "192.0.2.14", "curl/8");
+    two.pace = Some(Span::from_hours(1));
+    site.streams.push(two.between(hours(30), hours(32)));
+    // A phone: another network every hour, in both places.
+    for n in 0..40 {
+        let place = if n % 2 == 0 { singapore() } else { frankfurt() };
+        site.streams.push(visit("phone", place, &format!("198.18.{n}.9"), "okhttp").between(hours(n), hours(n + 1)));
+    }
+    site.run_until(hours(50));
+    site.finish();
+    let told: Vec<String> = site.opened().into_iter().filter(|o| o.starts_with("impossible")).collect();
+    assert_eq!(told, Vec::<String>::new());
+}
+
+/// Lines for the daily summary.
+fn kept(site: &Site, detector: &str) -> Vec<String> {
+    let lines = site.engine.kept().filter(|c| c.incident.detector == detector);
+    let mut lines: Vec<String> = lines.map(|c| c.incident.subject.name).collect();
+    lines.sort();
+    lines
+}
+
+#[test]
+fn a_key_that_is_handed_on_is_a_line_and_crowds_moves_and_leaks_are_not() {
+    let mut site = Site::new(41, "2026-03-02T00:00:00Z");
+    site.consumers(4, 2.0);
+    let day = |n: i64| at("2026-03-02T00:00:00Z") + Span::from_days(n);
+    let mut user = |key: &str, network: String, from: i64, until: i64| {
+        let mut stream = Stream::new(key, 0.03).steady().between(day(from), day(until));
+        stream.clients = vec![network];
+        site.streams.push(stream);
+    };
+    for n in 0..14 {
+        // From 3 to 14 in four weeks, and they stay.
+        user("handed-on", format!("198.19.{n}.1"), if n < 3 { 0 } else { 7 + 2 * (n - 3) }, 40);
+        // A cloud whose machines live for three days.
+        for step in 0..10 {
+            user("cloud", format!("198.20.{}.1", 10 * n + step), 3 * step, 3 * step + 3);
+        }
+        // An office with as many as ever, which moves after two weeks.
+        user("office", format!("198.21.{n}.1"), 0, 14);
+        user("office", format!("198.22.{n}.1"), 14, 40);
+        // All at once: whoever tells of it, it is not shared.
+        user("leaked", format!("198.23.{n}.1"), if n < 3 { 0 } else { 20 }, 40);
+    }
+    site.run_until(day(30));
+    site.finish();
+    assert_eq!(kept(&site, "shared-key"), ["handed-on"]);
+    let line = site.engine.kept().find(|c| c.incident.detector == "shared-key").unwrap();
+    assert!(count(&line, "steady_networks") >= 9 && count(&line, "steady_before") <= 4, "{:?}", line.incident.facts);
+    assert!(!site.opened().iter().any(|o| o.starts_with("shared-key")));
+}
+
+#[test]
+fn a_key_that_does_other_things_is_a_line_and_a_release_is_not() {
+    let mut site = Site::new(42, "2026-03-02T00:00:00Z");
+    site.consumers(12, 6.0);
+    let day = |n: i64| at("2026-03-02T00:00:00Z") + Span::from_days(n);
+    site.run_until(day(11));
+    assert_eq!(kept(&site, "drift"), Vec::<String>::new(), "eleven ordinary days, a weekend among them");
+    // One key does other things from now on; another day all do.
+    site.streams[2].endpoints = vec!["/v1/reports/{id}".into(), "/v1/exports".into()];
+    site.run_until(day(15));
+    site.finish();
+    assert_eq!(kept(&site, "drift"), ["consumer-002"]);
+    let line = site.engine.kept().find(|c| c.incident.detector == "drift").unwrap();
+    assert_eq!(line.incident.facts.get("changed"), Some(&Fact::List(vec!["endpoints".into()])));
+    assert!(matches!(line.incident.facts.get("more"), Some(Fact::Text(more)) if more.starts_with("/v1/")));
+    for stream in &mut site.streams {
+        for endpoint in &mut stream.endpoints {
+            *endpoint = endpoint.replace("/v1/", "/v2/");
+        }
+    }
+    site.run_until(day(18));
+    site.finish();
+    assert_eq!(kept(&site, "drift"), ["consumer-002"], "a release");
+    assert!(!site.opened().iter().any(|o| o.starts_with("drift")), "{:?}", site.opened());
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::{Config, Consumer, Cost, Invalid, Loaded, channel, rules, source};
+use super::{Config, Consumer, Cost, GeoIp, Invalid, Loaded, channel, rules, source};
 use crate::diag::{Diagnostic, Origin, Place, Report, SECRET_KEYS, suggest};
 use crate::event::Severity;
 use crate::incident::allowance::Allowance;
@@ -166,6 +166,10 @@ fn read(table: &Table, environment: &mut Environment<'_>, report: &Report) -> Co
     for (entry, inner) in options.named("cost", "a cost") {
         config.costs.push(read_cost(entry, inner));
     }
+    if let Some(geoip) = options.table("geoip", "the databases of places") {
+        config.geoip = read_geoip(&geoip, environment);
+        geoip.finish();
+    }
     config.routes = options.parsed_list("routes", route_template).unwrap_or_default();
     options.finish();
     config
@@ -215,6 +219,19 @@ fn read_consumer(entry: &Entry, options: Options<'_>, before: &[Consumer], repor
     consumer.owner = options.text("owner");
     options.finish();
     consumer
+}
+
+fn read_geoip(geoip: &Options<'_>, environment: &Environment<'_>) -> Option<GeoIp> {
+    if !geoip.has("path") {
+        geoip.missing("path", "path = \"/var/lib/GeoIP/GeoLite2-City.mmdb\"");
+    }
+    let asn = geoip.text("asn").map(|path| environment.resolve(&path));
+    Some(GeoIp {
+        path: environment.resolve(&geoip.text("path")?),
+        asn,
+        path_place: geoip.place("path"),
+        asn_place: geoip.place("asn"),
+    })
 }
 
 fn read_cost(entry: &Entry, options: Options<'_>) -> Cost {

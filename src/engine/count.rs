@@ -107,6 +107,7 @@ impl Engine {
         });
         if let Some(slot) = key_slot {
             self.note_stranger(slot, &event);
+            self.note_habit(&event, day, slot);
         }
         self.note_sizes(&event, day);
         self.note_scope(&event, day);

@@ -72,6 +72,9 @@ impl Engine {
         }
         if end.millis() % Span::HOUR.millis() == 0 {
             self.every_hour(end);
+            for candidate in self.days_over(end) {
+                self.place_or_keep(candidate, end);
+            }
         }
         let history = self.watched(end);
         let looked = self.look(tick, history);

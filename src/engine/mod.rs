@@ -14,6 +14,7 @@ mod drops;
 mod exposure;
 mod flood;
 mod following;
+mod habits;
 mod harvests;
 mod hindsight;
 mod judge;
@@ -29,6 +30,7 @@ mod scales;
 mod scope;
 mod spikes;
 mod status;
+mod travels;
 mod urgent;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -38,17 +40,18 @@ use hashbrown::HashMap;
 use serde::{Deserialize, Serialize};
 
 use crate::detect::{
-    budget, burst, credential_stuffing, enumeration, error_spike, front_end_exposure, harvesting, leaked_key,
-    payload_size, retry_loop, scope_creep, slow_response, traffic_drop,
+    budget, burst, credential_stuffing, drift, enumeration, error_spike, front_end_exposure, harvesting,
+    impossible_travel, leaked_key, payload_size, retry_loop, scope_creep, shared_key, slow_response, traffic_drop,
 };
 use crate::engine::arrival::Waiting;
 use crate::engine::clocks::Clocks;
-use crate::event::{Hasher, Id, Severity, SubjectKind};
+use crate::event::{Hasher, Id, Place, Severity, SubjectKind};
 use crate::incident::Change;
 use crate::incident::book::{self, Book, Telling};
 use crate::incident::kept::Weighed;
 use crate::intake::routes::Routes;
 use crate::measure::calendar::Calendar;
+use crate::measure::drift::Drifts;
 use crate::measure::exposure::Exposures;
 use crate::measure::logins::Logins;
 use crate::measure::peers::Peers;
@@ -57,8 +60,10 @@ use crate::measure::repeats::Repeats;
 use crate::measure::ring::TICK;
 use crate::measure::rows::{Limits, Rows};
 use crate::measure::scope::Scopes;
+use crate::measure::sharing::Sharings;
 use crate::measure::sizes::Scales;
 use crate::measure::strangers::Strangers;
+use crate::measure::travel::Travels;
 use crate::rule::spec::Rule;
 use crate::time::{Span, Timestamp, Zone};
 
@@ -109,6 +114,16 @@ pub struct Settings {
     pub leaked_key: leaked_key::Settings,
     /// Tuning of `front-end-exposure`.
     pub front_end_exposure: front_end_exposure::Settings,
+    /// Tuning of `shared-key`.
+    pub shared_key: shared_key::Settings,
+    /// Tuning of `drift`.
+    pub drift: drift::Settings,
+    /// Tuning of `impossible-travel`.
+    pub impossible_travel: impossible_travel::Settings,
+    /// Whether events have places, and whether networks of hosters are told apart.
+    pub knows_places: bool,
+    /// See `knows_places`.
+    pub knows_networks: bool,
     /// Tuning of `retry-loop`.
     pub retry_loop: retry_loop::Settings,
     /// Tuning of `harvesting`.
@@ -153,6 +168,11 @@ impl Default for Settings {
             error_spike: error_spike::Settings::default(),
             leaked_key: leaked_key::Settings::default(),
             front_end_exposure: front_end_exposure::Settings::default(),
+            shared_key: shared_key::Settings::default(),
+            drift: drift::Settings::default(),
+            impossible_travel: impossible_travel::Settings::default(),
+            knows_places: false,
+            knows_networks: false,
             retry_loop: retry_loop::Settings::default(),
             harvesting: harvesting::Settings::default(),
             enumeration: enumeration::Settings::default(),
@@ -206,6 +226,13 @@ pub struct Engine {
     scopes: Scopes,
     /// Which keys browsers use.
     exposures: Exposures,
+    /// Where keys are used, and the names of the places.
+    travels: Travels,
+    place_names: HashMap<Place, Box<str>>,
+    /// Who comes back to each key, what its days are made of, and the local day that runs.
+    sharings: Sharings,
+    drifts: Drifts,
+    habits_day: Option<i64>,
     /// Some log in with requests that only read.
     logs_in_by_reading: bool,
     accounts: budgets::Accounts,
@@ -304,6 +331,11 @@ impl Engine {
             key_scales: Scales::default(),
             scopes: Scopes::default(),
             exposures: Exposures::default(),
+            travels: Travels::default(),
+            sharings: Sharings::default(),
+            drifts: Drifts::default(),
+            habits_day: None,
+            place_names: HashMap::new(),
             logs_in_by_reading: settings.credential_stuffing.reads(),
             book: Book::default(),
             routes: Routes::default(),

@@ -3,8 +3,8 @@
 
 use crate::detect::scene::Scene;
 use crate::detect::{
-    Fact, burst, credential_stuffing, enumeration, error_spike, front_end_exposure, harvesting, leaked_key,
-    payload_size, retry_loop, scope_creep, slow_response, traffic_drop,
+    Fact, burst, credential_stuffing, enumeration, error_spike, front_end_exposure, harvesting, impossible_travel,
+    leaked_key, payload_size, retry_loop, scope_creep, slow_response, traffic_drop,
 };
 use crate::engine::Engine;
 use crate::event::{Event, Flags, Id, Severity, SubjectKind};
@@ -45,11 +45,14 @@ impl Engine {
         if self.settings.retry_loop_enabled && event.flags.has(Flags::HTTP) {
             found |= self.judge_repeats(event, day);
         }
-        let asks_who = self.settings.leaked_key_enabled || self.settings.front_end_exposure.enabled;
+        let asks_who = self.settings.leaked_key_enabled
+            || self.settings.front_end_exposure.enabled
+            || self.settings.impossible_travel.enabled && event.place.is_some();
         if let Some(slot) = key_slot.filter(|_| asks_who) {
             found |= self.judge_newcomer(event, slot, day);
             self.exposures.watch(event.time);
             found |= self.judge_browser(event, slot, i64::from(day));
+            found |= self.judge_place(event);
         }
         self.judge_login(event, out);
         if found {
@@ -299,6 +302,7 @@ impl Engine {
             enumeration::NAME => return self.probe_goes_on(about, end),
             scope_creep::NAME => return self.scope_goes_on(about, end),
             front_end_exposure::NAME => return self.exposure_goes_on(about, end),
+            impossible_travel::NAME => return self.travel_goes_on(about.id, end),
             credential_stuffing::NAME => return self.guessing_goes_on(about, tick, history),
             payload_size::NAME | slow_response::NAME => return self.size_goes_on(evidence, end),
             _ => {}
@@ -343,6 +347,7 @@ impl Engine {
             enumeration::NAME => return self.fresh_probe(about, end),
             scope_creep::NAME => return self.fresh_scope(about, end),
             front_end_exposure::NAME => return self.fresh_exposure(about, end),
+            impossible_travel::NAME => return self.fresh_travel(about, end),
             credential_stuffing::NAME => return self.fresh_guesses(about, tick, history),
             payload_size::NAME | slow_response::NAME => return self.fresh_size(about, tag),
             _ => {}

@@ -10,6 +10,7 @@ pub mod cost;
 mod credential;
 mod extra;
 mod fingerprint;
+pub mod geo;
 pub mod key;
 mod memo;
 pub mod request;
@@ -23,12 +24,13 @@ mod tests;
 mod view;
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use ipnet::IpNet;
 
-use crate::event::{Batch, Event, Flags, Hasher, Method, SourceId, Text};
+use crate::event::{Batch, Event, Flags, Hasher, Id, Method, Place, SourceId, Text};
 use crate::format::{Record, Value};
 use crate::rule::spec::Rule;
 use crate::sanitize;
@@ -37,7 +39,9 @@ use crate::time::Zone;
 use agent::{Agents, Class};
 use client::{Client, real_client};
 use cost::{Price, Prices};
+use geo::Atlas;
 use key::{Consumer, KeyPlace, Names};
+use memo::Memo;
 use request::Fingerprint;
 use routes::{Patterns, declared_template};
 use ruling::{Ruling, Seen};
@@ -48,6 +52,9 @@ pub use view::EventView;
 
 /// The longest name an event carries, in bytes; its id is made from the whole.
 const MAX_NAME_BYTES: usize = 200;
+
+/// Half of the networks whose places are remembered.
+const PLACES: usize = 4096;
 
 /// What the configuration says about the meaning of lines.
 #[derive(Clone, PartialEq, Debug, Default)]
@@ -94,6 +101,8 @@ pub struct Intake {
     ruling: Ruling,
     texts: Texts,
     bytes: Vec<u8>,
+    atlas: Option<Arc<Atlas>>,
+    places: Places,
     /// What sources beyond the configured ones get.
     default_source: SourceSettings,
 }
@@ -114,8 +123,18 @@ impl Intake {
             sources: settings.sources,
             hasher,
             bytes: Vec::new(),
+            atlas: None,
+            places: Places::default(),
             default_source: SourceSettings::default(),
         }
+    }
+
+    /// With a database of places, if there is one.
+    #[must_use]
+    pub fn with_places(mut self, atlas: Option<Arc<Atlas>>) -> Self {
+        self.atlas = atlas;
+        self.places = Places::default();
+        self
     }
 
     /// Appends the event of a record to a batch, with the texts it needs.
@@ -162,6 +181,12 @@ impl Intake {
                 flags = flags.with(Flags::STATIC);
             }
         }
+        let place = match (&self.atlas, caller) {
+            (Some(atlas), Some(Client::Address(address))) if key.is_some() => {
+                self.places.of(atlas, network.id, address, batch)
+            }
+            _ => Place::NONE,
+        };
         let cost = self.prices.cost(record, endpoint.id, target.filter(|_| flags.has(Flags::HTTP)));
         batch.events.push(Event {
             time: record.time,
@@ -183,6 +208,7 @@ impl Intake {
             source,
             method,
             flags,
+            place,
         });
         if !self.ruling.is_empty() {
             let seen = Seen { record, target, client: caller };
@@ -229,6 +255,30 @@ impl Intake {
             country: shown(&record.country),
             ..extra::describe(record, &mut self.names)
         }
+    }
+}
+
+/// The places of networks that were met.
+#[derive(Debug, Default)]
+struct Places {
+    known: Memo<Place, PLACES>,
+    /// Those whose names went on in a batch.
+    named: HashSet<Place>,
+}
+
+impl Places {
+    fn of(&mut self, atlas: &Atlas, network: Id, address: IpAddr, batch: &mut Batch) -> Place {
+        let Places { known, named } = self;
+        *known.get_or_insert_with(network, || {
+            let Some((place, name)) = atlas.place(address) else { return Place::NONE };
+            if named.len() >= PLACES {
+                named.clear();
+            }
+            if named.insert(place) {
+                batch.places.push((place, name.into()));
+            }
+            place
+        })
     }
 }
 

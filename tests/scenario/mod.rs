@@ -1,7 +1,7 @@
 //! Traffic for scenarios: deterministic from a seed, on the log's clock, straight into the engine.
 
 use lapwing::engine::{Engine, Settings};
-use lapwing::event::{Batch, Event, Flags, Hasher, Method, SourceId};
+use lapwing::event::{Batch, Event, Flags, Hasher, Method, Place, SourceId};
 use lapwing::incident::{Change, ChangeKind};
 use lapwing::intake::agent::{Agents, Class};
 use lapwing::time::{Span, Timestamp, Zone};
@@ -83,6 +83,8 @@ pub struct Stream {
     pub crawler: bool,
     /// Its requests are made by a web page.
     pub page: bool,
+    /// Where it calls from.
+    pub place: Place,
     /// Every request is the very same one.
     pub identical: bool,
     pub cost: f32,
@@ -114,6 +116,7 @@ impl Stream {
             things: Things::Of(5000),
             crawler: false,
             page: false,
+            place: Place::NONE,
             identical: false,
             cost: f32::NAN,
             bytes: 512,
@@ -166,6 +169,8 @@ pub struct Site {
     pub skew: fn(Timestamp) -> Span,
     /// The wall clock is known, as it is live.
     pub live: bool,
+    /// Names of places.
+    pub places: Vec<(Place, Box<str>)>,
     random: Random,
     hasher: Hasher,
     batch: Batch,
@@ -199,6 +204,7 @@ impl Site {
             delay: Span::ZERO,
             skew: |_| Span::ZERO,
             live: false,
+            places: Vec::new(),
             coming: Vec::new(),
             random: Random::new(seed),
             batch: Batch::default(),
@@ -259,6 +265,7 @@ impl Site {
             let later = come.partition_point(|(arrival, ..)| *arrival < self.now);
             self.coming = come.split_off(later);
             self.batch.clear();
+            self.batch.places.extend(self.places.iter().cloned());
             for (_, t, index) in come {
                 self.push(t + (self.skew)(t), index);
             }
@@ -275,6 +282,7 @@ impl Site {
     /// One line of a stream; what came of it.
     pub fn line(&mut self, time: Timestamp, index: usize) -> Vec<Change> {
         self.batch.clear();
+        self.batch.places.extend(self.places.iter().cloned());
         self.push(time, index);
         let before = self.changes.len();
         self.engine.absorb(&self.batch, &mut self.changes);
@@ -339,6 +347,7 @@ impl Site {
             source: SourceId(0),
             method: stream.method,
             flags: if stream.crawler { flags.with(Flags::CRAWLER) } else { flags },
+            place: stream.place,
         };
         self.batch.events.push(event);
     }

@@ -142,6 +142,7 @@ impl Feed {
             source: SourceId(call.source),
             method: route.method,
             flags,
+            place: lapwing::event::Place::NONE,
         }
     }
 }

@@ -141,6 +141,7 @@ mod tests {
             source: SourceId(0),
             method: Method::Get,
             flags: Flags::default(),
+            place: crate::event::Place::NONE,
         }
     }
 
