@@ -159,6 +159,9 @@ impl Flags {
     /// A web page made the request: it has a Referer.
     pub const PAGE: Flags = Flags(64);
 
+    /// The key is a secret, and stands in the query of the request's URL.
+    pub const KEY_IN_URL: Flags = Flags(128);
+
     /// With these bits set as well.
     #[must_use]
     pub const fn with(self, other: Flags) -> Flags {

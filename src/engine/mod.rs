@@ -233,6 +233,8 @@ pub struct Engine {
     sharings: Sharings,
     drifts: Drifts,
     habits_day: Option<i64>,
+    /// Requests with a key since the start of the process, and those that carried it in their URL.
+    keyed: (u64, u64),
     /// Some log in with requests that only read.
     logs_in_by_reading: bool,
     accounts: budgets::Accounts,
@@ -335,6 +337,7 @@ impl Engine {
             sharings: Sharings::default(),
             drifts: Drifts::default(),
             habits_day: None,
+            keyed: (0, 0),
             place_names: HashMap::new(),
             logs_in_by_reading: settings.credential_stuffing.reads(),
             book: Book::default(),

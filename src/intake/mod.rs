@@ -173,6 +173,9 @@ impl Intake {
             flags = flags.with(Flags::HTTP);
             let caller = if key.is_some() { key.id } else { client.id };
             let parameter = found.as_ref().and_then(key::Found::parameter);
+            if parameter.is_some() && found.as_ref().is_some_and(key::Found::is_secret) {
+                flags = flags.with(Flags::KEY_IN_URL);
+            }
             print = request::fingerprint(record, target, caller, parameter, &self.hasher, &mut self.bytes);
             if print.strong {
                 flags = flags.with(Flags::STRONG);

@@ -83,6 +83,8 @@ pub struct Stream {
     pub crawler: bool,
     /// Its requests are made by a web page.
     pub page: bool,
+    /// Its key stands in its URLs.
+    pub in_url: bool,
     /// Where it calls from.
     pub place: Place,
     /// Every request is the very same one.
@@ -116,6 +118,7 @@ impl Stream {
             things: Things::Of(5000),
             crawler: false,
             page: false,
+            in_url: false,
             place: Place::NONE,
             identical: false,
             cost: f32::NAN,

@@ -5,7 +5,7 @@ use std::net::Ipv4Addr;
 
 /// A value of the format, as far as it is needed.
 #[derive(Clone)]
-pub enum Value {
+pub(crate) enum Value {
     Text(&'static str),
     Double(f64),
     Number(u16),
@@ -13,7 +13,7 @@ pub enum Value {
 }
 
 /// A city with its coordinates and country.
-pub fn city(name: &'static str, country: &'static str, latitude: f64, longitude: f64) -> Value {
+pub(crate) fn city(name: &'static str, country: &'static str, latitude: f64, longitude: f64) -> Value {
     let names = |name| Value::Map(vec![("names", Value::Map(vec![("en", Value::Text(name))]))]);
     Value::Map(vec![
         ("city", names(name)),
@@ -23,7 +23,7 @@ pub fn city(name: &'static str, country: &'static str, latitude: f64, longitude:
 }
 
 /// Who runs a network.
-pub fn network(number: u16, name: &'static str) -> Value {
+pub(crate) fn network(number: u16, name: &'static str) -> Value {
     Value::Map(vec![
         ("autonomous_system_number", Value::Number(number)),
         ("autonomous_system_organization", Value::Text(name)),
@@ -31,7 +31,7 @@ pub fn network(number: u16, name: &'static str) -> Value {
 }
 
 /// A database of a kind with these networks, none of which holds another.
-pub fn database(kind: &'static str, networks: &[(&str, Value)]) -> Vec<u8> {
+pub(crate) fn database(kind: &'static str, networks: &[(&str, Value)]) -> Vec<u8> {
     let (mut data, mut at): (Vec<u8>, BTreeMap<usize, usize>) = (Vec::new(), BTreeMap::new());
     for (index, (_, value)) in networks.iter().enumerate() {
         at.insert(index, data.len());
