@@ -6,7 +6,7 @@ mod scenario;
 use std::sync::OnceLock;
 
 use lapwing::detect::Fact;
-use lapwing::engine::Engine;
+use lapwing::engine::{Engine, Settings};
 use lapwing::event::{Place, Severity};
 use lapwing::incident::{Again, Change, ChangeKind};
 use lapwing::time::{Span, Timestamp};
@@ -302,4 +302,20 @@ fn a_key_that_does_other_things_is_a_line_and_a_release_is_not() {
     site.finish();
     assert_eq!(kept(&site, "drift"), ["consumer-002"], "a release");
     assert!(!site.opened().iter().any(|o| o.starts_with("drift")), "{:?}", site.opened());
+}
+
+#[test]
+fn the_status_says_what_is_not_seen_and_which_keys_stand_in_urls() {
+    let judging = |in_url: bool, knows_places: bool| {
+        let mut site = Site::with(43, "2026-03-02T00:00:00Z", Settings { knows_places, ..Site::settings() });
+        site.consumers(4, 2.0);
+        site.streams[1].in_url = in_url;
+        site.run_until(at("2026-03-02T08:00:00Z"));
+        site.engine.status().judging.join("\n")
+    };
+    let plain = judging(false, true);
+    assert!(!plain.contains("impossible travel") && !plain.contains("URLs"), "{plain}");
+    let more = judging(true, false);
+    assert!(more.contains("impossible travel: not without a database of places"), "{more}");
+    assert!(more.contains("keys in URLs: ") && more.contains("% of the requests with a key"), "{more}");
 }

@@ -257,7 +257,7 @@ error: unknown key "colour"
 1 | colour = true
   | ^^^^^^ not a key of the configuration
   |
-  = help: known are "parsers_dir", "rules_dir", "templates_dir", "state_dir", "socket", "timezone", "currency", "backfill", "limits", "source", "channel", "route", "alerts", "rule", "consumers", "cost", "routes"
+  = help: known are "parsers_dir", "rules_dir", "templates_dir", "state_dir", "socket", "timezone", "currency", "backfill", "limits", "source", "channel", "route", "alerts", "rule", "consumers", "cost", "geoip", "routes"
 error: a source needs "path"
  --> lapwing.toml:2:9
   |

@@ -167,6 +167,10 @@ impl Whereabouts {
             if index == at || !is_new(new) || now - other.last > LONGEST || old.first == new.first {
                 continue;
             }
+            // Where several are at home, one of them may have come from elsewhere.
+            if self.stays.iter().any(|stay| stay.place != old.place && may_come(stay, new, bounds)) {
+                continue;
+            }
             let km = here.place.km_to(other.place);
             let leg = Leg { left: other.last.min(now), arrived: now, km, from: old.place, to: new.place };
             if km > bounds.km && leg.speed() > bounds.speed {
@@ -186,6 +190,16 @@ impl Whereabouts {
     fn bytes(&self) -> usize {
         KEY_BYTES + if self.stays.spilled() { self.stays.capacity() * STAY_BYTES } else { STAY_BYTES }
     }
+}
+
+/// Whether somebody at a place may have come to a new one when it was first used.
+fn may_come(stay: &Stay, new: &Stay, bounds: &Bounds) -> bool {
+    if stay.place == new.place || stay.first >= new.first || new.first - stay.last > LONGEST {
+        return false;
+    }
+    let km = stay.place.km_to(new.place);
+    let left = stay.last.min(new.first);
+    km <= bounds.km || km <= bounds.speed * (new.first - left).hours_f64()
 }
 
 /// The keys that use a network, and on which day it was used last.

@@ -326,6 +326,9 @@ impl Site {
             Some(Class::Server) => flags.with(Flags::SERVER),
             _ => flags,
         };
+        if stream.in_url {
+            flags = flags.with(Flags::KEY_IN_URL);
+        }
         if stream.page {
             flags = flags.with(Flags::PAGE);
         }
