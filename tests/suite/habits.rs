@@ -16,12 +16,12 @@ use super::world::{Slowness, Who};
 pub fn habits(play: &mut Play, days: i64) {
     let mut random = Random::new(play.world.seed, "habits");
     let subjects = play.labels.iter().flat_map(|label| label.subjects.iter().chain(&label.touches));
-    let told: Vec<String> = subjects.map(|subject| subject.name.to_string()).collect();
+    let told: Vec<String> = subjects.map(|subject| subject.name.clone()).collect();
     let free = |a: &Actor| !a.key.is_empty() && !a.injected && a.from == i64::MIN && !told.contains(&a.key);
     let keys: Vec<String> = play.world.actors.iter().filter(|a| free(a)).map(|a| a.key.clone()).collect();
     let seed = play.world.seed;
     for day in 1..days {
-        let mut some_time = |random: &mut Random| MONDAY + day * DAY + random.below(DAY as u64) as i64;
+        let some_time = |random: &mut Random| MONDAY + day * DAY + random.below(DAY as u64) as i64;
         let somebody =
             |random: &mut Random, play: &Play| play.world.actors[play.world.who(random.one::<String>(&keys))].clone();
         let more = |actor: &Actor, rate: f64, from: i64, until: i64| {
