@@ -311,7 +311,8 @@ pub struct Batch {
     pub hits: Vec<Hit>,
     /// Names of places, each when it is first met.
     pub places: Vec<(Place, Box<str>)>,
-    text: String,
+    /// UTF-8 as a whole, and each text by itself.
+    text: Vec<u8>,
 }
 
 /// That an event is something to one of the users' own rules.
@@ -337,8 +338,13 @@ pub struct Hit {
 impl Batch {
     /// Adds a text that `id` stands for.
     pub fn put(&mut self, id: Id, text: &str) -> Text {
+        self.put_bytes(id, text.as_bytes())
+    }
+
+    /// The same of bytes that are known to be UTF-8 without having been looked at as such. What is not is no text.
+    pub fn put_bytes(&mut self, id: Id, text: &[u8]) -> Text {
         let at = self.text.len() as u32;
-        self.text.push_str(text);
+        self.text.extend_from_slice(text);
         Text { id, at, len: text.len() as u32 }
     }
 
@@ -354,7 +360,8 @@ impl Batch {
 
     /// The characters of a text of one of its events.
     pub fn text(&self, text: Text) -> &str {
-        &self.text[text.at as usize..(text.at + text.len) as usize]
+        let bytes = self.text.get(text.at as usize..(text.at + text.len) as usize);
+        bytes.and_then(|bytes| std::str::from_utf8(bytes).ok()).unwrap_or_default()
     }
 
     /// Empties it and keeps its memory.

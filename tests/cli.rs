@@ -46,6 +46,7 @@ fn every_command_has_help_with_examples() {
         "drill",
         "incidents",
         "silence",
+        "mark",
         "status",
         "outbox",
         "completions",

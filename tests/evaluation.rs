@@ -23,8 +23,8 @@ const BARS: Bars = Bars {
     loud_in_time: 0.87,
     loud_start: 1.0,
     found: 0.87,
-    right_subject: 0.98,
-    openings: 1.04,
+    right_subject: 0.97,
+    openings: 1.05,
     false_a_week: 0.1,
     false_a_week_wild: 1.0,
 };

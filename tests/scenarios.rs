@@ -114,6 +114,27 @@ fn an_endpoint_that_fails_for_everybody_is_one_error_spike_on_it() {
     assert!((opened.incident.started_at - start).millis().abs() <= 120_000);
 }
 
+/// A job of 54 minutes a day that lies across a full hour; after three weeks the clock of whoever runs it goes back.
+fn job_that_moves(stream: &Stream, t: Timestamp) -> f64 {
+    let moved = if t < at("2026-03-23T00:00:00Z") { 0 } else { 60 };
+    let minute = (t - t.floor(Span::DAY)).mins_f64() as i64 - moved;
+    if (770..824).contains(&minute) { stream.scale } else { 0.0 }
+}
+
+#[test]
+fn a_daily_job_that_moves_by_an_hour_is_neither_a_drop_nor_a_burst() {
+    let mut site = Site::new(42, "2026-03-02T00:00:00Z");
+    site.consumers(10, 20.0);
+    let mut job = Stream::new("nightly-export", 15.0);
+    job.rate = job_that_moves;
+    site.streams.push(job);
+    site.run_until(at("2026-03-22T00:00:00Z"));
+    let before = site.opened().len();
+    site.run_until(at("2026-03-27T00:00:00Z"));
+    site.finish();
+    assert_eq!(site.opened()[before..], [] as [String; 0]);
+}
+
 #[test]
 fn everything_rising_together_is_one_incident_on_the_site() {
     let mut site = ordinary(6);

@@ -196,3 +196,50 @@ fn releases_and_a_single_new_path_are_no_creep() {
     site.finish();
     assert!(site.opened().iter().all(|o| !o.starts_with("scope-creep")), "{:?}", site.opened());
 }
+
+/// Three weeks with keys that only read, one that changes items, and, where `turning`, one a week that begins to.
+fn readers(turning: bool) -> Site {
+    let mut site = Site::new(31, "2026-03-02T00:00:00Z");
+    site.consumers(6, 0.5);
+    for n in 0..4 {
+        site.streams.push(Stream::new(&format!("reader-{n}"), 0.4).steady());
+    }
+    let mut writer = Stream::new("writer", 0.2).endpoint("/v1/items").steady();
+    writer.method = Method::Put;
+    site.streams.push(writer);
+    if turning {
+        for (n, day) in [(0, 9), (1, 12), (2, 15)] {
+            let mut turned = site.streams[6 + n].clone().endpoint("/v1/items");
+            (turned.method, turned.scale) = (Method::Put, 0.02);
+            turned.from = at("2026-03-02T09:00:00Z") + Span::from_days(day);
+            site.streams.push(turned);
+        }
+    }
+    site
+}
+
+#[test]
+fn one_new_path_that_a_reader_of_weeks_begins_to_change() {
+    let begins = at("2026-03-23T10:00:00Z");
+    let story = |turning: bool, writes: f64| {
+        let mut site = readers(turning);
+        let mut first = site.streams[9].clone().endpoint("/v1/items").between(begins, begins + Span::from_hours(2));
+        (first.method, first.scale, first.errors) = (Method::Put, writes / 120.0, (0.0, 500));
+        site.streams.push(first);
+        site.run_until(begins + Span::from_hours(5));
+        site.finish();
+        site
+    };
+    let site = story(false, 60.0);
+    assert_eq!(site.opened(), ["scope-creep key reader-3"]);
+    let told = site.first("scope-creep").unwrap();
+    assert!(told.at - begins <= Span::from_mins(20), "noticed after {}", told.at - begins);
+    assert_eq!(told.incident.facts.get("first_write"), Some(&Fact::Flag(true)));
+    assert_eq!(told.incident.facts.get("new_routes"), Some(&Fact::Count(1)));
+    assert!(matches!(site.changes.last().unwrap().kind, ChangeKind::Resolved(_)));
+    // Two are a mistake; and where readers often begin to, it is what they do here.
+    for (turning, writes) in [(false, 2.0), (true, 60.0)] {
+        let site = story(turning, writes);
+        assert!(site.opened().iter().all(|o| !o.starts_with("scope-creep")), "{:?}", site.opened());
+    }
+}

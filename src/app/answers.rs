@@ -10,8 +10,8 @@ use super::status::Board;
 use crate::detect::grounds::Grounds;
 use crate::event::Subject;
 use crate::notice::Notice;
-use crate::notify::Outbox;
-use crate::store::{IncidentRow, OutboxRow, Silence, Store};
+use crate::notify::{self, Outbox};
+use crate::store::{IncidentRow, Mark, OutboxRow, Silence, Store};
 use crate::time::{Clock, Timestamp};
 
 /// The longest list that is given out.
@@ -99,8 +99,24 @@ impl Answers for Desk {
             Ask::Incident { id } => self.incident(&id),
             Ask::Explain { what } => self.explain(what.as_deref()).map(|all| json!(all)),
             Ask::Silences => Ok(json!(self.store.silences())),
-            Ask::Silence { subject, detector, incident, until, comment } => {
-                let silence = Silence { subject, detector, incident, until, comment, ..Silence::default() };
+            Ask::Mark { what, at, author, subject } => {
+                self.store.add_mark(Mark { what, at, author, subject }).map(|()| Value::Null).map_err(|e| e.to_string())
+            }
+            Ask::Marks => Ok(json!(self.store.marks())),
+            Ask::Silence { subject, detector, incident, until, comment, rule, author, times, cost } => {
+                let asked = Silence {
+                    subject,
+                    detector,
+                    incident,
+                    until,
+                    comment,
+                    rule,
+                    author,
+                    times,
+                    cost,
+                    ..Silence::default()
+                };
+                let silence = notify::with_levels(asked, &self.store.open_incidents(), self.clock.now());
                 self.store.add_silence(silence).map(|id| json!(id)).map_err(|e| e.to_string())
             }
             Ask::Unsilence { id } => match self.store.remove_silence(id) {

@@ -316,6 +316,8 @@ impl Care {
             actions,
             at: now,
             drill: false,
+            money: None,
+            consumer: None,
             kept: None,
         };
         self.open.push(notice.clone());

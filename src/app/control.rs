@@ -52,7 +52,34 @@ pub enum Ask {
         until: Timestamp,
         /// Why.
         comment: String,
+        /// A rule by name.
+        #[serde(default)]
+        rule: Option<String>,
+        /// Who asks.
+        #[serde(default)]
+        author: String,
+        /// Tell all the same what grows to so many times its level.
+        #[serde(default)]
+        times: Option<f64>,
+        /// Tell all the same what has cost so much.
+        #[serde(default)]
+        cost: Option<f64>,
     },
+    /// Something was deployed.
+    Mark {
+        /// What.
+        what: String,
+        /// When.
+        at: Timestamp,
+        /// By whom.
+        #[serde(default)]
+        author: String,
+        /// Which endpoints or source it is about.
+        #[serde(default)]
+        subject: Option<String>,
+    },
+    /// What was deployed?
+    Marks,
     /// Tell again.
     Unsilence {
         /// The silence's number.

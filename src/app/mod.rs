@@ -46,6 +46,7 @@ mod trouble;
 mod memory;
 
 pub mod live;
+mod marked;
 
 pub mod checking;
 

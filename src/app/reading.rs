@@ -20,6 +20,12 @@ const PICTURE_EVERY: Span = Span::SECOND;
 /// How long one wait for events may last: the stop sign is looked at in between.
 const LONGEST_WAIT: Span = Span::from_millis(500);
 
+/// Whoever wrote lines no longer ago than this is likely to go on.
+const GOES_ON: Span = Span::from_millis(100);
+/// While lines keep coming they are collected for so long: to wake for each of them would cost more than to read them. The
+/// first one after a pause waits for nothing.
+const COLLECT: Span = Span::from_millis(20);
+
 /// What the pipeline's thread is told.
 #[derive(Debug)]
 pub(super) enum Input {
@@ -97,6 +103,7 @@ impl Reading {
         let mut scan_wanted = false;
         let mut told: Option<Span> = None;
         let mut drawn: Option<Span> = None;
+        let mut came: Option<Span> = None;
         loop {
             if self.stop.load(Ordering::Relaxed) {
                 return;
@@ -119,7 +126,9 @@ impl Reading {
             }
             let mut gone = false;
             let (out, stop) = (&self.out, &self.stop);
+            let before = came;
             let progress = self.follower.read(now, &mut |chunk| {
+                came = Some(now);
                 gone = gone || !send(out, Input::Chunk(chunk), stop);
             });
             if gone {
@@ -146,6 +155,9 @@ impl Reading {
                 return;
             }
             if progress.at_end {
+                if came == Some(now) && before.is_some_and(|before| now - before < GOES_ON) {
+                    thread::sleep(COLLECT.to_std());
+                }
                 scan_wanted |= self.watcher.wait(LONGEST_WAIT.to_std()).scan;
             }
         }

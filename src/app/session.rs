@@ -10,6 +10,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use super::answers::Explained;
 use super::care::{Care, View};
 use super::ledger::Ledger;
+use super::marked;
 use super::memory::Governor;
 use super::pipeline::Pipeline;
 use super::reading::Input;
@@ -22,7 +23,7 @@ use super::wall::Wall;
 use crate::detect::traffic_drop;
 use crate::event::SubjectKind;
 use crate::fault;
-use crate::incident::Change;
+use crate::incident::{Again, Change, ChangeKind};
 use crate::notice::Notice;
 use crate::notify::{self, Outbox};
 use crate::source::Position;
@@ -35,10 +36,14 @@ pub(super) const LATENESS: Span = Span::from_secs(15);
 const CUT_BETWEEN: (Span, Span) = (Span::from_secs(5), Span::from_secs(60));
 /// A file that was met is saved sooner: until then a kill would make it unknown, and where a link leads may have changed.
 const CUT_SOON: Span = Span::SECOND;
+/// While nothing comes, the state is saved so seldom: only the time has passed, and what that brings is saved when it is told.
+const CUT_IDLE: Span = Span::from_mins(15);
 /// A cut may take this share of the time between two.
 const CUT_SHARE: i64 = 20;
 /// How often the picture is renewed.
 const LOOK_EVERY: Span = Span::SECOND;
+/// How often it is looked at what silence is kept about.
+const SILENCES_EVERY: Span = Span::from_secs(30);
 /// How often systemd is told a line.
 const LINE_EVERY: Span = Span::from_secs(10);
 /// A reader that gave no sign of life for this long is stuck: the watchdog is not told that all is well.
@@ -90,6 +95,7 @@ struct Moments {
     cut_every: Span,
     cut_soon: Span,
     look: Span,
+    silence: Span,
     line: Span,
     alive: Span,
     reader: Span,
@@ -108,6 +114,7 @@ impl Session {
             cut_every: CUT_BETWEEN.0,
             cut_soon: CUT_SOON,
             look: start - LOOK_EVERY,
+            silence: start,
             line: start,
             alive: start,
             reader: start,
@@ -119,7 +126,7 @@ impl Session {
         let mut steady = Wall::default();
         let mut changes: Vec<Change> = Vec::new();
         // The first cut is made as soon as positions come: from then on every file is known that was there.
-        let (mut dirty, mut met) = (false, true);
+        let (mut dirty, mut met, mut first) = (false, true, true);
         moments.cut = start - CUT_SOON;
         let mut troubles = Troubles::new(self.pipeline.defects());
         let mut before = Some(self.pipeline.lines());
@@ -149,8 +156,9 @@ impl Session {
                 }
                 Ok(Input::Positions(all)) => {
                     met |= all.iter().any(|p| !self.positions.contains_key(&p.generation));
+                    dirty |= first || has_moved(&self.positions, &all);
+                    first = false;
                     self.positions = all.into_iter().map(|p| (p.generation, p)).collect();
-                    dirty = true;
                 }
                 Ok(Input::Rest(fresh)) => {
                     idle = fresh.at_end;
@@ -174,10 +182,10 @@ impl Session {
             let now = self.clock.monotonic();
             if !changes.is_empty() {
                 self.tell(&mut changes, wall, &mut moments, now);
-                (dirty, met) = (false, false);
-            } else if dirty && now - moments.cut >= if met { moments.cut_soon } else { moments.cut_every } {
+                (dirty, met) = (self.is_unsaved(), false);
+            } else if now - moments.cut >= due(dirty, met, &moments) {
                 self.cut(Vec::new(), Vec::new(), &mut moments, now);
-                (dirty, met) = (false, false);
+                (dirty, met) = (self.is_unsaved(), false);
             }
             if now - moments.look >= LOOK_EVERY {
                 moments.look = now;
@@ -187,6 +195,10 @@ impl Session {
                 let notices = self.care(&stand, now, wall);
                 if !notices.is_empty() {
                     self.say(&notices, wall, &mut moments, now);
+                }
+                if now - moments.silence >= SILENCES_EVERY {
+                    moments.silence = now;
+                    self.look_at_silences(wall, &mut moments, now);
                 }
                 self.look(&stand, wall, &mut moments);
                 self.tell_of_itself(&mut troubles, wall, now);
@@ -205,11 +217,18 @@ impl Session {
         self
     }
 
+    /// Whether the last cut did not come to be: then the next one is as urgent.
+    fn is_unsaved(&self) -> bool {
+        self.store.stats().failing.is_some()
+    }
+
     /// Tells what changed: written down first, then sent.
     fn tell(&mut self, changes: &mut Vec<Change>, wall: Timestamp, moments: &mut Moments, now: Span) {
         let mut rows = Vec::new();
         let (mut notices, mut kept) = (Vec::new(), Vec::new());
-        for change in changes.drain(..) {
+        let marks = self.store.marks();
+        for mut change in changes.drain(..) {
+            marked::explain(&mut change, &marks);
             let mut notice = self.teller.notice(&change);
             if notice.kept.is_some() {
                 kept.push(notice);
@@ -220,6 +239,24 @@ impl Session {
             notices.push(notice);
         }
         self.deliver(rows, &notices, &kept, moments, now);
+    }
+
+    /// Tells what went beyond the ceiling of its silence, and what still goes on when its silence ends.
+    fn look_at_silences(&mut self, wall: Timestamp, moments: &mut Moments, now: Span) {
+        let Hearer::Outbox(outbox) = &self.hearer else { return };
+        if !outbox.keeps_silence() {
+            return;
+        }
+        let marks = self.store.marks();
+        let open = self.pipeline.open_incidents().into_iter().map(|incident| {
+            let mut change = Change { kind: ChangeKind::Updated(Again::Reminder), incident, at: wall };
+            marked::explain(&mut change, &marks);
+            self.teller.notice(&change)
+        });
+        let due = outbox.overdue(&open.collect::<Vec<_>>());
+        if !due.is_empty() {
+            self.say(&due, wall, moments, now);
+        }
     }
 
     /// Tells notices of Lapwing itself.
@@ -388,6 +425,24 @@ impl Session {
             };
         });
     }
+}
+
+/// How long after a cut the next one is due.
+fn due(dirty: bool, met: bool, moments: &Moments) -> Span {
+    match (dirty, met) {
+        (true, true) => moments.cut_soon,
+        (true, false) => moments.cut_every,
+        (false, _) => CUT_IDLE,
+    }
+}
+
+/// Whether the files stand elsewhere than was known. For how long one was not seen is no news.
+fn has_moved(known: &BTreeMap<u64, Position>, now: &[Position]) -> bool {
+    let same = |position: &Position| {
+        let unseen = position.unseen;
+        known.get(&position.generation).is_some_and(|old| Position { unseen, ..old.clone() } == *position)
+    };
+    known.len() != now.len() || !now.iter().all(same)
 }
 
 fn channel_status(status: &notify::ChannelStatus) -> ChannelStatus {

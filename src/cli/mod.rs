@@ -7,6 +7,7 @@ mod drill;
 mod explain;
 mod formats;
 mod incidents;
+mod mark;
 mod outbox;
 mod output;
 mod parse;
@@ -93,6 +94,7 @@ enum Command {
     Incidents(incidents::Incidents),
     Explain(explain::Explain),
     Silence(silence::Silence),
+    Mark(mark::Mark),
     Status(status::Status),
     Outbox(outbox::Outbox),
     Completions(completions::Completions),
@@ -122,6 +124,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Incidents(c) => c.run(&mut output),
         Command::Explain(c) => c.run(&mut output),
         Command::Silence(c) => c.run(&mut output),
+        Command::Mark(c) => c.run(&mut output),
         Command::Status(c) => c.run(&mut output),
         Command::Outbox(c) => c.run(&mut output),
         Command::Completions(c) => c.run(&mut output),
@@ -180,6 +183,28 @@ struct SocketArgument {
     socket: Option<PathBuf>,
     #[command(flatten)]
     config: ConfigArgument,
+}
+
+/// Lists what the daemon answered, a line or a JSON object each.
+fn list(
+    output: &mut Output,
+    answer: &serde_json::Value,
+    json: bool,
+    none: &str,
+    line: impl Fn(&serde_json::Value) -> String,
+) -> Result<(), Failure> {
+    let rows = answer.as_array().map(Vec::as_slice).unwrap_or_default();
+    if rows.is_empty() && !json {
+        output.line(none)?;
+    }
+    for row in rows {
+        if json {
+            output.json(row)?;
+        } else {
+            output.line(line(row).trim_end())?;
+        }
+    }
+    Ok(())
 }
 
 impl SocketArgument {

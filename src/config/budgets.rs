@@ -167,9 +167,9 @@ fn patterns(options: &Options<'_>, key: &str) -> Vec<String> {
 /// The consumers of a tier: keys are shown, and so counted, by their consumer's name.
 fn keys_of_tier(tier: &str, options: &Options<'_>, consumers: &[Consumer]) -> Vec<String> {
     let names: Vec<String> =
-        consumers.iter().filter(|c| c.tier.as_deref() == Some(tier)).map(|c| c.name.clone()).collect();
+        consumers.iter().filter(|c| c.known.tier.as_deref() == Some(tier)).map(|c| c.name.clone()).collect();
     if names.is_empty() {
-        let tiers = consumers.iter().filter_map(|c| c.tier.as_deref());
+        let tiers = consumers.iter().filter_map(|c| c.known.tier.as_deref());
         let help = suggest(tier, tiers).unwrap_or_else(|| "tiers are given under [consumers.NAME]".to_owned());
         options.error("tier", format!("no consumer has the tier \"{tier}\""), "", Some(help));
     }

@@ -4,13 +4,15 @@ use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::{Config, Consumer, Cost, GeoIp, Invalid, Loaded, channel, rules, source};
+use super::{Config, Cost, GeoIp, Invalid, Loaded, channel, consumers, expectations, maintenance, rules, source};
 use crate::diag::{Diagnostic, Origin, Place, Report, SECRET_KEYS, suggest};
 use crate::event::Severity;
 use crate::incident::allowance::Allowance;
 use crate::options::{Entry, Kind, Options, Table};
 use crate::time::{Span, Zone};
 
+/// The table of models under `[cost]`; routes begin with a slash.
+const MODELS: &str = "models";
 /// The largest configuration file, in bytes.
 const MAX_BYTES: u64 = 4 << 20;
 
@@ -80,6 +82,7 @@ impl Config {
             return Err(Invalid(report.into_list()));
         }
         let mut config = read(&whole, &mut environment, &report);
+        files.append(&mut config.files);
         config.files = files;
         let failed = report.has_errors();
         let list = report.into_list();
@@ -157,14 +160,21 @@ fn read(table: &Table, environment: &mut Environment<'_>, report: &Report) -> Co
         alerts.finish();
     }
     let own = options.named("rule", "a rule");
-    for (entry, inner) in options.named("consumers", "a consumer") {
-        config.consumers.push(read_consumer(entry, inner, &config.consumers, report));
-    }
-    let read = rules::read(&config.rules_dir, own, &config.consumers, &names, report);
+    (config.consumers, config.files) = consumers::read(&options, environment, report);
+    let expected = expectations::tables(&config.consumers, &config.sources);
+    let read = rules::read(&config.rules_dir, own, &config.consumers, &expected, &names, report);
     (config.rules, config.budgets, config.rule_tests) = (read.rules, read.budgets, read.tests);
     config.user_rules = read.own.into();
     for (entry, inner) in options.named("cost", "a cost") {
-        config.costs.push(read_cost(entry, inner));
+        if entry.key == MODELS {
+            inner.accept_rest();
+            config.models = read_models(entry, report);
+        } else {
+            config.costs.push(read_cost(entry, inner, route_template));
+        }
+    }
+    for (entry, inner) in options.named("maintenance", "a maintenance") {
+        config.maintenance.push(maintenance::read(entry, inner, config.zone));
     }
     if let Some(geoip) = options.table("geoip", "the databases of places") {
         config.geoip = read_geoip(&geoip, environment);
@@ -197,28 +207,22 @@ fn read_route(route: &Options<'_>, names: &BTreeSet<String>, report: &Report) ->
     list
 }
 
-fn read_consumer(entry: &Entry, options: Options<'_>, before: &[Consumer], report: &Report) -> Consumer {
-    let mut consumer = Consumer { name: entry.key.clone(), ..Consumer::default() };
-    if !options.has("keys") {
-        options.missing("keys", "keys = [\"acme\", \"fp:7c41e0\"]");
-    }
-    for (key, place) in options.texts("keys").unwrap_or_default() {
-        if let Some(fingerprint) = key.strip_prefix("fp:")
-            && (fingerprint.len() != 6 || !fingerprint.chars().all(|c| c.is_ascii_hexdigit()))
-        {
-            let message = format!("expected \"fp:\" and six hexadecimal digits, found \"{key}\"");
-            report.push(Diagnostic::error(message).at(&place, "").help("alerts show it behind the masked key"));
+/// `[cost.models."NAME"]`.
+fn read_models(entry: &Entry, report: &Report) -> Vec<Cost> {
+    let Kind::Table(models) = &entry.value.kind else { return Vec::new() };
+    let one = |entry: &Entry| match &entry.value.kind {
+        Kind::Table(table) => {
+            let what = format!("the model \"{}\"", entry.key);
+            Some(read_cost(entry, Options::new(table, Some(entry.place.clone()), what, report), model_name))
         }
-        if let Some(other) = before.iter().find(|c| c.keys.contains(&key)) {
-            let message = format!("the key \"{key}\" belongs to \"{}\" already", other.name);
-            report.push(Diagnostic::error(message).at(&place, ""));
+        other => {
+            let message = format!("\"{}\" should be a model", entry.key);
+            let help = "for example [cost.models.\"gpt-4o*\"] with per_1k_tokens_in = 0.005";
+            report.push(Diagnostic::error(message).at(&entry.place, other.name()).help(help));
+            None
         }
-        consumer.keys.push(key);
-    }
-    consumer.tier = options.text("tier");
-    consumer.owner = options.text("owner");
-    options.finish();
-    consumer
+    };
+    models.entries.iter().filter_map(one).collect()
 }
 
 fn read_geoip(geoip: &Options<'_>, environment: &Environment<'_>) -> Option<GeoIp> {
@@ -234,8 +238,17 @@ fn read_geoip(geoip: &Options<'_>, environment: &Environment<'_>) -> Option<GeoI
     })
 }
 
-fn read_cost(entry: &Entry, options: Options<'_>) -> Cost {
-    if let Err(sentence) = route_template(&entry.key) {
+/// A model's name, or the beginning of it and `*`.
+fn model_name(text: &str) -> Result<String, String> {
+    let name = text.strip_suffix('*').unwrap_or(text);
+    if !text.is_empty() && text.len() <= 128 && !name.contains(['*', ' ']) {
+        return Ok(text.to_owned());
+    }
+    Err(format!("expected a model such as \"gpt-4o\" or \"gpt-4o*\", found \"{text}\""))
+}
+
+fn read_cost(entry: &Entry, options: Options<'_>, valid: impl Fn(&str) -> Result<String, String>) -> Cost {
+    if let Err(sentence) = valid(&entry.key) {
         options.report().push(Diagnostic::error(sentence).at(&entry.place, ""));
     }
     let amount = |key: &str| options.number(key, 0.0..=1e9);
@@ -322,7 +335,8 @@ fn listing(dir: &Path, report: &Report) -> Vec<PathBuf> {
     paths
 }
 
-fn read_file(path: &Path) -> Result<String, Diagnostic> {
+/// A file's text, if it can be read and is no larger than a configuration should be.
+pub(super) fn read_file(path: &Path) -> Result<String, Diagnostic> {
     let cannot = |why: &str| Diagnostic::error(format!("cannot read {}: {why}", path.display()));
     let metadata = std::fs::metadata(path).map_err(|e| {
         let missing = e.kind() == io::ErrorKind::NotFound;

@@ -5,7 +5,10 @@
 
 mod budgets;
 mod channel;
+mod consumers;
+mod expectations;
 mod load;
+mod maintenance;
 mod rules;
 mod secret;
 mod servers;
@@ -88,6 +91,10 @@ pub struct Config {
     pub costs: Vec<Cost>,
     /// Where addresses are found on the map.
     pub geoip: Option<GeoIp>,
+    /// What models cost, by their names.
+    pub models: Vec<Cost>,
+    /// Times at which nobody wants to hear of what is expected then.
+    pub maintenance: Vec<crate::notify::Maintenance>,
     /// Route templates that the user declared.
     pub routes: Vec<String>,
     /// The files it was read from, in the order of merging.
@@ -112,18 +119,14 @@ pub struct GeoIp {
 pub struct Consumer {
     /// The name that alerts show.
     pub name: String,
-    /// The keys as the log shows them, or `fp:` and a fingerprint.
-    pub keys: Vec<String>,
-    /// A tier such as `gold`.
-    pub tier: Option<String>,
-    /// Who to call.
-    pub owner: Option<String>,
+    /// What is known of it.
+    pub known: crate::intake::consumer::Consumer,
 }
 
 /// What the calls of one endpoint cost, in the configured currency.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct Cost {
-    /// The route template, or a prefix that ends in `*`.
+    /// The route template, or a prefix that ends in `*`; of a model, its name.
     pub endpoint: String,
     /// Per request.
     pub per_request: Option<f64>,
@@ -177,6 +180,8 @@ impl Default for Config {
             consumers: Vec::new(),
             costs: Vec::new(),
             geoip: None,
+            models: Vec::new(),
+            maintenance: Vec::new(),
             routes: Vec::new(),
             files: Vec::new(),
         }

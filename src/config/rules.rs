@@ -65,11 +65,13 @@ pub(super) fn read(
     dir: &Path,
     own: Vec<(&Entry, Options<'_>)>,
     consumers: &[Consumer],
+    expected: &[(String, Table, bool)],
     channels: &BTreeSet<String>,
     report: &Report,
 ) -> Read {
     let built_in = built_in_tables(report);
     let mut tables = built_in.clone();
+    tables.extend(expected.iter().map(|(name, table, _)| (name.clone(), table.clone())));
     for (name, table) in super::load::toml_files(dir, report) {
         // A file of several rules has them by their names, as lapwing.toml has.
         match table.entries.as_slice() {
@@ -104,7 +106,11 @@ pub(super) fn read(
     for (name, table) in &tables {
         if table.get("detector").is_none() && user_rules::is_one(table) && !built_in.iter().any(|(n, _)| n == name) {
             let place = table.entries.first().map(|entry| entry.place.clone());
-            found.take(user_rules::read(name, options_of(name, table, place, report), channels), name, name);
+            let own = user_rules::read(name, options_of(name, table, place, report), channels);
+            // What nobody declares cannot be missed.
+            if !expected.iter().any(|(known, _, asked)| known == name && !asked) {
+                found.take(own, name, name);
+            }
             continue;
         }
         let detector = detector_of(name, table, &built_in, report);

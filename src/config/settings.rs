@@ -1,5 +1,7 @@
 //! What the configuration means to each module: its settings, filled.
 
+use std::sync::Arc;
+
 use super::{Channel, ChannelKind, Config, FormatChoice, MailSecurity, Source};
 use crate::detect::credential_stuffing::outcome::{Door, Failure};
 use crate::detect::rule::Rule;
@@ -8,7 +10,7 @@ use crate::engine;
 use crate::event::{Hasher, Severity};
 use crate::format::{Choice, FieldPlace, Fields};
 use crate::intake::cost::Price;
-use crate::intake::key::{Consumer, KeyPlace};
+use crate::intake::key::KeyPlace;
 use crate::intake::{self, SourceSettings};
 use crate::rule::spec::Rule as UserRule;
 use crate::time::Zone;
@@ -25,6 +27,12 @@ pub struct SourcePlan {
     pub zone: Zone,
     /// Which fields are what, and which are asked for by name.
     pub fields: Fields,
+}
+
+/// What alerts say of a consumer.
+fn whose(consumer: &super::Consumer) -> (String, notice::Whose) {
+    let intake::consumer::Consumer { tier, owner, contact, environment, .. } = consumer.known.clone();
+    (consumer.name.clone(), notice::Whose { name: consumer.name.clone(), tier, owner, contact, environment })
 }
 
 impl Config {
@@ -49,15 +57,13 @@ impl Config {
         SourceSettings {
             key: if places.is_empty() { KeyPlace::default_order() } else { places },
             trusted_proxies: source.trusted_proxies.clone(),
+            environment: source.environment.clone(),
         }
     }
 
     /// What lines mean, for all sources by their ids, with their names in the same order.
     pub fn intake_settings(&self, sources: Vec<SourceSettings>, names: Vec<String>) -> intake::Settings {
-        let consumer = |c: &super::Consumer| {
-            let consumer = Consumer { keys: c.keys.clone(), tier: c.tier.clone(), owner: c.owner.clone() };
-            (c.name.clone(), consumer)
-        };
+        let consumer = |c: &super::Consumer| (c.name.clone(), c.known.clone());
         let price = |c: &super::Cost| {
             let price = Price {
                 per_request: c.per_request,
@@ -72,6 +78,7 @@ impl Config {
             consumers: self.consumers.iter().map(consumer).collect(),
             routes: self.routes.clone(),
             cost: self.costs.iter().map(price).collect(),
+            models: self.models.iter().map(price).collect(),
             rules: self.user_rules.clone(),
             zone: self.zone,
             names,
@@ -270,6 +277,7 @@ impl Config {
                 let words = |rule: &UserRule| (rule.name.clone(), rule.detector.clone(), rule.words.clone());
                 self.user_rules.iter().map(words).collect()
             },
+            consumers: Arc::new(self.consumers.iter().map(whose).collect()),
         }
     }
 
@@ -282,6 +290,7 @@ impl Config {
             warning: of(Severity::Warning),
             info: of(Severity::Info),
             rules: own.collect(),
+            maintenance: self.maintenance.clone(),
         }
     }
 }

@@ -44,6 +44,8 @@ pub struct Source {
     pub fields: Vec<(&'static str, Vec<FieldPlace>)>,
     /// Proxies whose forwarded-for is believed.
     pub trusted_proxies: Vec<IpNet>,
+    /// Where its requests are served: `production`, `staging`.
+    pub environment: Option<String>,
 }
 
 pub(super) fn read(
@@ -76,6 +78,7 @@ pub(super) fn read(
         }
     }
     source.trusted_proxies = options.parsed_list("trusted_proxies", network).unwrap_or_default();
+    source.environment = options.parsed("environment", super::consumers::shown);
     options.finish();
     source
 }
@@ -202,7 +205,8 @@ fn named_format(options: &Options<'_>, name: String, known_formats: &[String]) -
 }
 
 /// A CIDR block, or one address.
-fn network(text: &str) -> Result<IpNet, String> {
+/// A network, or one address.
+pub(super) fn network(text: &str) -> Result<IpNet, String> {
     if let Ok(address) = text.parse::<std::net::IpAddr>() {
         return Ok(IpNet::from(address));
     }

@@ -47,6 +47,26 @@ fn config_of(text: &str) -> Config {
     load(dir.path()).unwrap_or_else(|e| panic!("{e}")).config
 }
 
+/// Users get what the rule files say, the scenario suite judges what is built in.
+#[test]
+fn the_rule_files_say_what_is_built_in() {
+    let dir = tempfile::tempdir().unwrap();
+    write(dir.path(), "lapwing.toml", "");
+    let of_files = load(dir.path()).unwrap().config.engine_settings(Vec::new(), crate::event::Hasher::new(1));
+    let built_in = crate::engine::Settings::default();
+    assert_eq!(of_files.harvesting, built_in.harvesting);
+    assert_eq!(of_files.burst, built_in.burst);
+    assert_eq!(of_files.error_spike, built_in.error_spike);
+    assert_eq!(of_files.leaked_key, built_in.leaked_key);
+    assert_eq!(of_files.retry_loop, built_in.retry_loop);
+    assert_eq!(of_files.traffic_drop, built_in.traffic_drop);
+    assert_eq!(of_files.enumeration, built_in.enumeration);
+    assert_eq!(of_files.credential_stuffing, built_in.credential_stuffing);
+    assert_eq!(of_files.scope_creep, built_in.scope_creep);
+    assert_eq!(of_files.payload_size, built_in.payload_size);
+    assert_eq!(of_files.slow_response, built_in.slow_response);
+}
+
 #[test]
 fn the_keys_of_the_contract_are_read() {
     let dir = tempfile::tempdir().unwrap();
@@ -127,7 +147,7 @@ owner = "payments team"
         "rules/ says what the code does"
     );
     assert_eq!(config.rules.len(), crate::detect::DETECTORS.len());
-    assert_eq!(config.consumers[0].owner.as_deref(), Some("payments team"));
+    assert_eq!(config.consumers[0].known.owner.as_deref(), Some("payments team"));
     assert_eq!(config.costs[0].per_request, Some(1.58));
     assert!(!format!("{config:?}").contains("MARKED") && !format!("{config:?}").contains("s3cret"));
 }
@@ -257,7 +277,7 @@ error: unknown key "colour"
 1 | colour = true
   | ^^^^^^ not a key of the configuration
   |
-  = help: known are "parsers_dir", "rules_dir", "templates_dir", "state_dir", "socket", "timezone", "currency", "backfill", "limits", "source", "channel", "route", "alerts", "rule", "consumers", "cost", "geoip", "routes"
+  = help: known are "parsers_dir", "rules_dir", "templates_dir", "state_dir", "socket", "timezone", "currency", "backfill", "limits", "source", "channel", "route", "alerts", "rule", "consumers_file", "consumers", "cost", "maintenance", "geoip", "routes"
 error: a source needs "path"
  --> lapwing.toml:2:9
   |

@@ -15,7 +15,6 @@ mod peaks;
 
 pub use self::glance::{Glance, glance, rests};
 
-use self::glance::is_surely_calm;
 use crate::detect::scene::{Scene, Sensitivity, need_bits};
 use crate::detect::{DetectorKind, Fact, Facts, Finding, Impact, Parts};
 use crate::event::{Severity, SubjectKind};
@@ -51,6 +50,14 @@ const LOUD: (f64, f64) = (80.0, 8.0);
 const NEAR: f64 = 4.0;
 /// Requests a minute from which on a site at five times its usual may not keep up.
 const CRITICAL_PER_MINUTE: f64 = 600.0;
+
+/// What a stream did at this hour on another day is known up to this many times.
+const KNOWN: f64 = 1.1;
+/// So many times the usual of this very hour, the peak of the hours around it is that of a job.
+const A_JOB: f64 = 4.0;
+
+/// Part of the needed bits from which on two minutes far beyond a stream's own peaks are enough.
+const NEARLY: f64 = 0.7;
 
 /// How the detector is tuned.
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -222,8 +229,8 @@ pub fn judge(
             continue;
         }
         let known = match minutes {
-            1 | 5 | 15 => now.seen <= 1.1 * normal.peak_of_hour(hod, false),
-            60 => seen <= 1.1 * normal.peak_of_hour(hod, true),
+            1 | 5 | 15 => is_known(now.seen, now.expected, normal.peak_of_hour(hod, false), settings),
+            60 => is_known(seen, expected, normal.peak_of_hour(hod, true), settings),
             _ => false,
         };
         let usual_burst = irregular
@@ -243,9 +250,9 @@ pub fn judge(
         }
     }
     if best.bits >= LEAST_SURPRISE {
-        // What the count alone says needs no more than to be told from a habit; what it does not say has to go on.
+        // What the count alone nearly says needs no more than to be told from a habit; what it does not say has to go on.
         let minute = |i: i64| full.counts.tens.sum(scene.tick - 6 * i - 5, scene.tick - 6 * i) as f64;
-        let five = if best.bits >= need {
+        let five = if best.bits >= NEARLY * need {
             now.seen.max(5.0 * minute(0).min(minute(1)))
         } else {
             now.seen.min(full.counts.minutes(scene.minute(), 10) as f64 / 2.0)
@@ -263,6 +270,12 @@ pub fn judge(
         best.sustained = is_sustained(full, scene, now, best.window);
     }
     best
+}
+
+/// Whether other days brought as much at about this hour. A job that comes within an hour of its time is measured by what
+/// it does at its time.
+fn is_known(seen: f64, expected: f64, peak: f64, settings: &Settings) -> bool {
+    seen <= peak * if peak > A_JOB * expected { KNOWN.max(settings.tolerance) } else { KNOWN }
 }
 
 /// Whether a caller does no more than it does at other hours, and nothing that is loud.
@@ -344,10 +357,11 @@ fn hours_seen(full: &Full, scene: &Scene<'_>, hours: i64) -> f64 {
 
 /// Back to at most 1.5 times the usual over 15 minutes, or too little beyond it to matter.
 pub fn is_calm(full: &Full, scene: &Scene<'_>, floor: f64) -> bool {
-    if is_surely_calm(full, scene, floor) {
+    let seen = full.counts.minutes(scene.minute(), 15) as f64;
+    // Whatever is expected, which is never less than nothing.
+    if seen < floor / 2.0 {
         return true;
     }
-    let seen = full.counts.minutes(scene.minute(), 15) as f64;
     let expected = full.normal.expected(scene.end, Span::from_mins(15), &scene.around);
     seen <= 1.5 * expected || seen - expected < floor / 2.0
 }
@@ -388,7 +402,13 @@ pub fn is_sustained(full: &Full, scene: &Scene<'_>, now: Now, window: Span) -> b
         full.counts.mins.sum(last - width + 1, last) as f64
     };
     let above = (0..parts).filter(|&i| part(i) > 1.2 * usual + usual.sqrt()).count() as i64;
-    newest && above * 2 >= parts
+    // What an hour owes to its first half is over.
+    let lately = minutes < 60 || {
+        let last = scene.minute();
+        let quarter = full.counts.mins.sum(last - 14, last) as f64;
+        quarter > 1.3 * 3.0 * usual + (3.0 * usual).sqrt() + 3.0
+    };
+    newest && lately && above * 2 >= parts
 }
 
 /// Whether at least four of the last five minutes were each clearly above the usual: a short flood raises a window of

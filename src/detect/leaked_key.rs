@@ -146,13 +146,14 @@ pub fn may_matter(novelty: &Novelty, settings: &Settings) -> bool {
         return false;
     }
     if novelty.is_first_day() {
-        return novelty.networks_today() >= settings.networks;
+        return novelty.has_networks_today(settings.networks);
+    }
+    if novelty.is_public() {
+        return true;
     }
     // Newcomers of any window are among all of them: what these do not reach, those do not either.
     let (networks, requests) = novelty.newcomers_in_all();
-    novelty.is_public()
-        || requests as f64 >= settings.requests
-        || networks >= settings.networks && requests >= settings.networks_requests
+    requests as f64 >= settings.requests || networks >= settings.networks && requests >= settings.networks_requests
 }
 
 /// The same for a key on its first day, with what it did in the last 24 hours: most keys of a log's first day are settled
@@ -161,7 +162,7 @@ pub fn may_matter_at_first(novelty: &Novelty, watched_from: Timestamp, requests_
     // A key that was there from the start of the watch is not a new key, and may well be in everybody's pocket.
     novelty.first_seen() - watched_from >= MIN_HISTORY
         && requests_day >= settings.requests
-        && novelty.networks_today() >= settings.networks
+        && novelty.has_networks_today(settings.networks)
 }
 
 /// What there is to say about a key, whatever the verdict: for updates and the end of an open incident.

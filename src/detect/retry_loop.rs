@@ -114,6 +114,9 @@ const KNOWN_DAYS: u32 = 2;
 /// Days on which a call must have failed before failing is usual for it.
 const KNOWN_FAILING_DAYS: u32 = 3;
 
+/// Share of its busiest day's calls that must have failed on its worst day for that.
+const KNOWN_FAILING_SHARE: f64 = 0.1;
+
 /// Largest variance of log gaps: of a machine whose bodies are not known, and of a failing loop (random reloads are none).
 const STEADY: f64 = 0.12;
 const NOT_RANDOM: f64 = 2.0;
@@ -138,10 +141,13 @@ pub fn judge(sighting: &Sighting, settings: &Settings, now: Timestamp) -> Verdic
     if matters { Verdict::Page(finding) } else { Verdict::Digest(Finding { severity: Severity::Info, ..finding }) }
 }
 
-/// Whether a loop that was told still goes on: it is over when no call came for ten minutes or five typical gaps,
-/// whichever is longer.
-pub fn still(run: &Run, now: Timestamp) -> bool {
-    now - run.last_at <= run.gap.times(5).max(Span::from_mins(10))
+/// Whether a loop that was told with so many calls still goes on: it is over when no call came for ten minutes or five
+/// typical gaps, whichever is longer. What was told of a call of long standing is that it fails: that is over when it works.
+pub fn still(run: &Run, told: f64, settings: &Settings, now: Timestamp) -> bool {
+    let old = run.days.earlier_days() >= KNOWN_DAYS || now - run.first_at > KNOWN_AGE;
+    let part = f64::from(run.calls) > 2.0 * told + f64::from(settings.failing_calls);
+    let works = old && part && !is_failing(run, settings);
+    !works && now - run.last_at <= run.gap.times(5).max(Span::from_mins(10))
 }
 
 /// What there is to say about a run, whatever the verdict: for updates and the end of an open incident.
@@ -242,7 +248,12 @@ fn grounds(sighting: &Sighting, settings: &Settings, calls: f64, failing: bool) 
 fn fails_too_long(sighting: &Sighting, settings: &Settings, now: Timestamp) -> bool {
     let run = &sighting.run;
     let need = with_habit(f64::from(settings.failing_calls), sighting.longest_usual_failing, run, settings);
-    let known = run.days.failing_days() >= KNOWN_FAILING_DAYS && !run.held;
+    // A call now and then that fails makes no habit of failing for a machine; of others and where others fail as well,
+    // it may be no more than the trouble of the route.
+    let often = f64::from(run.days.busiest_failing()) >= KNOWN_FAILING_SHARE * f64::from(run.days.busiest());
+    let known = run.days.failing_days() >= KNOWN_FAILING_DAYS
+        && (often || run.gap_variance > STEADY || sighting.failing_callers > 1)
+        && !run.held;
     f64::from(run.failing_calls) >= need
         && now - run.failing_at >= MIN_AGE
         && run.gap_variance <= NOT_RANDOM

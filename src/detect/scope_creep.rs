@@ -11,7 +11,7 @@ use super::grounds::Grounds;
 use super::scene::Sensitivity;
 use super::{DetectorKind, Fact, Facts, Finding, Impact, Parts, Trend};
 use crate::event::{Id, Severity};
-use crate::measure::scope::{Begun, Scope};
+use crate::measure::scope::{Begun, MATERIAL, Scope};
 use crate::measure::surprise::nb_tail_bits;
 use crate::time::{Span, Timestamp};
 
@@ -69,17 +69,44 @@ impl Settings {
 const FIRST_WRITE: f64 = 11.0;
 const SENSITIVE_BITS: f64 = 3.0;
 const DENIED_BITS: f64 = 4.0;
+/// A reader that goes on to change things, which were served: what it adds that hardly any other key changes anything
+/// there, and that readers of this site hardly ever begin to (fewer a week than this).
+const RARELY_WRITTEN: f64 = 3.0;
+const READERS_STAY: (f64, f64) = (4.0, 0.25);
 /// It goes on as long as anything new was called within so long.
 const OVER_AFTER: Span = Span::from_mins(30);
 
-/// Judges a key that began something today. `news`: what of it is its own, with whether it is sensitive.
-pub fn judge(scope: &Scope, news: &[(Begun, bool)], now: Timestamp, settings: &Settings) -> Option<Finding> {
+/// Something that a key began today and others did not.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct News {
+    /// What it is.
+    pub begun: Begun,
+    /// The rule calls the route sensitive.
+    pub sensitive: bool,
+    /// Hardly any other key changes something there.
+    pub rarely_written: bool,
+}
+
+/// A key, and what else is known.
+#[derive(Clone, Copy, Debug)]
+pub struct Context<'a> {
+    /// What the key does.
+    pub scope: &'a Scope,
+    /// What it began today and others did not.
+    pub news: &'a [News],
+    /// Other readers of this site that begin to change things, a week.
+    pub turn_a_week: f64,
+}
+
+/// Judges a key that began something today.
+pub fn judge(context: &Context<'_>, now: Timestamp, settings: &Settings) -> Option<Finding> {
+    let Context { scope, news, .. } = *context;
     let (_, days) = scope.usual(now);
     if news.is_empty() || days < settings.known_for.days_f64() || f64::from(scope.requests()) < settings.requests {
         return None;
     }
-    let (bits, _) = score(scope, news, now);
-    (bits >= need(settings)).then(|| finding(scope, news, now, settings))
+    let (bits, _) = score(context, now);
+    (bits >= need(settings)).then(|| finding(context, now, settings))
 }
 
 fn need(settings: &Settings) -> f64 {
@@ -92,16 +119,24 @@ fn need(settings: &Settings) -> f64 {
 }
 
 /// Bits, and whether it only read before.
-fn score(scope: &Scope, news: &[(Begun, bool)], now: Timestamp) -> (f64, bool) {
+fn score(context: &Context<'_>, now: Timestamp) -> (f64, bool) {
+    let Context { scope, news, turn_a_week } = *context;
     let (usual, _) = scope.usual(now);
     let mut bits = nb_tail_bits(news.len() as f64, usual, 1.0);
-    let written: u32 = news.iter().filter(|(begun, _)| begun.writes).map(|(begun, _)| begun.requests).sum();
-    let first_write = written > 0 && scope.writes <= written;
+    let written: u32 = news.iter().filter(|n| n.begun.writes).map(|n| n.begun.served).sum();
+    let first_write = news.iter().any(|n| n.begun.writes) && scope.writes <= written;
     if first_write {
-        bits += (0.8 * ((f64::from(scope.reads) + 4.0) / 2.0).log2()).min(FIRST_WRITE);
+        bits += (0.8 * (f64::from(scope.reads) / 2.0 + 2.0).log2()).min(FIRST_WRITE);
+        let material = |n: &&News| n.begun.writes && n.begun.served >= MATERIAL;
+        if news.iter().any(|n| material(&n) && n.rarely_written) {
+            bits += RARELY_WRITTEN;
+        }
+        if turn_a_week <= READERS_STAY.1 && news.iter().any(|n| material(&n)) {
+            bits += READERS_STAY.0;
+        }
     }
-    bits += SENSITIVE_BITS * news.iter().filter(|(_, sensitive)| *sensitive).count() as f64;
-    if news.iter().any(|(begun, _)| begun.denied > 0) {
+    bits += SENSITIVE_BITS * news.iter().filter(|n| n.sensitive).count() as f64;
+    if news.iter().any(|n| n.begun.denied > 0) {
         bits += DENIED_BITS;
     }
     (bits, first_write)
@@ -113,23 +148,24 @@ pub fn still(scope: &Scope, now: Timestamp) -> bool {
 }
 
 /// What is to be told.
-pub fn finding(scope: &Scope, news: &[(Begun, bool)], now: Timestamp, settings: &Settings) -> Finding {
-    let (bits, first_write) = score(scope, news, now);
+pub fn finding(context: &Context<'_>, now: Timestamp, settings: &Settings) -> Finding {
+    let Context { scope, news, turn_a_week } = *context;
+    let (bits, first_write) = score(context, now);
     let (usual, days) = scope.usual(now);
-    let started_at = news.iter().map(|(begun, _)| begun.at).min().unwrap_or(now);
-    let requests: u64 = news.iter().map(|(begun, _)| u64::from(begun.requests)).sum();
-    let denied: u64 = news.iter().map(|(begun, _)| u64::from(begun.denied)).sum();
-    let count = |of: &dyn Fn(&(Begun, bool)) -> bool| Fact::Count(news.iter().filter(|n| of(n)).count() as u64);
+    let started_at = news.iter().map(|n| n.begun.at).min().unwrap_or(now);
+    let requests: u64 = news.iter().map(|n| u64::from(n.begun.requests)).sum();
+    let denied: u64 = news.iter().map(|n| u64::from(n.begun.denied)).sum();
+    let count = |of: &dyn Fn(&News) -> bool| Fact::Count(news.iter().filter(|n| of(n)).count() as u64);
     let mut routes: Vec<(Id, f64)> =
-        news.iter().map(|(begun, _)| (begun.route, f64::from(begun.requests) / requests.max(1) as f64)).collect();
+        news.iter().map(|n| (n.begun.route, f64::from(n.begun.requests) / requests.max(1) as f64)).collect();
     routes.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
     let mut facts = Facts::new();
     let mut put = |name: &str, fact| facts.insert(name.to_owned(), fact);
     put("new_routes", Fact::Count(news.len() as u64));
-    put("new_writes", count(&|(begun, _)| begun.writes));
+    put("new_writes", count(&|n| n.begun.writes));
     put("first_write", Fact::Flag(first_write));
-    put("denied_routes", count(&|(begun, _)| begun.denied > 0));
-    put("sensitive", count(&|(_, sensitive)| *sensitive));
+    put("denied_routes", count(&|n| n.begun.denied > 0));
+    put("sensitive", count(&|n| n.sensitive));
     put("known_for", Fact::Span(now - scope.first_at));
     Finding {
         detector: NAME,
@@ -149,6 +185,7 @@ pub fn finding(scope: &Scope, news: &[(Begun, bool)], now: Timestamp, settings: 
                 "It began {} kinds of requests today; {usual:.2} a day are usual in {days:.0} days.",
                 news.len()
             ))
-            .line(format!("Before it read {} times and changed something {} times.", scope.reads, scope.writes)),
+            .line(format!("In all it read {} times and changed something {} times.", scope.reads, scope.writes))
+            .line(format!("Of keys that only read, {turn_a_week:.2} others a week begin to change something here.")),
     }
 }

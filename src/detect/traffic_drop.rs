@@ -54,6 +54,9 @@ impl Settings {
     }
 }
 
+/// Usual requests a minute of a site or log from which on its silence wakes people in its first week.
+const WAKES: f64 = 10.0;
+
 /// Judges one stream at the end of a minute; `site` is the share of its usual that the whole site does (at most 1): on a
 /// holiday everybody is quiet.
 pub fn judge(
@@ -128,11 +131,8 @@ pub fn judge(
         unit: "requests/min",
         bits,
         excess: missing,
-        severity: if matches!(kind, SubjectKind::Site | SubjectKind::Source) {
-            Severity::Critical
-        } else {
-            Severity::Warning
-        },
+        // Hardly anybody misses what a small site does on its first days.
+        severity: if wide && (usual >= WAKES || days >= 8.0) { Severity::Critical } else { Severity::Warning },
         trend: Trend::Steady,
         impact: Impact { requests: seen as u64, errors: 0, cost: None },
         facts,

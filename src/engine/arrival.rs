@@ -3,7 +3,7 @@
 use crate::engine::Engine;
 use crate::engine::clocks::Reading;
 use crate::engine::count::{AT_ONCE, Hint};
-use crate::event::{Batch, Event};
+use crate::event::{Batch, Event, Text};
 use crate::fault;
 use crate::incident::Change;
 use crate::time::Timestamp;
@@ -13,6 +13,46 @@ const WAITING: usize = 32;
 
 /// An event ahead of its source's clock, with its texts.
 pub(super) type Waiting = (Event, [Box<str>; 5]);
+
+/// Where the texts of an event are, which are asked for only where something is met for the first time.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Texts<'a> {
+    /// With the batch that it came in.
+    Carried(&'a Batch),
+    /// By themselves: key, client, endpoint, agent, network.
+    Kept(&'a [Box<str>; 5]),
+}
+
+impl<'a> Texts<'a> {
+    pub(super) fn key(self, event: &Event) -> &'a str {
+        self.one(event.key, 0)
+    }
+
+    pub(super) fn client(self, event: &Event) -> &'a str {
+        self.one(event.client, 1)
+    }
+
+    pub(super) fn endpoint(self, event: &Event) -> &'a str {
+        self.one(event.endpoint, 2)
+    }
+
+    pub(super) fn agent(self, event: &Event) -> &'a str {
+        self.one(event.agent, 3)
+    }
+
+    /// All of them.
+    pub(super) fn all(self, event: &Event) -> [&'a str; 5] {
+        let [at0, at1, at2, at3, at4] = [event.key, event.client, event.endpoint, event.agent, event.network];
+        [self.one(at0, 0), self.one(at1, 1), self.one(at2, 2), self.one(at3, 3), self.one(at4, 4)]
+    }
+
+    fn one(self, text: Text, at: usize) -> &'a str {
+        match self {
+            Texts::Carried(batch) => batch.text(text),
+            Texts::Kept(texts) => texts.get(at).map_or("", |text| text),
+        }
+    }
+}
 
 impl Engine {
     /// Takes events in, in the order of their lines, and judges every tick that they complete.
@@ -65,14 +105,14 @@ impl Engine {
     /// One event whose time is trusted.
     fn step(&mut self, event: &Event, hint: Hint, batch: &Batch, out: &mut Vec<Change>) {
         self.judge_until(event.time - self.settings.lateness, out);
-        let texts = [event.key, event.client, event.endpoint, event.agent, event.network].map(|t| batch.text(t));
-        self.count(event, hint, texts, out);
+        self.count(event, hint, Texts::Carried(batch), out);
         if self.rules.is_empty() {
             return;
         }
         self.rules.watch(event.time - self.known_before);
         let hits = batch.hits_of(self.at_event);
         if !hits.is_empty() {
+            let texts = Texts::Carried(batch).all(event);
             self.follow_rules(event, texts, hits.iter().map(|hit| (hit, batch.text(hit.name))), out);
         }
     }
@@ -105,12 +145,12 @@ impl Engine {
     }
 
     fn count_waited(&mut self, event: &Event, texts: &[Box<str>; 5], out: &mut Vec<Change>) {
-        let texts = std::array::from_fn(|i| &*texts[i]);
+        let texts = Texts::Kept(texts);
         // Taken first: should counting fall over, the hits do not stay behind for another event.
         let hits = self.rules.waited();
         self.count(event, Hint::default(), texts, out);
         if !hits.is_empty() {
-            self.follow_rules(event, texts, hits.iter().map(|(hit, name)| (hit, &**name)), out);
+            self.follow_rules(event, texts.all(event), hits.iter().map(|(hit, name)| (hit, &**name)), out);
         }
     }
 }

@@ -3,7 +3,7 @@
 use crate::detect::burst;
 use crate::engine::Engine;
 use crate::engine::days::is_keyed;
-use crate::event::{Id, SubjectKind};
+use crate::event::SubjectKind;
 use crate::incident::entry::{About, Candidate};
 use crate::intake::routes::OTHER;
 use crate::measure::peers;
@@ -12,8 +12,11 @@ use crate::time::Span;
 
 /// How many identities a day may reach the peak of a key that is wild from hour to hour, and of a key that makes bursts of
 /// its own, for it to be news.
-const WILD: f64 = 0.1;
+const WILD: f64 = 0.08;
 const IRREGULAR: f64 = 1.0;
+/// Days from which on its own peaks are measure enough for a key, and how many others a day may reach as much before.
+const OWN_DAYS: u16 = 5;
+const OWN: f64 = 0.2;
 
 /// A subject that moved in a window.
 struct Active {
@@ -35,27 +38,20 @@ impl Engine {
             order.push(SubjectKind::Endpoint);
         }
         for kind in order {
-            let there = |id: Id| {
-                if candidate.about.kind == SubjectKind::Site {
-                    return 1.0;
-                }
-                let row = self.row(About { kind, id }).and_then(|row| row.full.as_deref());
-                row.map_or(0.0, |full| full.endpoints.share_of(candidate.about.id))
-            };
+            // Compared over the same time in which the parts are looked at.
+            let whole = self.active(candidate.about.kind, candidate.window);
+            let own = whole.iter().find(|l| l.about == candidate.about).map(|l| l.now);
+            let whole = own.map_or(excess, |now| now.seen - now.expected);
             // Also those that were silent in this very tick.
             let active = self.active(kind, candidate.window);
             let mut parts: Vec<(&Active, f64)> = active
                 .iter()
                 .filter(|l| !self.is_unsettled(l.about.kind, l.slot))
-                .map(|l| (l, (l.now.seen - 1.2 * l.now.expected - 3.0).max(0.0) * there(l.about.id)))
+                .map(|l| (l, self.part_of(candidate.about, own, l)))
                 .filter(|(_, part)| *part > 0.0)
                 .collect();
             parts.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.about.cmp(&b.0.about)));
             let Some(&(most, part)) = parts.first() else { continue };
-            // Compared over the same time in which the parts were looked at.
-            let whole = self.active(candidate.about.kind, candidate.window);
-            let whole =
-                whole.iter().find(|l| l.about == candidate.about).map_or(excess, |l| l.now.seen - l.now.expected);
             let few: f64 = parts.iter().take(4).map(|(_, part)| part).sum();
             let by_few = few >= 0.8 * whole.max(1.0) && kind != SubjectKind::Endpoint;
             if by_few {
@@ -97,6 +93,21 @@ impl Engine {
         Some(candidate)
     }
 
+    /// What one part adds to the rise of `whole`, of which `now` is known: of the site all by which it rises itself; of an
+    /// endpoint what it calls there beyond its usual share of it, as far as it rises itself.
+    fn part_of(&self, whole: About, now: Option<burst::Now>, one: &Active) -> f64 {
+        let rise = (one.now.seen - 1.2 * one.now.expected - 3.0).max(0.0);
+        if whole.kind == SubjectKind::Site {
+            return rise;
+        }
+        let full_of = |about: About| self.row(about).and_then(|row| row.full.as_deref());
+        let there = full_of(one.about).map_or(0.0, |full| full.endpoints.share_of(whole.id));
+        let callers = full_of(whole).filter(|_| one.about.kind == SubjectKind::Key);
+        let calls = callers.and_then(|full| full.keys.shares().iter().find(|s| s.id == one.about.id).copied());
+        let added = now.zip(calls).map_or(0.0, |(now, share)| share.now * now.seen - share.usual * now.expected);
+        (rise * there).max(added.min(one.now.seen - one.now.expected))
+    }
+
     /// Everything of a kind that moved in a window (of at most an hour), with what it did there.
     fn active(&self, kind: SubjectKind, window: Span) -> Vec<Active> {
         let scene = self.scene_now(kind);
@@ -131,7 +142,9 @@ impl Engine {
         let days = full.today.active_days;
         let normal = &full.normal;
         let limit = match kind {
-            SubjectKind::Key if (days >= 14 || own) && !normal.is_irregular() => return true,
+            SubjectKind::Key if (days >= 14 || own && days >= OWN_DAYS) && !normal.is_irregular() => return true,
+            // A few days of its own are hardly a measure.
+            SubjectKind::Key if own && !normal.is_wild() => OWN,
             SubjectKind::Key | SubjectKind::Client if days < 7 => 1.0 / 60.0,
             // Who is wild from hour to hour has no usual of its own to go by, however long it is known.
             SubjectKind::Key if normal.is_wild() => WILD,

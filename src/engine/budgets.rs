@@ -5,7 +5,8 @@ use serde::Serialize;
 
 use crate::detect::Parts;
 use crate::detect::budget::{self, Outlook, Settings, Step};
-use crate::engine::{Engine, SITE};
+use crate::engine::Engine;
+use crate::engine::names::subject_of;
 use crate::event::{Event, Hasher, Id, SubjectKind};
 use crate::incident::Change;
 use crate::incident::entry::{About, Candidate};
@@ -99,9 +100,6 @@ fn known(names: &mut HashMap<Id, bool>, id: Id, takes: impl FnOnce() -> bool) ->
 impl Engine {
     /// Charges one line to every budget it belongs to.
     pub(super) fn charge(&mut self, event: &Event, texts: [&str; 5], out: &mut Vec<Change>) {
-        if self.settings.budgets.is_empty() {
-            return;
-        }
         let tokens = [event.tokens_in, event.tokens_out].into_iter().filter(|n| *n != Event::UNKNOWN);
         let spent = Spent::of_request(tokens.map(u64::from).sum(), event.cost);
         let mut told = false;
@@ -116,18 +114,9 @@ impl Engine {
 
     /// `Some` if a step was crossed.
     fn charge_one(&mut self, index: usize, event: &Event, texts: [&str; 5], spent: Spent) -> Option<()> {
-        let [key, client, endpoint, ..] = texts;
+        let [key, _, endpoint, ..] = texts;
         let rule = self.settings.budgets.get(index)?;
-        let source = usize::from(event.source.0);
-        let (id, name) = match rule.per {
-            SubjectKind::Key => (event.key.id, key),
-            SubjectKind::Client => (event.client.id, client),
-            SubjectKind::Endpoint => (event.endpoint.id, endpoint),
-            SubjectKind::Source => {
-                (Id(2 + source as u64), self.settings.sources.get(source).map_or("source", String::as_str))
-            }
-            SubjectKind::Site => (SITE, "site"),
-        };
+        let (id, name) = subject_of(&self.settings, rule.per, event, texts);
         if !id.is_some() || !self.accounts.takes(index, rule, event, key, endpoint) {
             return None;
         }

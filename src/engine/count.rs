@@ -1,6 +1,7 @@
 //! One event: counted for each of its subjects.
 
-use crate::engine::{AGENTS, Engine, ROUTES, ROUTES_KNOWN, SITE, days, harvests};
+use crate::engine::arrival::Texts;
+use crate::engine::{AGENTS, Engine, NEAR, ROUTES, ROUTES_KNOWN, SITE, days, harvests};
 use crate::event::{Event, Flags, Hasher, Id, SubjectKind, Text};
 use crate::incident::Change;
 use crate::intake::routes::{OTHER, Routes};
@@ -43,11 +44,12 @@ impl Engine {
     }
 
     /// Counts one event for each of its subjects.
-    pub(super) fn count(&mut self, event: &Event, hint: Hint, texts: [&str; 5], out: &mut Vec<Change>) {
-        let [key, client, endpoint, agent, _] = texts;
+    pub(super) fn count(&mut self, event: &Event, hint: Hint, texts: Texts<'_>, out: &mut Vec<Change>) {
         self.totals.events += 1;
         self.first_event.get_or_insert(event.time);
-        self.charge(event, texts, out);
+        if !self.settings.budgets.is_empty() {
+            self.charge(event, texts.all(event), out);
+        }
         if let Some(judged) = self.judged_until() {
             if event.time < judged {
                 self.totals.late += 1;
@@ -58,9 +60,9 @@ impl Engine {
         } else {
             self.judged = Some(event.time.bucket(TICK) - 1);
         }
+        let written = event;
         let mut event = *event;
-        let template = event.endpoint.id;
-        event.endpoint = self.place(&event, endpoint);
+        event.endpoint = self.place(written, texts);
         let zone = self.settings.zone;
         let wide = around(zone, 10.0, &self.calendar);
         let when = When::at(event.time);
@@ -69,23 +71,25 @@ impl Engine {
         let source = usize::from(event.source.0);
         let name = || self.settings.sources.get(source).map_or("source", String::as_str).into();
         self.sources.absorb((Id(2 + u64::from(event.source.0)), u32::from(event.source.0)), name, counted, &wide);
+        if !event.cost.is_nan() {
+            self.note_cost(&event);
+        }
         if event.flags.has(Flags::STATIC) {
             return;
         }
         let day = (event.time + zone.offset(event.time)).bucket(Span::DAY);
-        if event.agent.is_some() && self.agents.len() < AGENTS && !self.agents.contains_key(&event.agent.id) {
-            self.agents.insert(event.agent.id, agent.into());
-        }
+        self.note_agent(written, texts);
         if event.endpoint.is_some() {
             let around = around(zone, self.means.endpoints, &self.calendar);
             let Engine { endpoints, routes, settings, .. } = self;
-            let name = || endpoint_name(routes, &settings.hasher, event.endpoint.id, endpoint);
+            let name = || endpoint_name(routes, &settings.hasher, event.endpoint.id, texts.endpoint(written));
             endpoints.absorb((event.endpoint.id, u32::MAX), name, counted, &around);
         }
         let mut client_slot = None;
         if event.client.is_some() {
             let around = around(zone, self.means.clients, &self.calendar);
-            let slot = self.clients.absorb((event.client.id, hint.client), || client.into(), counted, &around);
+            let slot =
+                self.clients.absorb((event.client.id, hint.client), || texts.client(written).into(), counted, &around);
             client_slot = Some(slot);
             days::enter_day(&mut self.clients, slot, day, &mut self.peers, SubjectKind::Client);
             // Whose call it was, read it.
@@ -100,7 +104,7 @@ impl Engine {
                 self.note_newcomer(&event);
             }
             let around = around(zone, self.means.keys, &self.calendar);
-            let slot = self.keys.absorb((event.key.id, hint.key), || key.into(), counted, &around);
+            let slot = self.keys.absorb((event.key.id, hint.key), || texts.key(written).into(), counted, &around);
             days::enter_day(&mut self.keys, slot, day, &mut self.peers, SubjectKind::Key);
             harvests::note_reading(&mut self.keys, slot, &event, zone, &mut self.peers, SubjectKind::Key);
             slot
@@ -112,22 +116,41 @@ impl Engine {
         }
         self.note_sizes(&event, day);
         self.note_scope(&event, day);
-        self.note_outcome(&event, (template, endpoint), client_slot);
+        self.note_outcome(&event, (written, texts), client_slot);
         self.judge_at_once(&event, day as i32, key_slot, out);
         if self.is_room_due() {
             self.make_room();
         }
     }
 
+    /// Remembers the name of an agent.
+    fn note_agent(&mut self, event: &Event, texts: Texts<'_>) {
+        let id = event.agent.id;
+        let near = &mut self.near_agents[id.0 as usize % NEAR];
+        if *near == id || !id.is_some() {
+            return;
+        }
+        *near = id;
+        if self.agents.len() < AGENTS && !self.agents.contains_key(&id) {
+            self.agents.insert(id, texts.agent(event).into());
+        }
+    }
+
     /// The endpoint a template is counted under: itself, or what the cardinality cap makes of it.
-    fn place(&mut self, event: &Event, template: &str) -> Text {
+    fn place(&mut self, event: &Event, texts: Texts<'_>) -> Text {
         let text = event.endpoint;
         if !text.is_some() {
             return text;
         }
+        let near = &mut self.near_routes[text.id.0 as usize % NEAR];
+        if near.0 == text.id {
+            return text.counted_as(near.1);
+        }
         if let Some(id) = self.route_ids.get(&text.id) {
+            *near = (text.id, *id);
             return text.counted_as(*id);
         }
+        let template = texts.endpoint(event);
         // On a site that has its routes, a path that is new and refused is a scanner's: it takes nobody's place.
         let refused = (400..500).contains(&event.status) && self.routes.len() >= ROUTES_KNOWN;
         if refused && self.routes.known(template).is_none() {

@@ -5,8 +5,9 @@ use hashbrown::HashMap;
 
 use crate::detect::Parts;
 use crate::detect::user_rule::{self, Counted, Met, Told};
+use crate::engine::names::subject_of;
 use crate::engine::rules::earlier;
-use crate::engine::{Engine, SITE, Settings};
+use crate::engine::{Engine, Settings};
 use crate::event::{Event, Hit, Id, SubjectKind};
 use crate::incident::Change;
 use crate::incident::entry::{About, Candidate, Entry as BookEntry};
@@ -47,6 +48,7 @@ impl Engine {
         }
         if told {
             let (now, settings) = (self.latest(event.time), self.settings.book);
+            self.price_incidents(now);
             self.book.tick(now, &settings, self.telling(now), out);
         }
     }
@@ -119,19 +121,8 @@ impl Engine {
         self.rules.make_room(index, rule.most, self.settings.memory / MEMORY_PART);
         let counted = self.rules.counted.get(index)?;
         let groups = self.rules.kept.groups.get_mut(index)?;
-        let [key, client, endpoint, ..] = texts;
-        let source = usize::from(event.source.0);
-        let of = |kind: SubjectKind| match kind {
-            SubjectKind::Key => (event.key.id, key),
-            SubjectKind::Client => (event.client.id, client),
-            SubjectKind::Endpoint => (event.endpoint.id, endpoint),
-            SubjectKind::Source => {
-                (Id(2 + source as u64), self.settings.sources.get(source).map_or("source", String::as_str))
-            }
-            SubjectKind::Site => (SITE, "site"),
-        };
         let kind = rule.subject();
-        let (id, subject) = of(kind);
+        let (id, subject) = subject_of(&self.settings, kind, event, texts);
         let also = rule.group.iter().filter_map(|field| match field {
             Field::Key => Some((SubjectKind::Key, event.key.id)),
             Field::Client => Some((SubjectKind::Client, event.client.id)),

@@ -47,6 +47,7 @@ impl Engine {
         fresh.means = self.means;
         fresh.known_before = span.max(HISTORY);
         fresh.list_busy();
+        fresh.thin_sources();
         fresh
     }
 }

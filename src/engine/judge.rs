@@ -115,6 +115,7 @@ impl Engine {
             SubjectKind::Client => clients,
             _ => endpoints,
         });
+        self.price_incidents(end);
         self.book.tick(end, &settings, self.telling(end), out);
         if end.millis() % Span::MINUTE.millis() == 0 && !self.quiet {
             self.book.sum_up(end, end + self.settings.zone.offset(end), &settings, out);

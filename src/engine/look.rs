@@ -1,5 +1,8 @@
 //! The first look of a tick: what moved, how much it did, and whether everything is up together.
 
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+
 use smallvec::SmallVec;
 
 use super::judge::LAST;
@@ -45,13 +48,17 @@ impl Engine {
         for kind in [SubjectKind::Site, SubjectKind::Endpoint, SubjectKind::Key, SubjectKind::Client] {
             let (rows, scene) = self.rows_in_scene(kind, tick, history);
             rows.take_touched(end, &mut slots);
+            let (floor, last) = (bursts.floor_of(kind), (end - LAST).bucket(Span::HOUR));
             for &slot in &slots {
-                rows.learn(slot, end - LAST, &scene.around);
+                let full = rows.get(slot).and_then(|row| row.full.as_deref());
+                let Some(learned) = full.map(|full| full.normal.learned_hour()) else { continue };
+                if last > learned + 1 {
+                    rows.learn(slot, end - LAST, &scene.around);
+                }
                 let Some(row) = rows.get_mut(slot) else { continue };
                 let Some(full) = row.full.as_deref_mut() else { continue };
                 let sound = !spikes.enabled || error_spike::note_quiet(kind, full, &scene, &spikes);
                 let glance = burst::glance(full, &scene);
-                let floor = bursts.floor_of(kind);
                 let light = glance.is_light(floor);
                 let rests = light && burst::rests(full, &scene, glance.five, floor);
                 let (about, seen) = (About { kind, id: row.id }, glance.five as f64);
@@ -113,11 +120,13 @@ impl Engine {
     fn risers(&self, tick: i64, history: Span, looked: &[Looked]) -> SmallVec<[burst::Now; 8]> {
         let kind = self.callers();
         let scene = self.scene(kind, tick, history);
-        let mut order: SmallVec<[(f64, u32); 128]> =
-            looked.iter().zip(0..).filter(|(l, _)| l.about.kind == kind).map(|(l, i)| (l.seen, i)).collect();
-        order.sort_unstable_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
+        // The first few of them are asked for, so they are not all put in order.
+        let callers = looked.iter().zip(0..).filter(|(l, _)| l.about.kind == kind);
+        let mut order: BinaryHeap<(u64, Reverse<u32>)> =
+            callers.map(|(l, index)| (l.seen as u64, Reverse(index))).collect();
         let mut best: SmallVec<[(f64, u32, burst::Now); 8]> = SmallVec::new();
-        for (seen, index) in order {
+        while let Some((seen, Reverse(index))) = order.pop() {
+            let seen = seen as f64;
             if best.len() == RISERS && best.last().is_some_and(|fifth| seen < fifth.0) {
                 break;
             }

@@ -28,11 +28,13 @@ mod rules;
 mod saved;
 mod scales;
 mod scope;
+mod spending;
 mod spikes;
 mod status;
 mod travels;
 mod urgent;
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
@@ -58,10 +60,11 @@ use crate::measure::peers::Peers;
 use crate::measure::probes::Probes;
 use crate::measure::repeats::Repeats;
 use crate::measure::ring::TICK;
-use crate::measure::rows::{Limits, Rows};
+use crate::measure::rows::{Limits, Row, Rows};
 use crate::measure::scope::Scopes;
 use crate::measure::sharing::Sharings;
 use crate::measure::sizes::Scales;
+use crate::measure::spend::Spend;
 use crate::measure::strangers::Strangers;
 use crate::measure::travel::Travels;
 use crate::rule::spec::Rule;
@@ -81,6 +84,8 @@ const PRESENT: Span = Span::from_mins(3);
 const AGENTS: usize = 4096;
 /// Route templates whose place is remembered without asking the tree again.
 const ROUTES: usize = 65_536;
+/// Places for what was found last in each of these tables.
+const NEAR: usize = 128;
 /// Routes from which on a site is taken to have shown what it has.
 const ROUTES_KNOWN: usize = 300;
 /// Routes at which people log in.
@@ -239,11 +244,15 @@ pub struct Engine {
     logs_in_by_reading: bool,
     accounts: budgets::Accounts,
     rules: rules::Rules,
+    spend: Spend,
     book: Book,
     routes: Routes,
     /// Template to the endpoint it is counted under: saves asking the tree; rebuilt on demand.
     route_ids: HashMap<Id, Id>,
     agents: HashMap<Id, Box<str>>,
+    /// The last few that were found in the two tables before: most lines need not look further.
+    near_routes: [(Id, Id); NEAR],
+    near_agents: [Id; NEAR],
     clocks: Clocks,
     waiting: VecDeque<Waiting>,
     /// Number of the last judged tick.
@@ -311,6 +320,7 @@ impl Engine {
         let mut engine = Engine {
             accounts,
             rules,
+            spend: Spend::default(),
             site: Rows::new(SubjectKind::Site, one(1)),
             sources: Rows::new(SubjectKind::Source, one(settings.sources.len().max(1))),
             endpoints: Rows::new(SubjectKind::Endpoint, settings.endpoints),
@@ -344,6 +354,8 @@ impl Engine {
             routes: Routes::default(),
             route_ids: HashMap::new(),
             agents: HashMap::new(),
+            near_routes: [(Id::NONE, Id::NONE); NEAR],
+            near_agents: [Id::NONE; NEAR],
             clocks: Clocks::default(),
             waiting: VecDeque::new(),
             judged: None,
@@ -362,6 +374,7 @@ impl Engine {
             settings,
         };
         engine.list_busy();
+        engine.thin_sources();
         engine
     }
 
@@ -370,9 +383,33 @@ impl Engine {
         self.settings = settings;
         self.purposes.clear();
         self.logs_in_by_reading = self.settings.credential_stuffing.reads();
+        let sources = self.whole_sources().into_owned();
+        for (slot, whole) in sources.iter().enumerate() {
+            if let Some(row) = self.sources.get_mut(slot as u32) {
+                row.take_parts(whole);
+            }
+        }
+        self.thin_sources();
         self.accounts.arrange(&self.settings.budgets);
         self.rules.arrange(&self.settings.rules);
         self.list_busy();
+    }
+
+    /// Where there is one source its requests are the site's: what those are made of is counted once, for the site.
+    fn thin_sources(&mut self) {
+        self.sources.set_lean(self.settings.sources.len() == 1 && self.sources.len() <= 1);
+    }
+
+    /// The sources with what they were spared.
+    fn whole_sources(&self) -> Cow<'_, [Row]> {
+        let Some(site) = self.site.row(SITE).filter(|_| self.sources.is_lean()) else {
+            return Cow::Borrowed(self.sources.saved());
+        };
+        let mut sources = self.sources.saved().to_vec();
+        for source in &mut sources {
+            source.take_parts(site);
+        }
+        Cow::Owned(sources)
     }
 
     /// While quiet, everything is learned and judged, but incidents that are over are told to nobody. Those that are

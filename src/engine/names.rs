@@ -3,8 +3,8 @@
 use smallvec::SmallVec;
 
 use crate::detect::Parts;
-use crate::engine::{Engine, SITE};
-use crate::event::{Id, SubjectKind};
+use crate::engine::{Engine, SITE, Settings};
+use crate::event::{Event, Id, SubjectKind};
 use crate::incident::entry::{About, Spread};
 use crate::incident::{Part, Where};
 use crate::measure::mix::{Mix, Share};
@@ -14,6 +14,23 @@ use crate::measure::rows::{Row, Rows};
 const TOLD: usize = 5;
 /// A part smaller than this is not told.
 const LEAST: f64 = 0.01;
+
+/// Whom an event is of, among subjects of one kind, and its name; `texts` are those of its key, client and endpoint first.
+pub(super) fn subject_of<'a>(
+    settings: &'a Settings,
+    kind: SubjectKind,
+    event: &Event,
+    [key, client, endpoint, ..]: [&'a str; 5],
+) -> (Id, &'a str) {
+    let source = usize::from(event.source.0);
+    match kind {
+        SubjectKind::Key => (event.key.id, key),
+        SubjectKind::Client => (event.client.id, client),
+        SubjectKind::Endpoint => (event.endpoint.id, endpoint),
+        SubjectKind::Source => (Id(2 + source as u64), settings.sources.get(source).map_or("source", String::as_str)),
+        SubjectKind::Site => (SITE, "site"),
+    }
+}
 
 impl Engine {
     /// The rows of one kind.
@@ -50,7 +67,9 @@ impl Engine {
 
     /// Names and shares of what a subject is made of now; what the detector knows better comes first.
     pub(super) fn parts(&self, about: About, known: &Parts) -> (Where, Spread) {
-        let Some(full) = self.row(about).and_then(|row| row.full.as_deref()) else {
+        let as_the_site = about.kind == SubjectKind::Source && self.sources.is_lean();
+        let row = if as_the_site { self.site_row() } else { self.row(about) };
+        let Some(full) = row.and_then(|row| row.full.as_deref()) else {
             return (self.name_parts(known), Spread::default());
         };
         let own = |kind: SubjectKind, mix: &Mix| -> Vec<(Id, f64)> {

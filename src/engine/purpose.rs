@@ -2,6 +2,7 @@
 
 use hashbrown::HashMap;
 
+use crate::engine::arrival::Texts;
 use crate::engine::{Engine, ROUTES};
 use crate::event::{Event, Id, Method};
 
@@ -20,7 +21,7 @@ pub(super) type Purposes = HashMap<(Id, Method), Purpose>;
 impl Engine {
     /// Looks an event over for what only some detectors want to know: nearly every one is passed over with a glance at its
     /// method and status.
-    pub(super) fn note_outcome(&mut self, event: &Event, template: (Id, &str), client: Option<u32>) {
+    pub(super) fn note_outcome(&mut self, event: &Event, (written, texts): (&Event, Texts<'_>), client: Option<u32>) {
         let rejected = crate::detect::enumeration::is_rejection(event.status);
         if event.method.is_safe() && !rejected && !self.logs_in_by_reading {
             return;
@@ -28,18 +29,20 @@ impl Engine {
         if !event.endpoint.is_some() {
             return;
         }
-        let purpose = self.purpose(template, event.method);
+        let purpose = self.purpose(written, texts);
         if purpose.login {
-            self.note_login(event, template.1, client);
+            self.note_login(event, texts.endpoint(written), client);
         } else if rejected {
             self.note_rejection(event, purpose);
         }
     }
 
-    fn purpose(&mut self, (id, path): (Id, &str), method: Method) -> Purpose {
+    fn purpose(&mut self, written: &Event, texts: Texts<'_>) -> Purpose {
+        let (id, method) = (written.endpoint.id, written.method);
         if let Some(known) = self.purposes.get(&(id, method)) {
             return *known;
         }
+        let path = texts.endpoint(written);
         let login = self.settings.credential_stuffing.is_door(method, path);
         let purpose = Purpose { login, scanned: self.settings.enumeration.is_scanned(path) };
         if self.purposes.len() >= ROUTES {

@@ -113,11 +113,12 @@ impl Engine {
     pub fn save_behind(&self, before: Vec<u8>) -> Vec<u8> {
         let mut agents: Vec<(Id, &str)> = self.agents.iter().map(|(id, name)| (*id, &**name)).collect();
         agents.sort_unstable();
+        let sources = self.whole_sources();
         let saved = Saved {
             version: VERSION,
             seed: self.settings.hasher.seed(),
             site: self.site.saved(),
-            sources: self.sources.saved(),
+            sources: &sources,
             endpoints: self.endpoints.saved(),
             keys: self.keys.saved(),
             clients: self.clients.saved(),
@@ -158,6 +159,7 @@ impl Engine {
         later.put("place-names", &self.place_names.iter().collect::<BTreeMap<_, _>>());
         later.put("walked", &[self.keys.walked(), self.clients.walked()]);
         later.put("rules", &self.rules.kept);
+        later.put("spend", &self.spend);
         postcard::to_extend(&later, bytes).unwrap_or_default()
     }
 
@@ -207,6 +209,7 @@ impl Engine {
         engine.peers = loaded.peers;
         engine.accounts.budgets = loaded.budgets;
         engine.accounts.arrange(&engine.settings.budgets);
+        engine.spend = later.take("spend")?;
         engine.rules.kept = later.take("rules")?;
         engine.rules.arrange(&engine.settings.rules);
         engine.book = loaded.book;
@@ -226,6 +229,7 @@ impl Engine {
             engine.keys.told_until(until, day);
         }
         engine.list_busy();
+        engine.thin_sources();
         Ok(engine)
     }
 }

@@ -1,7 +1,7 @@
 //! What keys begin to do: noted with each line, judged on the tick in which something is new.
 
 use crate::detect::Finding;
-use crate::detect::scope_creep;
+use crate::detect::scope_creep::{self, Context, News};
 use crate::engine::Engine;
 use crate::event::{Event, Id, SubjectKind};
 use crate::incident::entry::{About, Candidate};
@@ -39,22 +39,26 @@ impl Engine {
             let about = About { kind: SubjectKind::Key, id };
             let Some(scope) = self.scopes.of(id) else { continue };
             let news = self.news_of(id, scope);
-            let Some(finding) = scope_creep::judge(scope, &news, end, &self.settings.scope_creep) else { continue };
+            let context = Context { scope, news: &news, turn_a_week: self.scopes.turn_a_week(id, end) };
+            let Some(finding) = scope_creep::judge(&context, end, &self.settings.scope_creep) else { continue };
             candidates.extend(self.candidate(about, 0, finding, Span::ZERO));
         }
     }
 
-    /// What a key began today and others did not: with whether it is sensitive.
-    fn news_of(&self, key: Id, scope: &Scope) -> Vec<(Begun, bool)> {
+    /// What a key began today and others did not.
+    fn news_of(&self, key: Id, scope: &Scope) -> Vec<News> {
         let own = |begun: &&Begun| {
             let Some(row) = self.endpoints.row(begun.route) else { return false };
             // A route that was not there before is no news of whoever calls it.
             &*row.name != OTHER && begun.at - row.first_seen >= Span::DAY && self.scopes.others(begun, key) < RELEASED
         };
         let settings = &self.settings.scope_creep;
-        let sensitive =
-            |begun: &Begun| self.endpoints.name(begun.route).is_some_and(|name| settings.is_sensitive(name));
-        scope.today().iter().filter(own).map(|begun| (*begun, sensitive(begun))).collect()
+        let news = |begun: &Begun| News {
+            begun: *begun,
+            sensitive: self.endpoints.name(begun.route).is_some_and(|name| settings.is_sensitive(name)),
+            rarely_written: self.scopes.is_rarely_written(begun),
+        };
+        scope.today().iter().filter(own).map(news).collect()
     }
 
     /// Whether an open incident goes on.
@@ -66,6 +70,7 @@ impl Engine {
     pub(super) fn fresh_scope(&self, about: About, now: Timestamp) -> Option<Finding> {
         let scope = self.scopes.of(about.id)?;
         let news = self.news_of(about.id, scope);
-        (!news.is_empty()).then(|| scope_creep::finding(scope, &news, now, &self.settings.scope_creep))
+        let context = Context { scope, news: &news, turn_a_week: self.scopes.turn_a_week(about.id, now) };
+        (!news.is_empty()).then(|| scope_creep::finding(&context, now, &self.settings.scope_creep))
     }
 }

@@ -57,6 +57,7 @@ impl Engine {
         self.judge_login(event, out);
         if found {
             let settings = self.settings.book;
+            self.price_incidents(event.time);
             self.book.tick(event.time, &settings, self.telling(event.time), out);
         }
     }
@@ -225,6 +226,13 @@ impl Engine {
             let along = along.or_else(|| self.newcomers_along(tick, history).filter(|_| flood && !active.is_empty()));
             let counted = counted.is_some() || flood;
             let fresh = title.filter(|_| minute && !active.is_empty() && !entry.is_group());
+            // What a call came to that failed and works again is no part of its failing.
+            let over = |(about, tag): &(About, u64)| {
+                let own = |v: &Evidence| v.about == *about && v.tag == *tag && v.detector == retry_loop::NAME;
+                let place = entry.evidence.iter().position(own);
+                place.is_some_and(|place| !active.contains(&place))
+            };
+            let fresh = fresh.filter(|title| !over(title));
             let fresh = fresh.and_then(|(about, tag)| {
                 let mut finding = self.fresh(entry.incident.detector.as_str(), about, tag, tick, history)?;
                 finding.severity = *self.settings.severities.get(finding.detector).unwrap_or(&finding.severity);
@@ -296,7 +304,8 @@ impl Engine {
         let about = evidence.about;
         if evidence.detector == retry_loop::NAME {
             let sighting = self.repeats.look(Id(evidence.tag), end);
-            return sighting.is_some_and(|s| retry_loop::still(&s.run, end));
+            let settings = &self.settings.retry_loop;
+            return sighting.is_some_and(|s| retry_loop::still(&s.run, evidence.excess, settings, end));
         }
         match evidence.detector.as_str() {
             enumeration::NAME => return self.probe_goes_on(about, end),

@@ -58,8 +58,11 @@ fn usual_request_line(text: &[u8]) -> Option<RequestLine<'_>> {
     let letters = text.iter().take(33).take_while(|b| b.is_ascii_uppercase()).count();
     let (method, rest) = text.split_at(letters);
     let rest = rest.strip_prefix(b" ").filter(|rest| rest.first() == Some(&b'/'))?;
-    let target = [b" HTTP/1.1", b" HTTP/2.0", b" HTTP/1.0"].iter().find_map(|end| rest.strip_suffix(*end))?;
-    let protocol = rest.get(target.len() + 1..)?;
+    let (target, end) = rest.split_last_chunk::<9>()?;
+    if !matches!(end, b" HTTP/1.1" | b" HTTP/2.0" | b" HTTP/1.0") {
+        return None;
+    }
+    let protocol = &end[1..];
     (1..=32).contains(&letters).then(|| RequestLine {
         method,
         target: target.trim_ascii_end(),

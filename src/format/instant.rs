@@ -54,7 +54,7 @@ thread_local! {
 }
 
 /// As [`clf`] with a mandatory zone; most lines are of the same minute as the line before them.
-fn same_minute(text: &[u8]) -> Option<Timestamp> {
+pub(super) fn same_minute(text: &[u8]) -> Option<Timestamp> {
     let Ok(stamp) = <[u8; 26]>::try_from(text) else { return clf(text, None) };
     let (Some(tens @ 0..=5), Some(ones)) = (digit(stamp[18]), digit(stamp[19])) else { return clf(text, None) };
     let second = i64::from(tens * 10 + ones) * 1000;

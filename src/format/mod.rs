@@ -22,7 +22,11 @@ mod draft;
 
 mod fields;
 
+mod near;
+
 mod steps;
+
+mod straight;
 
 mod pasted;
 
@@ -96,6 +100,7 @@ pub use fields::{Context, FieldPlace, Fields, MAPPABLE, alike};
 pub use file::{FileError, Sample};
 pub use guess::{Guess, Lack, SAMPLE_LINES, Vote, guess};
 pub use json::Json;
+pub use near::find;
 pub use parser::{Decision, PASTED, SourceParser};
 pub use registry::{Entry, Registry};
 pub use template::{FormatError, Template};
@@ -160,6 +165,67 @@ pub struct Record<'a> {
     pub country: Option<Value<'a>>,
     /// Every other field by the name the format gives it: nginx variable without `$`, JSON path with dots.
     pub extra: SmallVec<[(&'a str, Value<'a>); 4]>,
+}
+
+impl Record<'_> {
+    /// As if it were new. Nothing is allocated for values that are borrowed, so nothing is given back either.
+    pub fn clear(&mut self) {
+        let Record {
+            format,
+            time,
+            client,
+            forwarded_for,
+            user,
+            consumer,
+            api_key,
+            method,
+            target,
+            protocol,
+            odd_request,
+            status,
+            bytes_out,
+            bytes_in,
+            duration,
+            referer,
+            user_agent,
+            host,
+            request_id,
+            body_digest,
+            tokens_in,
+            tokens_out,
+            cost,
+            model,
+            country,
+            extra,
+        } = self;
+        (*format, *time) = ("", Timestamp::default());
+        for value in [
+            client,
+            forwarded_for,
+            user,
+            consumer,
+            api_key,
+            method,
+            target,
+            protocol,
+            odd_request,
+            referer,
+            user_agent,
+            host,
+            request_id,
+            body_digest,
+            model,
+            country,
+        ] {
+            *value = None;
+        }
+        *status = None;
+        for count in [bytes_out, bytes_in, tokens_in, tokens_out] {
+            *count = None;
+        }
+        (*duration, *cost) = (None, None);
+        extra.clear();
+    }
 }
 
 /// Why a line could not be read, in one word for counting and a few for people.
@@ -263,6 +329,15 @@ pub trait Format: Send + Sync + fmt::Debug {
     /// # Errors
     /// [`Reject`] with the column where reading stopped; the caller counts it and goes on with the next line.
     fn parse<'a>(&'a self, line: &'a [u8]) -> Result<Record<'a>, Reject>;
+
+    /// As [`Format::parse`], into a record that is at hand. What it holds after a reject means nothing.
+    ///
+    /// # Errors
+    /// As [`Format::parse`].
+    fn parse_into<'a>(&'a self, line: &'a [u8], record: &mut Record<'a>) -> Result<(), Reject> {
+        *record = self.parse(line)?;
+        Ok(())
+    }
 
     /// Reads a line that no format takes strictly: stray quotes inside quoted values are put up with, so that no client
     /// can hide its line behind one, and seconds without fraction where nginx would write one.

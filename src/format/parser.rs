@@ -258,9 +258,8 @@ impl SourceParser {
         let bare = line.first() == Some(&b'{') || self.bare.load(Ordering::Relaxed);
         if !self.wrapped.load(Ordering::Relaxed)
             && (bare || envelope::open(line).is_none())
-            && let Some(Ok(read)) = self.formats.first().map(|format| format.parse(line))
+            && let Some(Ok(())) = self.formats.first().map(|format| format.parse_into(line, record))
         {
-            *record = read;
             self.turns.pass(1);
             if self.took(0, record, None).is_ok() {
                 self.count(false);

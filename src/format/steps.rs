@@ -13,6 +13,7 @@ use super::draft::Draft;
 use super::effort;
 use super::field::{self, Escape};
 use super::instant::TimeShape;
+use super::near::find;
 use super::role::{Known, Role};
 use super::wall::Wall;
 use super::{Reason, Record, Reject};
@@ -281,7 +282,7 @@ impl Step {
         let honoured = self.quoted && !state.plain && state.reading == Reading::Strict;
         let mut from = search;
         let found = loop {
-            let Some(at) = next(first, &line[from..]) else { break None };
+            let Some(at) = find(first, &line[from..]) else { break None };
             effort::spend(1);
             let end = from + at;
             if let Some(rest) = behind(&self.until, &line[end..])
@@ -377,31 +378,6 @@ impl Step {
         }
         Stop { at: line.len(), reason: Reason::TooShort }
     }
-}
-
-/// Words of eight bytes that are looked at before a search over many bytes at once is set up: most fields end sooner.
-const NEAR_WORDS: usize = 4;
-
-/// Where a byte stands first.
-fn next(byte: u8, text: &[u8]) -> Option<usize> {
-    const ONES: u64 = 0x0101_0101_0101_0101;
-    let wanted = ONES * u64::from(byte);
-    let (words, _) = text.as_chunks::<8>();
-    let mut passed = 0;
-    for word in words.iter().take(NEAR_WORDS) {
-        // A byte that is the same becomes zero, and the lowest zero is the first to borrow.
-        let differs = u64::from_le_bytes(*word) ^ wanted;
-        let same = differs.wrapping_sub(ONES) & !differs & (ONES << 7);
-        if same != 0 {
-            return Some(passed + (same.trailing_zeros() / 8) as usize);
-        }
-        passed += 8;
-    }
-    let far = text.get(passed..).unwrap_or_default();
-    if far.len() < 8 {
-        return far.iter().position(|b| *b == byte).map(|at| passed + at);
-    }
-    memchr::memchr(byte, far).map(|at| passed + at)
 }
 
 /// What is behind a literal of the template at the beginning of `text`. The end of the line stands for a last blank that

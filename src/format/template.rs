@@ -12,6 +12,7 @@ use super::joining;
 use super::own;
 use super::role::{Known, Role};
 use super::steps::{Reading, Shape, Step, Steps};
+use super::straight::Straight;
 use super::wall::Wall;
 use super::{Format, Record, Reject};
 use crate::time::Zone;
@@ -142,6 +143,8 @@ pub struct Template {
     trim: bool,
     /// What ends a header that syslog or a container runtime may have put before the line.
     header_end: Vec<u8>,
+    /// How nearly all of its lines are read.
+    pub(super) straight: Option<Straight>,
 }
 
 /// UTF-8's byte order mark.
@@ -212,13 +215,15 @@ impl Template {
         keep_best_of_each_role(&mut pieces);
         let steps = build(pieces, escape, text, &mut warnings);
         let trim = !steps.first.starts_with(b" ");
-        let wall = Wall::new(zone);
-        Ok((Template { name: name.to_owned(), steps, wall, warnings, trim, header_end: Vec::new() }, missing))
+        let (wall, straight) = (Wall::new(zone), Straight::of(&steps));
+        let template =
+            Template { name: name.to_owned(), steps, wall, warnings, trim, header_end: Vec::new(), straight };
+        Ok((template, missing))
     }
 
     /// The same format, also behind a header that ends so: `]: ` of syslog.
     pub(super) fn behind_header(self, end: &str) -> Template {
-        Template { header_end: end.as_bytes().to_vec(), ..self }
+        Template { header_end: end.as_bytes().to_vec(), straight: None, ..self }
     }
 
     /// What is not wrong but will make lines ambiguous or forgeable.
@@ -236,6 +241,7 @@ impl Template {
         let mut template = Template { wall: context.wall.clone(), ..self.clone() };
         template.warnings.extend(self.unmapped(&context.fields).into_iter().map(|(_, text)| text));
         template.take_fields(&context.fields, keeps);
+        template.straight = Straight::of(&template.steps).filter(|_| template.header_end.is_empty());
         template
     }
 
@@ -318,7 +324,8 @@ impl Template {
         self.steps.run(&self.name, line, span, &self.wall, reading)
     }
 
-    fn read<'a>(&'a self, line: &'a [u8], reading: Reading) -> Result<Record<'a>, Reject> {
+    /// Reads a line whatever is around it and in it.
+    pub(super) fn read_with_care<'a>(&'a self, line: &'a [u8], reading: Reading) -> Result<Record<'a>, Reject> {
         // A byte order mark stands at the start of a file, and where files were put one behind another.
         let (mut from, mut to) = (if line.starts_with(BOM) { BOM.len() } else { 0 }, line.len());
         if self.trim {
@@ -362,11 +369,19 @@ impl Format for Template {
     }
 
     fn parse<'a>(&'a self, line: &'a [u8]) -> Result<Record<'a>, Reject> {
-        self.read(line, Reading::Strict)
+        let mut record = Record::default();
+        self.parse_into(line, &mut record).map(|()| record)
+    }
+
+    fn parse_into<'a>(&'a self, line: &'a [u8], record: &mut Record<'a>) -> Result<(), Reject> {
+        if !self.straight.as_ref().is_some_and(|way| way.read(&self.name, line, &self.wall, record)) {
+            *record = self.read_with_care(line, Reading::Strict)?;
+        }
+        Ok(())
     }
 
     fn parse_loosely<'a>(&'a self, line: &'a [u8]) -> Result<Record<'a>, Reject> {
-        self.read(line, Reading::Loose)
+        self.read_with_care(line, Reading::Loose)
     }
 }
 

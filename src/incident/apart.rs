@@ -52,21 +52,8 @@ impl Book {
         let mut incident = incident_of(&candidate, now);
         incident.id = incident_id(incident.started_at, now, &format!("{rule} {tag}"), &incident.subject);
         rule.clone_into(&mut incident.rule);
-        let mut entry = Entry {
-            incident,
-            about,
-            evidence: Vec::new(),
-            spread: candidate.spread.clone(),
-            rank: u8::MAX,
-            entered_at: now,
-            told: None,
-            urgent: true,
-            patient: false,
-            group: false,
-            new_harm: false,
-            usual_total: 0.0,
-            withheld: false,
-        };
+        let new = Entry::new(incident, &candidate, u8::MAX, now);
+        let mut entry = Entry { urgent: true, patient: false, ..new };
         entry.note(&candidate, until);
         self.entries.push(entry);
     }

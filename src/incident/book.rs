@@ -215,22 +215,9 @@ impl Book {
             }
         }
         let finding = &candidate.finding;
-        let incident = incident_of(candidate, now);
-        let mut entry = Entry {
-            incident,
-            about: candidate.about,
-            evidence: Vec::new(),
-            spread: candidate.spread.clone(),
-            rank,
-            entered_at: now,
-            told: None,
-            urgent: candidate.urgent,
-            patient: candidate.patient,
-            group: false,
-            new_harm: false,
-            usual_total: finding.expected * (now - finding.started_at).mins_f64(),
-            withheld: false,
-        };
+        let new = Entry::new(incident_of(candidate, now), candidate, rank, now);
+        let usual_total = finding.expected * (now - finding.started_at).mins_f64();
+        let mut entry = Entry { usual_total, ..new };
         entry.weigh_cost(settings);
         entry.note(candidate, now);
         self.entries.push(entry);

@@ -119,6 +119,25 @@ pub(super) struct Told {
 }
 
 impl Entry {
+    /// Of an incident that a candidate opens at `now`; no evidence is noted yet.
+    pub(super) fn new(incident: Incident, candidate: &Candidate, rank: u8, now: Timestamp) -> Entry {
+        Entry {
+            incident,
+            about: candidate.about,
+            evidence: Vec::new(),
+            spread: candidate.spread.clone(),
+            rank,
+            entered_at: now,
+            told: None,
+            urgent: candidate.urgent,
+            patient: candidate.patient,
+            group: false,
+            new_harm: false,
+            usual_total: 0.0,
+            withheld: false,
+        }
+    }
+
     /// When any of its evidence was last seen to go on.
     pub fn last_active(&self) -> Timestamp {
         self.evidence.iter().map(|v| v.active_at).max().unwrap_or(self.entered_at)

@@ -116,21 +116,8 @@ impl Book {
         incident.id = incident_id(incident.started_at, now, &format!("{rule} {}", candidate.tag), &incident.subject);
         rule.clone_into(&mut incident.rule);
         detector.clone_into(&mut incident.detector);
-        let mut entry = Entry {
-            incident,
-            about: candidate.about,
-            evidence: Vec::new(),
-            spread: candidate.spread.clone(),
-            rank: u8::MAX,
-            entered_at: now,
-            told: None,
-            urgent: true,
-            patient: false,
-            group: false,
-            new_harm: false,
-            usual_total: 0.0,
-            withheld: false,
-        };
+        let new = Entry::new(incident, &candidate, u8::MAX, now);
+        let mut entry = Entry { urgent: true, patient: false, ..new };
         entry.note(&candidate, active);
         self.entries.push(entry);
     }

@@ -136,6 +136,30 @@ fn plain_ipv4(text: &[u8]) -> Option<Ipv4Addr> {
     (at == 3 && digits > 0).then(|| octets.into())
 }
 
+/// Where the last dot of an IPv4 address stands that is written in its one form; `None` for anything else.
+pub(super) fn last_dot_of_plain_ipv4(text: &[u8]) -> Option<usize> {
+    if text.len() > 15 {
+        return None;
+    }
+    let (mut octet, mut digits, mut dots, mut last) = (0u32, 0u32, 0u32, 0);
+    for (at, &b) in text.iter().enumerate() {
+        let digit = u32::from(b.wrapping_sub(b'0'));
+        if digit <= 9 {
+            // No leading zeros, and nothing beyond a byte.
+            if digits == 3 || (digits > 0 && octet == 0) {
+                return None;
+            }
+            octet = octet * 10 + digit;
+            digits += 1;
+        } else if b == b'.' && digits > 0 && octet <= 255 {
+            (octet, digits, dots, last) = (0, 0, dots + 1, at);
+        } else {
+            return None;
+        }
+    }
+    (dots == 3 && digits > 0 && octet <= 255).then_some(last)
+}
+
 fn address(text: &[u8]) -> Option<IpAddr> {
     if let Some(ip) = plain_ipv4(text) {
         return Some(IpAddr::V4(ip));
@@ -195,7 +219,10 @@ mod tests {
         );
         texts.extend((0..=300).flat_map(|n| [format!("{n}.9.0.10"), format!("1.2.3.{n}"), format!("00{n}.1.1.1")]));
         for text in texts {
-            assert_eq!(plain_ipv4(text.as_bytes()), text.parse::<Ipv4Addr>().ok(), "{text}");
+            let read = text.parse::<Ipv4Addr>().ok();
+            assert_eq!(plain_ipv4(text.as_bytes()), read, "{text}");
+            let dot = read.and_then(|_| text.rfind('.'));
+            assert_eq!(last_dot_of_plain_ipv4(text.as_bytes()), dot, "{text}");
         }
     }
 

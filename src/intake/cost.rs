@@ -32,6 +32,18 @@ impl Price {
         ];
         parts.into_iter().flatten().reduce(|a, b| a + b)
     }
+
+    /// The same with the prices of a model, which knows best what its tokens cost.
+    fn with_model(self, model: Option<&Price>) -> Price {
+        let Some(model) = model else { return self };
+        let both = |a: Option<f64>, b: Option<f64>| a.map_or(b, |a| Some(a + b.unwrap_or(0.0)));
+        Price {
+            per_request: both(self.per_request, model.per_request),
+            per_1k_tokens_in: model.per_1k_tokens_in.or(self.per_1k_tokens_in),
+            per_1k_tokens_out: model.per_1k_tokens_out.or(self.per_1k_tokens_out),
+            per_mb: both(self.per_mb, model.per_mb),
+        }
+    }
 }
 
 fn times(price: Option<f64>, amount: Option<u64>, unit: f64) -> Option<f64> {
@@ -43,24 +55,47 @@ fn times(price: Option<f64>, amount: Option<u64>, unit: f64) -> Option<f64> {
 pub struct Prices {
     templates: HashMap<Id, Price>,
     patterns: Patterns<Price>,
+    /// By the model's name in small letters, the longest first; a last `*` stands for any ending.
+    models: Vec<(String, Price)>,
 }
 
 impl Prices {
     /// From endpoints to prices. An endpoint is a route template as alerts show it (`/v1/orders/{id}`), a path in which
     /// `{anything}` stands for one segment, or with a last `*` all that begins so.
-    pub fn new(prices: &BTreeMap<String, Price>, hasher: &Hasher) -> Self {
+    pub fn new(prices: &BTreeMap<String, Price>, models: &BTreeMap<String, Price>, hasher: &Hasher) -> Self {
         let mut all = Prices::default();
         for (endpoint, price) in prices {
             all.templates.insert(hasher.id(endpoint.as_bytes()), *price);
             all.patterns.insert(endpoint, *price);
         }
+        all.models = models.iter().map(|(name, price)| (name.to_ascii_lowercase(), *price)).collect();
+        // The name itself goes before what only begins so.
+        all.models.sort_by_key(|(name, _)| std::cmp::Reverse((!name.ends_with('*'), name.len())));
         all
+    }
+
+    fn model(&self, record: &Record<'_>) -> Option<&Price> {
+        if self.models.is_empty() {
+            return None;
+        }
+        let called = record.model.as_deref()?;
+        let fits = |name: &str| match name.strip_suffix('*') {
+            Some(start) => called.get(..start.len()).is_some_and(|c| c.eq_ignore_ascii_case(start.as_bytes())),
+            None => called.eq_ignore_ascii_case(name.as_bytes()),
+        };
+        self.models.iter().find(|(name, _)| fits(name)).map(|(_, price)| price)
     }
 
     /// What a call costs: what the log states, else by the price of its endpoint. Nonsense is `None`.
     pub fn cost(&self, record: &Record<'_>, template: Id, target: Option<Target<'_>>) -> Option<f64> {
-        let price = || self.templates.get(&template).or_else(|| self.patterns.find(target?));
-        let cost = record.cost.or_else(|| if self.templates.is_empty() { None } else { price()?.cost(record) });
+        if record.cost.is_none() && self.templates.is_empty() && self.models.is_empty() {
+            return None;
+        }
+        let cost = record.cost.or_else(|| {
+            let own = self.templates.get(&template).or_else(|| self.patterns.find(target?)).copied();
+            let model = self.model(record);
+            own.map_or_else(|| model.copied(), |own| Some(own.with_model(model)))?.cost(record)
+        });
         cost.filter(|c| c.is_finite() && *c >= 0.0)
     }
 }
@@ -89,7 +124,14 @@ mod tests {
         let mut template = String::new();
         super::super::route::template(target.as_bytes(), &mut template);
         let target = Target::split(target.as_bytes());
-        Prices::new(&prices, &hasher).cost(record, hasher.id(template.as_bytes()), Some(target))
+        let models = BTreeMap::from([
+            (
+                "gpt-4o*".to_owned(),
+                Price { per_1k_tokens_in: Some(0.005), per_1k_tokens_out: Some(0.015), ..Price::default() },
+            ),
+            ("GPT-4o-mini".to_owned(), Price { per_1k_tokens_in: Some(0.001), ..Price::default() }),
+        ]);
+        Prices::new(&prices, &models, &hasher).cost(record, hasher.id(template.as_bytes()), Some(target))
     }
 
     #[test]
@@ -103,6 +145,25 @@ mod tests {
         let chat =
             Record { tokens_in: Some(2000), tokens_out: Some(1000), bytes_out: Some(500_000), ..Record::default() };
         assert!((cost(&chat, "/v1/chat").unwrap() - 1.05).abs() < 1e-12);
+    }
+
+    #[test]
+    fn a_model_has_its_own_price_of_tokens() {
+        let of = |model: &'static str, target: &str| {
+            let record = Record {
+                model: Some(model.as_bytes().into()),
+                tokens_in: Some(2000),
+                tokens_out: Some(1000),
+                ..Record::default()
+            };
+            cost(&record, target).map(|cost| (cost * 1e6).round() / 1e6)
+        };
+        assert_eq!(of("gpt-4o-2026-01", "/anything"), Some(0.025));
+        assert_eq!(of("gpt-4o-mini", "/anything"), Some(0.002), "the name itself goes before its beginning");
+        assert_eq!(of("claude-x", "/anything"), None);
+        assert_eq!(of("claude-x", "/v1/chat"), Some(0.05), "unknown models cost what the endpoint costs");
+        assert_eq!(of("gpt-4o-mini", "/v1/chat"), Some(0.032), "what the model does not say, the endpoint does");
+        assert_eq!(of("gpt-4o", "/v1/documents/process"), Some(1.605), "a call and its tokens");
     }
 
     #[test]

@@ -7,9 +7,10 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 
 use crate::event::{Hasher, Id};
-use crate::format::{FieldPlace, Record, Value, alike};
+use crate::format::{FieldPlace, Record, Value, alike, find as find_byte};
 use crate::sanitize;
 
+use super::consumer::Consumer;
 use super::credential::{Credential, credential, has_scheme};
 use super::fingerprint::{FingerprintKey, short};
 use super::memo::Memo;
@@ -29,11 +30,22 @@ const PARAMETERS: &[&str] = &[
     "client_id", "clientid", "consumer", "consumer_id",
 ];
 
-/// Those of [`PARAMETERS`] that may as well say what is asked for: `/kv?key=a` and `/kv?key=b` are two requests.
-const AMBIGUOUS: &[&str] = &["key", "token", "appid", "client_id", "clientid", "consumer", "consumer_id"];
+/// From this place of [`PARAMETERS`] on they may as well say what is asked for: `/kv?key=a` and `/kv?key=b` are two requests.
+const AMBIGUOUS: usize = 14;
 
-/// Those of [`PARAMETERS`] that hold a name and no secret.
-const NAMES: &[&str] = &["client_id", "clientid", "consumer", "consumer_id"];
+/// From this place of [`PARAMETERS`] on they hold a name and no secret.
+const NAMES: usize = 17;
+
+/// The places of [`PARAMETERS`] with a name of so many bytes, as bits.
+const OF_LENGTH: [u32; 32] = {
+    let mut places = [0; 32];
+    let mut at = 0;
+    while at < PARAMETERS.len() {
+        places[PARAMETERS[at].len()] |= 1 << at;
+        at += 1;
+    }
+    places
+};
 
 /// A place of a line where the consumer's key may stand.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -89,17 +101,6 @@ impl KeyPlace {
     pub fn default_order() -> Vec<KeyPlace> {
         vec![KeyPlace::Consumer, KeyPlace::ApiKey, KeyPlace::User, KeyPlace::AnyParameter]
     }
-}
-
-/// A consumer that the configuration knows.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct Consumer {
-    /// Names, API keys, or fingerprints of API keys (`fp:7c41e0`) that are this consumer.
-    pub keys: Vec<String>,
-    /// What it pays for, as the user calls it.
-    pub tier: Option<String>,
-    /// Whom to ask.
-    pub owner: Option<String>,
 }
 
 /// A key as it was found in a line.
@@ -162,22 +163,48 @@ pub fn find<'r>(record: &'r Record<'_>, target: Option<Target<'r>>, places: &'r 
 
 /// Whether a query parameter of this (decoded) name holds nothing but the caller's key.
 pub fn is_key_parameter(name: &[u8]) -> bool {
-    rank(name).is_some_and(|rank| !AMBIGUOUS.contains(&PARAMETERS[rank]))
+    rank(name).is_some_and(|rank| rank < AMBIGUOUS)
 }
+
+/// The same of a name as it stands, with its escapes.
+fn rank_of_written(name: &[u8]) -> Option<usize> {
+    // With escapes a name is at most three times as long.
+    if name.len() > 3 * LONGEST_PARAMETER {
+        return None;
+    }
+    if find_byte(b'%', name).is_some() { rank(&percent_decoded(name)) } else { rank(name) }
+}
+
+/// The longest of [`PARAMETERS`], in bytes.
+const LONGEST_PARAMETER: usize = 25;
 
 fn rank(name: &[u8]) -> Option<usize> {
     // Most names are settled by their length, or by their first letter.
     let first = name.first()?.to_ascii_lowercase();
-    PARAMETERS.iter().position(|p| {
-        p.len() == name.len() && p.as_bytes().first() == Some(&first) && name.eq_ignore_ascii_case(p.as_bytes())
-    })
+    let mut places = OF_LENGTH.get(name.len()).copied().unwrap_or(0);
+    while places != 0 {
+        let at = places.trailing_zeros() as usize;
+        let known = PARAMETERS.get(at)?.as_bytes();
+        if known.first() == Some(&first) && name.eq_ignore_ascii_case(known) {
+            return Some(at);
+        }
+        places &= places - 1;
+    }
+    None
 }
 
 fn any_parameter(target: Target<'_>) -> Option<Found<'_>> {
-    let ranked = target.parameters().filter(|p| !p.value.is_empty());
-    let ranked = ranked.filter_map(|p| Some((rank(&percent_decoded(p.name))?, p)));
-    let (rank, p) = ranked.min_by_key(|(rank, _)| *rank)?;
-    parameter(p.name, p.value, !NAMES.contains(&PARAMETERS[rank]))
+    let mut best = None;
+    for p in target.parameters() {
+        if let Some(rank) = rank_of_written(p.name)
+            && !p.value.is_empty()
+            && best.is_none_or(|(least, _)| rank < least)
+        {
+            best = Some((rank, p));
+        }
+    }
+    let (rank, p) = best?;
+    parameter(p.name, p.value, rank < NAMES)
 }
 
 fn parameter<'r>(name: &'r [u8], value: &'r [u8], secret: bool) -> Option<Found<'r>> {
@@ -225,6 +252,14 @@ fn named_field<'r>(record: &'r Record<'_>, place: &'r FieldPlace) -> Option<Foun
 /// Whether a value says anything: empty ones, placeholders and what a server has already crossed out do not.
 fn is_present(value: &[u8]) -> bool {
     let value = value.trim_ascii();
+    // Most values are told from all of those by their length and first letter.
+    let first = value.first().map(u8::to_ascii_lowercase);
+    if !value.is_empty()
+        && (value.len() > 10 || !matches!(first, Some(b'-' | b'n' | b'u' | b'r' | b'[' | b'<')))
+        && first != Some(b'*')
+    {
+        return true;
+    }
     let absent = ["-", "null", "undefined", "redacted", "[redacted]", "<redacted>", "[filtered]"];
     !value.is_empty()
         && !value.iter().all(|b| *b == b'*')

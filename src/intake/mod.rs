@@ -6,6 +6,7 @@
 
 pub mod agent;
 pub mod client;
+pub mod consumer;
 pub mod cost;
 mod credential;
 mod extra;
@@ -25,7 +26,6 @@ mod view;
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashSet};
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use ipnet::IpNet;
@@ -38,11 +38,13 @@ use crate::time::Zone;
 
 use agent::{Agents, Class};
 use client::{Client, real_client};
+use consumer::Consumer;
 use cost::{Price, Prices};
 use geo::Atlas;
-use key::{Consumer, KeyPlace, Names};
+use key::{KeyPlace, Names};
 use memo::Memo;
 use request::Fingerprint;
+use route::Walk;
 use routes::{Patterns, declared_template};
 use ruling::{Ruling, Seen};
 use target::Target;
@@ -55,6 +57,8 @@ const MAX_NAME_BYTES: usize = 200;
 
 /// Half of the networks whose places are remembered.
 const PLACES: usize = 4096;
+/// Half of the peers whose ids are remembered, plain addresses left out.
+const PEERS: usize = 8192;
 
 /// What the configuration says about the meaning of lines.
 #[derive(Clone, PartialEq, Debug, Default)]
@@ -67,6 +71,8 @@ pub struct Settings {
     pub routes: Vec<String>,
     /// Prices by endpoint: a route template, or a path with a last `*`.
     pub cost: BTreeMap<String, Price>,
+    /// Prices by model; a last `*` stands for any ending.
+    pub models: BTreeMap<String, Price>,
     /// The users' own rules.
     pub rules: Arc<[Rule]>,
     /// The zone of hours and weekdays in rules.
@@ -82,11 +88,13 @@ pub struct SourceSettings {
     pub key: Vec<KeyPlace>,
     /// Proxies whose forwarded-for entries are believed.
     pub trusted_proxies: Vec<IpNet>,
+    /// Where its requests are served, if that is said.
+    pub environment: Option<String>,
 }
 
 impl Default for SourceSettings {
     fn default() -> Self {
-        SourceSettings { key: KeyPlace::default_order(), trusted_proxies: Vec::new() }
+        SourceSettings { key: KeyPlace::default_order(), trusted_proxies: Vec::new(), environment: None }
     }
 }
 
@@ -117,9 +125,16 @@ impl Intake {
         Intake {
             names: Names::new(secret, hasher, &settings.consumers),
             agents: Agents::new(hasher),
-            prices: Prices::new(&settings.cost, &hasher),
+            prices: Prices::new(&settings.cost, &settings.models, &hasher),
             ruling: Ruling::new(&settings, hasher),
-            texts: Texts { hasher, declared, text: String::new(), network: String::new() },
+            texts: Texts {
+                hasher,
+                declared,
+                text: String::new(),
+                network: String::new(),
+                template: Vec::new(),
+                peers: Memo::default(),
+            },
             sources: settings.sources,
             hasher,
             bytes: Vec::new(),
@@ -142,14 +157,13 @@ impl Intake {
         let settings = self.sources.get(usize::from(source.0)).unwrap_or(&self.default_source);
         let target = record.target.as_deref().map(Target::split);
         let found = key::find(record, target, &settings.key);
-        let caller = real_client(record.client.as_deref(), record.forwarded_for.as_deref(), &settings.trusted_proxies);
 
         let key = found.as_ref().map_or(Text::NONE, |found| {
             let named = self.names.name(found);
             batch.put(named.id, named.text)
         });
-        let (client, network) = caller.map_or((Text::NONE, Text::NONE), |caller| self.texts.client(caller, batch));
-        let endpoint = self.texts.endpoint(target, batch);
+        let (client, network) = self.texts.caller(record, settings, batch);
+        let (endpoint, walk) = self.texts.endpoint(target, batch);
         let family = record.user_agent.as_deref().and_then(|agent| self.agents.known(agent));
         let agent = family.as_ref().map_or(Text::NONE, |(f, id, _)| batch.put(*id, &f.name));
 
@@ -176,17 +190,20 @@ impl Intake {
             if parameter.is_some() && found.as_ref().is_some_and(key::Found::is_secret) {
                 flags = flags.with(Flags::KEY_IN_URL);
             }
-            print = request::fingerprint(record, target, caller, parameter, &self.hasher, &mut self.bytes);
+            print = request::fingerprint(record, (target, walk), caller, parameter, &self.hasher, &mut self.bytes);
             if print.strong {
                 flags = flags.with(Flags::STRONG);
             }
-            if matches!(method, Method::Get | Method::Head) && route::is_static(target) {
+            let furniture = || walk.map_or_else(|| route::is_static(target), |walk| walk.is_static(target));
+            if matches!(method, Method::Get | Method::Head) && furniture() {
                 flags = flags.with(Flags::STATIC);
             }
         }
-        let place = match (&self.atlas, caller) {
-            (Some(atlas), Some(Client::Address(address))) if key.is_some() => {
-                self.places.of(atlas, network.id, address, batch)
+        let place = match &self.atlas {
+            Some(atlas) if key.is_some() && network.is_some() => {
+                let (peer, chain) = (record.client.as_deref(), record.forwarded_for.as_deref());
+                let client = || real_client(peer, chain, &settings.trusted_proxies);
+                self.places.of(atlas, network.id, client, batch)
             }
             _ => Place::NONE,
         };
@@ -214,7 +231,9 @@ impl Intake {
             place,
         });
         if !self.ruling.is_empty() {
-            let seen = Seen { record, target, client: caller };
+            let (peer, chain) = (record.client.as_deref(), record.forwarded_for.as_deref());
+            let client = real_client(peer, chain, &settings.trusted_proxies);
+            let seen = Seen { record, target, client };
             self.ruling.look(&seen, batch, &mut self.names);
         }
     }
@@ -230,7 +249,7 @@ impl Intake {
             client.write(&mut client_text);
         }
         let mut scratch = Batch::default();
-        let endpoint = self.texts.endpoint(target, &mut scratch);
+        let (endpoint, _) = self.texts.endpoint(target, &mut scratch);
         let shown = |value: &Option<Value<'_>>| value.as_deref().map(|v| sanitize::redact(&lossy(v)));
         EventView {
             line: 0,
@@ -270,9 +289,17 @@ struct Places {
 }
 
 impl Places {
-    fn of(&mut self, atlas: &Atlas, network: Id, address: IpAddr, batch: &mut Batch) -> Place {
+    /// `client` is asked where the network is new.
+    fn of<'c>(
+        &mut self,
+        atlas: &Atlas,
+        network: Id,
+        client: impl FnOnce() -> Option<Client<'c>>,
+        batch: &mut Batch,
+    ) -> Place {
         let Places { known, named } = self;
         *known.get_or_insert_with(network, || {
+            let Some(Client::Address(address)) = client() else { return Place::NONE };
             let Some((place, name)) = atlas.place(address) else { return Place::NONE };
             if named.len() >= PLACES {
                 named.clear();
@@ -292,30 +319,76 @@ struct Texts {
     declared: Patterns<String>,
     text: String,
     network: String,
+    template: Vec<u8>,
+    /// Peers that are no plain IPv4 addresses, by the id of what the log calls them: ids and names.
+    peers: Memo<(Id, Id, Box<str>, Box<str>), PEERS>,
 }
 
 impl Texts {
-    fn client(&mut self, client: Client<'_>, batch: &mut Batch) -> (Text, Text) {
-        self.text.clear();
-        self.network.clear();
-        client.write_identity(&mut self.text);
-        client.write_network(&mut self.network);
-        // A host name is counted by its bytes, an address by its one written form.
-        let (id, network) = match client {
-            Client::Address(_) => (self.hasher.id(self.text.as_bytes()), self.hasher.id(self.network.as_bytes())),
-            Client::Host(host) => (self.hasher.id(host), self.hasher.id(host)),
+    /// Who called, and from which network.
+    fn caller(&mut self, record: &Record<'_>, settings: &SourceSettings, batch: &mut Batch) -> (Text, Text) {
+        let (peer, chain, trusted) =
+            (record.client.as_deref(), record.forwarded_for.as_deref(), &settings.trusted_proxies);
+        let Some(peer) = peer.filter(|_| trusted.is_empty()) else {
+            let client = real_client(peer, chain, trusted);
+            return client.map_or((Text::NONE, Text::NONE), |client| self.client(client, batch));
         };
+        // Nobody is believed, so the peer it is.
+        if let Some(dot) = client::last_dot_of_plain_ipv4(peer) {
+            let mut network = [0; 20];
+            network[..=dot].copy_from_slice(&peer[..=dot]);
+            network[dot + 1..dot + 5].copy_from_slice(b"0/24");
+            let network = &network[..dot + 5];
+            let (id, network_id) = (self.hasher.id(peer), self.hasher.id(network));
+            return (batch.put_bytes(id, peer), batch.put_bytes(network_id, network));
+        }
+        let Texts { hasher, text, network, peers, .. } = self;
+        let known = peers.get_or_insert_with(hasher.id(peer), || {
+            let Some(client) = real_client(Some(peer), None, &[]) else { return Default::default() };
+            let (id, network_id) = ids_of(client, hasher, text, network);
+            (id, network_id, clipped(text).into(), clipped(network).into())
+        });
+        if !known.0.is_some() {
+            return (Text::NONE, Text::NONE);
+        }
+        (batch.put(known.0, &known.2), batch.put(known.1, &known.3))
+    }
+
+    fn client(&mut self, client: Client<'_>, batch: &mut Batch) -> (Text, Text) {
+        let (id, network) = ids_of(client, &self.hasher, &mut self.text, &mut self.network);
         (batch.put(id, &clipped(&self.text)), batch.put(network, &clipped(&self.network)))
     }
 
-    fn endpoint(&mut self, target: Option<Target<'_>>, batch: &mut Batch) -> Text {
-        let Some(target) = target else { return Text::NONE };
+    /// The route template of a target, and what a walk over its path found out, if it was walked over.
+    fn endpoint(&mut self, target: Option<Target<'_>>, batch: &mut Batch) -> (Text, Option<Walk>) {
+        let Some(target) = target else { return (Text::NONE, None) };
+        if self.declared.is_empty()
+            && let Some(walk) = route::walk(target.path, &mut self.template, &mut self.text)
+        {
+            return (batch.put_bytes(self.hasher.id(&self.template), &self.template), Some(walk));
+        }
         self.text.clear();
         match self.declared.find(target) {
             Some(route) => self.text.push_str(route),
             None => route::template_of(target, &mut self.text),
         }
-        if self.text.is_empty() { Text::NONE } else { batch.put(self.hasher.id(self.text.as_bytes()), &self.text) }
+        if self.text.is_empty() {
+            return (Text::NONE, None);
+        }
+        (batch.put(self.hasher.id(self.text.as_bytes()), &self.text), None)
+    }
+}
+
+/// What a client and its network are counted under; their names stand in `text` and `network` then.
+fn ids_of(client: Client<'_>, hasher: &Hasher, text: &mut String, network: &mut String) -> (Id, Id) {
+    text.clear();
+    network.clear();
+    client.write_identity(text);
+    client.write_network(network);
+    // A host name is counted by its bytes, an address by its one written form.
+    match client {
+        Client::Address(_) => (hasher.id(text.as_bytes()), hasher.id(network.as_bytes())),
+        Client::Host(host) => (hasher.id(host), hasher.id(host)),
     }
 }
 

@@ -4,6 +4,7 @@ use crate::event::{Hasher, Id, Method};
 use crate::format::Record;
 
 use super::key::is_key_parameter;
+use super::route::Walk;
 use super::target::{Target, percent_decode};
 
 /// Query parameters that exist only to make two equal requests look different.
@@ -25,10 +26,10 @@ pub struct Fingerprint {
 }
 
 /// The fingerprint of a request by `caller` (its key, else its client). The status is not part of it: a loop may
-/// alternate 504 and 200. `scratch` is working memory.
+/// alternate 504 and 200. `walk` is what a walk over the path found out, if there was one. `scratch` is working memory.
 pub fn fingerprint(
     record: &Record<'_>,
-    target: Target<'_>,
+    (target, walk): (Target<'_>, Option<Walk>),
     caller: Id,
     key_parameter: Option<&[u8]>,
     hasher: &Hasher,
@@ -37,7 +38,10 @@ pub fn fingerprint(
     let token = record.method.as_deref().unwrap_or_default();
     scratch.clear();
     let mut number = None;
-    if is_tidy(target.path) {
+    if let Some(walk) = walk {
+        scratch.extend_from_slice(target.path);
+        number = walk.number;
+    } else if is_tidy(target.path) {
         scratch.extend_from_slice(target.path);
         // From behind: the first that is found is the last.
         number = target.path.rsplit(|b| *b == b'/').find_map(whole_number);
@@ -74,8 +78,9 @@ pub fn fingerprint(
         }
         scratch.push(b'\n');
     }
-    let has_body = matches!(Method::parse(token), Method::Post | Method::Put | Method::Patch);
-    let mut strong = !has_body && Method::parse(token) != Method::Other;
+    let method = Method::parse(token);
+    let has_body = matches!(method, Method::Post | Method::Put | Method::Patch);
+    let mut strong = !has_body && method != Method::Other;
     if has_body {
         if let Some(digest) = &record.body_digest {
             scratch.push(b'd');
@@ -121,6 +126,9 @@ fn is_cache_buster(name: &[u8]) -> bool {
 /// Whether a value is nothing but an instant between 2001 and 2065: Unix seconds (with or without a fraction),
 /// milliseconds, microseconds or nanoseconds.
 fn is_epoch(value: &[u8]) -> bool {
+    if value.len() < 10 || !matches!(value.first(), Some(b'1' | b'2')) {
+        return false;
+    }
     let whole = value.split(|b| *b == b'.').next().unwrap_or_default();
     let fraction = value.get(whole.len() + 1..).unwrap_or_default();
     let digits = |b: &[u8]| b.iter().all(u8::is_ascii_digit);
@@ -141,7 +149,7 @@ mod tests {
     fn print(method: &'static str, target: &'static str, bytes_in: Option<u64>) -> Fingerprint {
         let record = Record { method: Some(Cow::Borrowed(method.as_bytes())), bytes_in, ..Record::default() };
         let target = Target::split(target.as_bytes());
-        fingerprint(&record, target, Id(7), Some(b"partner"), &Hasher::new(1), &mut Vec::new())
+        fingerprint(&record, (target, None), Id(7), Some(b"partner"), &Hasher::new(1), &mut Vec::new())
     }
 
     #[test]

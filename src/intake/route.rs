@@ -5,7 +5,7 @@
 
 use std::borrow::Cow;
 
-use super::shape::{is_numeric, is_plain_word, placeholder};
+use super::shape::{is_hash_length, is_numeric, is_plain_word, is_uuid, placeholder};
 use super::target::{Target, percent_decoded};
 
 /// The longest template, in bytes.
@@ -69,6 +69,112 @@ pub(super) fn template_of(target: Target<'_>, out: &mut String) {
     if out.len() == start {
         out.push('/');
     }
+}
+
+/// What was found out on the way over a path.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Walk {
+    /// The last number in it.
+    pub number: Option<u64>,
+    /// Whether its last segment may have an extension.
+    may_end_in_extension: bool,
+}
+
+impl Walk {
+    /// As [`is_static`] of the path that was walked over.
+    pub(super) fn is_static(self, target: Target<'_>) -> bool {
+        self.may_end_in_extension && is_static(target)
+    }
+}
+
+/// What a byte of a path may be part of: a plain word, a number, hexadecimal; or something else.
+const WORD: u8 = 1;
+const DIGIT: u8 = 2;
+const ELSE: u8 = 4;
+const HEX: u8 = 8;
+/// Where a segment ends, and what only a more careful look can deal with.
+const SLASH: u8 = 16;
+const ODD: u8 = 32;
+
+const CLASSES: [u8; 256] = {
+    let mut classes = [ELSE; 256];
+    let mut b = 0;
+    while b < 256 {
+        let byte = b as u8;
+        classes[b] = match byte {
+            b'a'..=b'z' | b'-' | b'_' => WORD,
+            b'0'..=b'9' => DIGIT,
+            b'/' => SLASH,
+            b';' | b'%' => ODD,
+            _ => ELSE,
+        };
+        if byte.is_ascii_hexdigit() {
+            classes[b] |= HEX;
+        }
+        b += 1;
+    }
+    classes
+};
+
+/// As [`template_of`] for paths that are as most paths are, in one go over their bytes: words, numbers, uuids, hexadecimal.
+/// `None` where a path asks for more care; what `out` holds then means nothing. `scratch` is working memory.
+pub(super) fn walk(path: &[u8], out: &mut Vec<u8>, scratch: &mut String) -> Option<Walk> {
+    let (b'/', mut rest) = path.split_first()? else { return None };
+    out.clear();
+    let (mut walk, mut segments) = (Walk::default(), 0);
+    loop {
+        let (mut any, mut all, mut length) = (0, !0, 0);
+        for &byte in rest {
+            let class = CLASSES[usize::from(byte)];
+            if class & (SLASH | ODD) != 0 {
+                if class & ODD != 0 {
+                    return None;
+                }
+                break;
+            }
+            any |= class;
+            all &= class;
+            length += 1;
+        }
+        let (segment, behind) = rest.split_at(length);
+        // Nothing between two slashes, or dots, are left out by those who look closer.
+        if matches!(segment.first(), None | Some(b'.')) || segments == MAX_SEGMENTS {
+            return None;
+        }
+        out.push(b'/');
+        if any & !(WORD | HEX) == 0 && length < 32 {
+            out.extend_from_slice(segment);
+        } else if any & !(DIGIT | HEX) == 0 && length <= 18 {
+            out.extend_from_slice(b"{id}");
+            walk.number = Some(segment.iter().fold(0, |number, b| number * 10 + u64::from(b - b'0')));
+        } else if all & HEX != 0 && any & DIGIT != 0 && any & !(DIGIT | HEX) != 0 && is_hexadecimal_id(segment) {
+            out.extend_from_slice(if is_hash_length(length) { b"{hash}" } else { b"{id}" });
+        } else if length == 36 && is_uuid(segment) {
+            out.extend_from_slice(b"{uuid}");
+        } else if let [b'v', b'0'..=b'9'] = segment {
+            out.extend_from_slice(segment);
+        } else {
+            scratch.clear();
+            push_segment(segment, segments < 2 && behind.len() > 1, scratch);
+            out.extend_from_slice(scratch.as_bytes());
+        }
+        segments += 1;
+        if out.len() > MAX_BYTES - 2 {
+            return None;
+        }
+        match behind.split_first() {
+            None => {
+                walk.may_end_in_extension = any & ELSE != 0;
+                return Some(walk);
+            }
+            Some((_, more)) => rest = more,
+        }
+    }
+}
+
+/// Hexadecimal with letters in it that is an id, or a hash, and nothing else.
+fn is_hexadecimal_id(segment: &[u8]) -> bool {
+    segment.len() >= 8 && segment.iter().filter(|b| b.is_ascii_digit()).count() >= 2
 }
 
 /// Whether the path ends in an extension of page furniture: style sheets, scripts, images, fonts.
@@ -256,6 +362,22 @@ mod tests {
             let once = of(&target);
             prop_assert_eq!(of(once.as_bytes()), once.as_str());
             prop_assert!(once.len() <= MAX_BYTES && !once.chars().any(char::is_control));
+        }
+
+        #[test]
+        fn walking_over_a_path_comes_to_the_same(target in "(/|//|/[a-z]{1,9}|/v[0-9]{1,2}|/[0-9]{1,20}|/[0-9a-f]{6,66}|/[0-9A-Fa-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|/[a-zA-Z0-9._%;-]{1,40}|/[0-9]\\.[0-9]|/\\{id\\}){0,14}(\\.js|\\.CSS|/)?(\\?a=1)?") {
+            let (mut out, mut scratch) = (Vec::new(), String::new());
+            let target = Target::split(target.as_bytes());
+            if let Some(walk) = walk(target.path, &mut out, &mut scratch) {
+                scratch.clear();
+                template_of(target, &mut scratch);
+                prop_assert_eq!(String::from_utf8_lossy(&out), scratch.as_str());
+                prop_assert_eq!(walk.is_static(target), is_static(target));
+                let digits = |s: &&[u8]| (1..=18).contains(&s.len()) && s.iter().all(u8::is_ascii_digit);
+                let number = target.segments().filter(digits).last();
+                let number = number.and_then(|s| std::str::from_utf8(s).ok()?.parse().ok());
+                prop_assert_eq!(walk.number, number);
+            }
         }
 
         #[test]

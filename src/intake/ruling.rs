@@ -7,6 +7,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::client::Client;
+use super::consumer::{Consumer, is_foreign};
 use super::key::Names;
 use super::target::{Target, percent_decoded};
 use super::{Settings, clipped, extra, lossy};
@@ -30,8 +31,10 @@ pub(super) struct Ruling {
     zone: Zone,
     hasher: Hasher,
     sources: Vec<String>,
-    /// Tier and owner by the id of the consumer's name.
-    consumers: HashMap<Id, (Option<String>, Option<String>)>,
+    /// By the id of the consumer's name.
+    consumers: HashMap<Id, Consumer>,
+    /// The environments of the sources by their numbers.
+    environments: Vec<Option<String>>,
     /// Fields that rules name, and where they stand.
     places: Vec<(String, FieldPlace)>,
     /// The path of the line, where escapes had to be undone.
@@ -49,9 +52,7 @@ pub(super) struct Seen<'a, 'r> {
 
 impl Ruling {
     pub(super) fn new(settings: &Settings, hasher: Hasher) -> Self {
-        let consumer = |(name, c): (&String, &super::key::Consumer)| {
-            (hasher.id(name.as_bytes()), (c.tier.clone(), c.owner.clone()))
-        };
+        let consumer = |(name, c): (&String, &Consumer)| (hasher.id(name.as_bytes()), c.clone());
         let mut places: Vec<(String, FieldPlace)> = Vec::new();
         for field in settings.rules.iter().flat_map(Rule::fields) {
             if let Some(name) = field.asked()
@@ -67,6 +68,7 @@ impl Ruling {
             hasher,
             sources: settings.names.clone(),
             consumers: settings.consumers.iter().map(consumer).collect(),
+            environments: settings.sources.iter().map(|source| source.environment.clone()).collect(),
             places,
             path: Vec::new(),
             bytes: Vec::new(),
@@ -133,9 +135,13 @@ impl View<'_, '_> {
         if rule.schedule.is_always() {
             return true;
         }
+        rule.schedule.covers(self.weekday(), self.minute())
+    }
+
+    /// The minute of the day.
+    fn minute(&self) -> u16 {
         let local = self.event.time + self.ruling.zone.offset(self.event.time);
-        let minute = local.millis().rem_euclid(Span::DAY.millis()) / Span::MINUTE.millis();
-        rule.schedule.covers(self.weekday(), minute as u16)
+        (local.millis().rem_euclid(Span::DAY.millis()) / Span::MINUTE.millis()) as u16
     }
 
     /// Monday is 0; the epoch was a Thursday.
@@ -226,8 +232,40 @@ impl View<'_, '_> {
         agreeing.min_by_key(|(rank, _)| *rank).map(|(_, value)| Cow::Borrowed(&**value))
     }
 
-    fn consumer(&self) -> Option<&(Option<String>, Option<String>)> {
-        self.ruling.consumers.get(&self.event.key.id)
+    fn consumer(&self) -> Option<&Consumer> {
+        if self.ruling.consumers.is_empty() { None } else { self.ruling.consumers.get(&self.event.key.id) }
+    }
+
+    /// What a consumer says of itself.
+    fn said(&self, fact: impl Fn(&Consumer) -> Option<&String>) -> Option<Cow<'_, [u8]>> {
+        self.consumer().and_then(fact).map(|text| Cow::Borrowed(text.as_bytes()))
+    }
+
+    /// The environment of the line's source.
+    fn here(&self) -> Option<&str> {
+        self.ruling.environments.get(usize::from(self.event.source.0))?.as_deref()
+    }
+
+    fn is_foreign(&self) -> bool {
+        let own = self.consumer().and_then(|consumer| consumer.environment.as_deref());
+        let key = self.event.key;
+        self.here().is_some_and(|here| key.is_some() && is_foreign(own, self.batch.text(key), here))
+    }
+
+    fn is_from_elsewhere(&self) -> bool {
+        let Some(consumer) = self.consumer().filter(|consumer| !consumer.networks.is_empty()) else { return false };
+        self.address().is_some_and(|ip| !consumer.networks.iter().any(|net| net.contains(&ip)))
+    }
+
+    fn is_done_otherwise(&self) -> bool {
+        let Some(consumer) = self.consumer().filter(|consumer| !consumer.methods.is_empty()) else { return false };
+        let method = self.seen.record.method.as_deref();
+        method.is_some_and(|method| !consumer.methods.iter().any(|known| method.eq_ignore_ascii_case(known.as_bytes())))
+    }
+
+    fn is_quiet_hour(&self) -> bool {
+        let quiet = self.consumer().and_then(|consumer| consumer.quiet_hours.as_ref());
+        quiet.is_some_and(|hours| hours.covers(self.weekday(), self.minute()))
     }
 }
 
@@ -265,8 +303,11 @@ impl Line for View<'_, '_> {
             Field::Model => known(record.model.as_ref()),
             Field::Country => known(record.country.as_ref()),
             Field::RequestId => known(record.request_id.as_ref()),
-            Field::Tier => self.consumer()?.0.as_deref().map(|text| Cow::Borrowed(text.as_bytes())),
-            Field::Owner => self.consumer()?.1.as_deref().map(|text| Cow::Borrowed(text.as_bytes())),
+            Field::Tier => self.said(|consumer| consumer.tier.as_ref()),
+            Field::Owner => self.said(|consumer| consumer.owner.as_ref()),
+            Field::Contact => self.said(|consumer| consumer.contact.as_ref()),
+            Field::Environment => self.said(|consumer| consumer.environment.as_ref()),
+            Field::SourceEnvironment => self.here().map(|here| Cow::Borrowed(here.as_bytes())),
             Field::Weekday => WEEKDAYS.get(self.weekday()).map(|day| Cow::Borrowed(day.as_bytes())),
             other => self.extra(other.asked()?),
         }
@@ -310,6 +351,10 @@ impl Line for View<'_, '_> {
         match field {
             Field::Crawler => self.event.flags.has(Flags::CRAWLER),
             Field::Static => self.event.flags.has(Flags::STATIC),
+            Field::WrongEnvironment => self.is_foreign(),
+            Field::UnexpectedNetwork => self.is_from_elsewhere(),
+            Field::UnexpectedMethod => self.is_done_otherwise(),
+            Field::QuietHours => self.is_quiet_hour(),
             _ => false,
         }
     }

@@ -26,7 +26,7 @@ pub(super) fn is_plain_word(s: &[u8]) -> bool {
     s.iter().all(|b| b.is_ascii_lowercase() || matches!(b, b'-' | b'_')) && !is_hash(s)
 }
 
-fn is_uuid(s: &[u8]) -> bool {
+pub(super) fn is_uuid(s: &[u8]) -> bool {
     let s = s.strip_prefix(b"urn:uuid:").unwrap_or(s);
     let s = s.strip_prefix(b"{").and_then(|s| s.strip_suffix(b"}")).unwrap_or(s);
     s.len() == 36
@@ -78,9 +78,14 @@ pub(super) fn is_numeric(s: &[u8]) -> bool {
     s.iter().any(u8::is_ascii_digit) && s.iter().all(|b| b.is_ascii_digit() || other(b))
 }
 
+/// So many digits has a digest.
+pub(super) fn is_hash_length(digits: usize) -> bool {
+    matches!(digits, 32 | 40 | 56 | 64 | 96 | 128)
+}
+
 /// Hexadecimal of a digest's length, MD5 to SHA-512.
 fn is_hash(s: &[u8]) -> bool {
-    matches!(s.len(), 32 | 40 | 56 | 64 | 96 | 128) && s.iter().all(u8::is_ascii_hexdigit)
+    is_hash_length(s.len()) && s.iter().all(u8::is_ascii_hexdigit)
 }
 
 fn is_secret(s: &[u8]) -> bool {

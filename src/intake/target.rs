@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use crate::format::find;
+
 /// A request target cut into its path and its query. The fragment, which no server should ever see, is dropped.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Target<'a> {
@@ -15,19 +17,27 @@ impl<'a> Target<'a> {
     /// From any form of RFC 9112, section 3.2; scheme and host of the absolute form are dropped.
     pub fn split(target: &'a [u8]) -> Self {
         let target = origin_form(target);
-        let target = &target[..memchr::memchr(b'#', target).unwrap_or(target.len())];
-        match memchr::memchr(b'?', target) {
-            Some(mark) => Target { path: &target[..mark], query: Some(&target[mark + 1..]) },
-            None => Target { path: target, query: None },
-        }
+        let Some(mark) = memchr::memchr2(b'?', b'#', target) else { return Target { path: target, query: None } };
+        let (path, rest) = target.split_at(mark);
+        let query = rest.strip_prefix(b"?").map(|query| &query[..find(b'#', query).unwrap_or(query.len())]);
+        Target { path, query }
     }
 
     /// The parameters of the query in their order, undecoded. Only `&` parts them, as in the WHATWG URL standard.
     pub fn parameters(self) -> impl Iterator<Item = Parameter<'a>> {
-        let parts = self.query.unwrap_or_default().split(|b| *b == b'&');
-        parts.filter(|part| !part.is_empty()).map(|part| match part.iter().position(|b| *b == b'=') {
-            Some(equals) => Parameter { name: &part[..equals], value: &part[equals + 1..] },
-            None => Parameter { name: part, value: &[] },
+        let mut rest = self.query.unwrap_or_default();
+        std::iter::from_fn(move || {
+            while !rest.is_empty() {
+                let (part, behind) = rest.split_at(find(b'&', rest).unwrap_or(rest.len()));
+                rest = behind.get(1..).unwrap_or_default();
+                if !part.is_empty() {
+                    return Some(match find(b'=', part) {
+                        Some(equals) => Parameter { name: &part[..equals], value: &part[equals + 1..] },
+                        None => Parameter { name: part, value: &[] },
+                    });
+                }
+            }
+            None
         })
     }
 
@@ -49,9 +59,7 @@ pub struct Parameter<'a> {
 
 /// With percent escapes undone where they are well formed; borrowed where there are none.
 pub fn percent_decoded(bytes: &[u8]) -> Cow<'_, [u8]> {
-    // A search over many bytes at once takes longer to set up than most names and values are long.
-    let (near, far) = bytes.split_at(bytes.len().min(16));
-    if !near.contains(&b'%') && memchr::memchr(b'%', far).is_none() {
+    if find(b'%', bytes).is_none() {
         return Cow::Borrowed(bytes);
     }
     let mut out = Vec::with_capacity(bytes.len());
@@ -61,7 +69,7 @@ pub fn percent_decoded(bytes: &[u8]) -> Cow<'_, [u8]> {
 
 /// Appends the same.
 pub(super) fn percent_decode(bytes: &[u8], out: &mut Vec<u8>) {
-    let first = memchr::memchr(b'%', bytes).unwrap_or(bytes.len());
+    let first = find(b'%', bytes).unwrap_or(bytes.len());
     out.extend_from_slice(&bytes[..first]);
     let mut rest = &bytes[first..];
     while let [byte, tail @ ..] = rest {

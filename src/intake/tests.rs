@@ -189,6 +189,7 @@ fn what_an_event_says_of_a_request() {
     let settings = Settings {
         sources: vec![SourceSettings {
             trusted_proxies: vec!["10.0.0.0/8".parse().unwrap()],
+            environment: None,
             ..SourceSettings::default()
         }],
         routes: vec!["GET /v1/users/{user}/files/*".to_owned()],
@@ -291,7 +292,7 @@ proptest! {
             tokens_out: numbers[3], duration: reals[0], cost: reals[1], ..Record::default()
         };
         record.extra.push(("x", held(texts[13].as_ref()).unwrap_or_default()));
-        let source = SourceSettings { key: vec![KeyPlace::parse("field:X").unwrap(), KeyPlace::AnyParameter], trusted_proxies: vec!["0.0.0.0/0".parse().unwrap()] };
+        let source = SourceSettings { key: vec![KeyPlace::parse("field:X").unwrap(), KeyPlace::AnyParameter], trusted_proxies: vec!["0.0.0.0/0".parse().unwrap()], environment: None };
         let cost = BTreeMap::from([("/*".to_owned(), Price { per_mb: Some(1.0), per_request: Some(1.0), ..Price::default() })]);
         let mut intake = intake(Settings { sources: vec![source], cost, ..Settings::default() });
         let mut batch = Batch::default();

@@ -1,6 +1,7 @@
 //! The site's calendar: which hour of the week it is, which minutes say nothing because no data came, and how much
 //! everything was up together.
 
+use std::cell::Cell;
 use std::collections::VecDeque;
 
 use serde::{Deserialize, Serialize};
@@ -21,9 +22,34 @@ pub struct Moment {
     pub weight: f32,
 }
 
+/// Moments that are remembered: those of a tick and of the hour that is learned are asked for by every stream.
+const MOMENTS_KEPT: usize = 128;
+
+thread_local! {
+    static MOMENTS: [Cell<Option<(Timestamp, Zone, Moment)>>; MOMENTS_KEPT] =
+        const { [const { Cell::new(None) }; MOMENTS_KEPT] };
+}
+
 impl Moment {
     /// The moment of an instant in a zone.
     pub fn at(t: Timestamp, zone: Zone) -> Moment {
+        // The upper bits of a product mix all bits of the factor.
+        let place = (t.millis() as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 57;
+        MOMENTS.with(|moments| {
+            let known = &moments[place as usize % MOMENTS_KEPT];
+            if let Some((at, of, moment)) = known.get()
+                && at == t
+                && of == zone
+            {
+                return moment;
+            }
+            let moment = Moment::look_up(t, zone);
+            known.set(Some((t, zone, moment)));
+            moment
+        })
+    }
+
+    fn look_up(t: Timestamp, zone: Zone) -> Moment {
         let local = t + zone.offset(t);
         let hour = Zone::hour_of_local_week(local);
         let part = (local - local.floor(Span::HOUR)).hours_f64() as f32;

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::measure::full::FIVE;
 use crate::measure::mix::Mix;
 use crate::measure::ring::{Counts, Ring, TICK};
 use crate::time::{Span, Timestamp};
@@ -82,6 +83,26 @@ pub struct Failures {
     spread: (f32, f32),
     open_since: Option<Timestamp>,
     learned: i64,
+    /// First and last hour of the newest incident, and about how many hours of the last days one was going on.
+    #[serde(skip)]
+    held: Held,
+}
+
+/// Hours in which the class was in an incident.
+#[derive(Clone, Copy, PartialEq, Debug)]
+struct Held {
+    first: i64,
+    last: i64,
+    hours: f32,
+}
+
+/// So many hours with an incident are not learned from within about four days.
+const RARELY: f32 = 6.0;
+
+impl Default for Held {
+    fn default() -> Self {
+        Held { first: i64::MAX, last: i64::MIN, hours: 0.0 }
+    }
 }
 
 impl Failures {
@@ -99,6 +120,7 @@ impl Failures {
             spread: (0.0, 0.0),
             open_since: None,
             learned: t.bucket(Span::HOUR) - 1,
+            held: Held::default(),
         }
     }
 
@@ -130,6 +152,15 @@ impl Failures {
         }
     }
 
+    /// Adds its failures by five minutes, the newest three times five.
+    pub(super) fn add_fives_to(&self, all: &mut Ring<3>) {
+        let newest = Timestamp::of_bucket(self.mins.newest().max(0), Span::MINUTE).bucket(FIVE);
+        for five in newest - 2..=newest {
+            let first = Timestamp::of_bucket(five, FIVE).bucket(Span::MINUTE);
+            all.add(five, self.mins.sum(first, first + 4) as u32);
+        }
+    }
+
     /// The end of the newest minute that holds a failure.
     pub fn newest(&self) -> Timestamp {
         Timestamp::of_bucket(self.mins.newest().max(0) + 1, Span::MINUTE)
@@ -158,6 +189,17 @@ impl Failures {
         } else if calm {
             self.open_since = None;
         }
+        if let Some(since) = self.open_since.filter(|since| now - *since < Span::DAY) {
+            (self.held.first, self.held.last) = (since.bucket(Span::HOUR), now.bucket(Span::HOUR));
+        }
+    }
+
+    /// Whether an hour holds an incident, and such hours are rare: what fails every few hours is how it is.
+    fn is_held(&mut self, hour: i64) -> bool {
+        self.held.hours *= DECAY;
+        let held = (self.held.first..=self.held.last).contains(&hour);
+        self.held.hours += f32::from(u8::from(held));
+        held && self.held.hours < RARELY
     }
 
     /// Learns the hours that are over.
@@ -174,7 +216,7 @@ impl Failures {
             self.learned_requests *= DECAY;
             let open = self.open_since.map(|since| end - since);
             // From half an hour after the opening nothing is learned, for at most a day.
-            if open.is_some_and(|open| open > Span::from_mins(30) && open < Span::DAY) {
+            if open.is_some_and(|open| open > Span::from_mins(30) && open < Span::DAY) || self.is_held(hour) {
                 continue;
             }
             let requests = counts.hours.get(hour) as f32;
@@ -219,5 +261,38 @@ mod tests {
         }
         failures.learn(&counts, start + Span::from_hours(48));
         assert!(failures.share() < 0.06, "a day of half the requests failing became {}", failures.share());
+    }
+
+    /// Lives through hours of 600 requests, of which 3 usually fail, and 200 in the first twenty minutes of those that are
+    /// an incident; answers the spread that was learned.
+    fn spread_after(hours: i64, is_incident: impl Fn(i64) -> bool) -> f64 {
+        let start = Timestamp::from_secs(1_772_409_600);
+        let (mut failures, mut counts) = (Failures::new(start, 0.0), Counts::default());
+        for hour in 0..hours {
+            let t = start + Span::from_hours(hour);
+            failures.learn(&counts, t);
+            for i in 0..600 {
+                let at = t + Span::from_secs(i * 6);
+                counts.add(at);
+                if i % 200 == 0 || is_incident(hour) && i < 200 {
+                    failures.add(at);
+                }
+            }
+            if is_incident(hour) {
+                failures.note(true, false, t + Span::from_mins(1));
+                failures.note(false, true, t + Span::from_mins(20));
+            }
+        }
+        failures.learn(&counts, start + Span::from_hours(hours));
+        failures.spread()
+    }
+
+    #[test]
+    fn one_short_incident_is_not_learned_and_one_in_every_hour_is_how_it_is() {
+        let usual = spread_after(72, |_| false);
+        let once = spread_after(72, |hour| hour == 60);
+        assert!((once / usual - 1.0).abs() < 0.1, "{usual} became {once}");
+        let always = spread_after(72, |hour| hour >= 48);
+        assert!(always > 4.0 * usual, "{usual} became {always}");
     }
 }

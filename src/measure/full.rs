@@ -5,8 +5,11 @@ use serde::{Deserialize, Serialize};
 use crate::measure::failures::{Failures, most_lately};
 use crate::measure::mix::Mix;
 use crate::measure::normal::{Normal, Surroundings};
-use crate::measure::ring::{Counts, Ring, When};
-use crate::time::Timestamp;
+use crate::measure::ring::{Counts, Ring, TICK, When};
+use crate::time::{Span, Timestamp};
+
+/// The longest window that is judged between minutes.
+pub(super) const FIVE: Span = Span::from_mins(5);
 
 /// What is remembered of a subject that is active enough to be judged.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -27,12 +30,18 @@ pub struct Full {
     pub agents: Mix,
     /// Requests of the current local day, and at most in 5 and 60 minutes of it: for the comparison with peers.
     pub today: Today,
-    /// No failure is newer than this; holds while `sound`.
+    /// Whether the next three hold: they were made from the classes once, and take every failure since.
+    #[serde(skip)]
+    known: bool,
+    /// No failure is newer than this.
     #[serde(skip)]
     pub(super) failed_at: Timestamp,
-    /// Failures of all classes by hour, the newest two; holds while `sound`.
+    /// Failures of all classes by hour, the newest two.
     #[serde(skip)]
     failed: Ring<2>,
+    /// The same by five minutes.
+    #[serde(skip)]
+    failed_lately: Ring<3>,
     /// No class of failures is in an incident; false where nobody has looked.
     #[serde(skip)]
     sound: bool,
@@ -74,19 +83,33 @@ impl Full {
             clients: Mix::default(),
             agents: Mix::default(),
             today: Today::default(),
+            known: false,
             failed_at: Timestamp::MIN,
             failed: Ring::default(),
+            failed_lately: Ring::default(),
             sound: false,
         }
     }
 
+    /// Takes over what another stream of the same requests is made of, and how they fail.
+    pub(super) fn take_parts(&mut self, other: &Full) {
+        self.failures.clone_from(&other.failures);
+        self.keys.clone_from(&other.keys);
+        self.endpoints.clone_from(&other.endpoints);
+        self.clients.clone_from(&other.clients);
+        self.agents.clone_from(&other.agents);
+        (self.sound, self.known) = (false, false);
+    }
+
     /// Notes whether some class of failures may be in an incident.
     pub fn note_sound(&mut self, sound: bool) {
-        if sound && !self.sound {
+        if sound && !self.sound && !self.known {
+            self.known = true;
             self.failed_at = self.failures.iter().flatten().map(|f| f.newest()).max().unwrap_or(Timestamp::MIN);
-            self.failed = Ring::default();
+            (self.failed, self.failed_lately) = (Ring::default(), Ring::default());
             for failures in self.failures.iter().flatten() {
                 failures.add_hours_to(&mut self.failed);
+                failures.add_fives_to(&mut self.failed_lately);
             }
         }
         self.sound = sound;
@@ -96,6 +119,16 @@ impl Full {
     pub(super) fn note_failure(&mut self, when: &When) {
         self.failed_at = self.failed_at.max(when.time);
         self.failed.add(when.hour(), 1);
+        self.failed_lately.add(when.time.bucket(FIVE), 1);
+    }
+
+    /// Whether no class of failures is in an incident, and all of them together hold fewer than `floor` failures in the
+    /// five minutes that end with tick `tick`.
+    pub fn fails_little_lately(&self, tick: i64, floor: f64) -> bool {
+        let of = |tick: i64| Timestamp::of_bucket(tick, TICK).bucket(FIVE);
+        let (first, last) = (of(tick - 29), of(tick));
+        // What lies further back is not known any more.
+        self.sound && self.failed_lately.newest() <= first + 2 && (self.failed_lately.sum(first, last) as f64) < floor
     }
 
     /// Whether no class of failures is in an incident, and all of them together hold fewer than `floor` failures in the hour

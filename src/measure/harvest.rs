@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 pub use self::walked::{Walk, Walked};
 use crate::event::{Event, Id};
 use crate::measure::distinct::Distinct;
+use crate::measure::walk::{self, Next, Numbers};
 use crate::time::{Span, Timestamp, Zone};
 
 /// The windows begin this far apart.
@@ -25,10 +26,6 @@ const LEAST_SPREAD: f32 = 0.1;
 const PEAK_KEPT: f32 = 0.99;
 /// Routes whose last number is remembered.
 const WALKS: usize = 8;
-/// Evidence for a walk that a step of one to three in its direction adds, and that anything else takes away.
-const STEP: (f32, f32) = (5.3, -2.3);
-/// From so much evidence and so many steps on it is a walk.
-const WALK: (f32, u32) = (40.0, 30);
 /// An incident that goes on for so long is the new normal.
 const ACCEPTED_AFTER: Span = Span::from_days(7);
 
@@ -133,17 +130,6 @@ impl Days {
     }
 }
 
-/// The numbers on one route, as far as they follow each other.
-#[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
-struct Numbers {
-    route: u32,
-    last: u32,
-    up: bool,
-    evidence: f32,
-    steps: u32,
-    seen: u32,
-}
-
 impl Harvest {
     /// A caller that is met at `time`.
     pub fn new(time: Timestamp, zone: Zone) -> Self {
@@ -208,16 +194,12 @@ impl Harvest {
 
     /// Share of the numbers on its most walked route that follow each other, if it walks through them.
     pub fn in_sequence(&self) -> Option<f64> {
-        self.walks
-            .iter()
-            .filter(|walk| walk.evidence >= WALK.0 && walk.steps >= WALK.1)
-            .map(|walk| f64::from(walk.steps) / f64::from(walk.seen.max(1)))
-            .max_by(f64::total_cmp)
+        self.walks.iter().filter_map(Numbers::share).max_by(f64::total_cmp)
     }
 
     /// The walk through numbers that goes on at `now`, if it is one that this caller has never made before.
     pub fn walks_anew(&self, now: Timestamp) -> Option<Walk> {
-        let walks = self.walks.iter().filter(|walk| walk.evidence >= WALK.0);
+        let walks = self.walks.iter().filter(|walk| walk.is_likely());
         walks.filter_map(|walk| self.walked.news(walk.route, now)).max_by_key(|walk| walk.steps)
     }
 
@@ -292,33 +274,10 @@ impl Harvest {
     }
 
     fn walk(&mut self, route: u32, number: u32, now: Timestamp) {
-        let Some(walk) = self.walks.iter_mut().find(|walk| walk.route == route) else {
-            let new = Numbers { route, last: number, up: true, evidence: 0.0, steps: 0, seen: 1 };
-            if self.walks.len() < WALKS {
-                self.walks.push(new);
-            } else if let Some(least) = self.walks.iter_mut().min_by(|a, b| a.evidence.total_cmp(&b.evidence)) {
-                self.walked.stray(least.route);
-                *least = new;
-            }
-            return;
-        };
-        let step = number.wrapping_sub(walk.last) as i32;
-        walk.last = number;
-        walk.seen = walk.seen.saturating_add(1);
-        let near = (1..=3).contains(&step.unsigned_abs());
-        if step == 0 {
-            // The same again says nothing.
-        } else if near && (walk.steps == 0 || walk.up == (step > 0)) {
-            walk.up = step > 0;
-            walk.evidence = (walk.evidence + STEP.0).min(1000.0);
-            walk.steps = walk.steps.saturating_add(1);
-            self.walked.step(route, now);
-        } else {
-            walk.evidence += STEP.1;
-            if walk.evidence <= 0.0 {
-                (walk.evidence, walk.steps, walk.seen) = (0.0, 0, 1);
-                self.walked.stray(route);
-            }
+        match walk::note(&mut self.walks, WALKS, route, number) {
+            Next::Nothing => {}
+            Next::Step => self.walked.step(route, now),
+            Next::Stray(route) => self.walked.stray(route),
         }
     }
 }

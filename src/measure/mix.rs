@@ -1,5 +1,7 @@
 //! What a stream is made of: its few largest parts now, and what share they usually have.
 
+use std::sync::LazyLock;
+
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
@@ -25,16 +27,29 @@ struct Entry {
 /// part, so a part with a large share is always among them soon; a part's share is therefore a lower bound.
 ///
 /// Ids and counts lie apart, and places that nobody has taken are zero: every event looks at all of them, several at once.
-#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(from = "Saved", into = "Saved")]
 pub struct Mix {
     ids: [Id; PARTS],
     recent: [f32; PARTS],
     usual: [f32; PARTS],
     taken: u8,
+    /// Where the part that came last lies: what comes in a row is found at once.
+    last: u8,
+    /// One more than the place of the part that is known to be the lightest; 0 where it has to be looked for.
+    lightest: u8,
     recent_total: f32,
     usual_total: f32,
     decayed_at: Timestamp,
+}
+
+/// Which part came last makes no difference.
+impl PartialEq for Mix {
+    fn eq(&self, other: &Self) -> bool {
+        let counts = |mix: &Mix| (mix.ids, mix.recent, mix.usual, mix.taken);
+        let totals = |mix: &Mix| (mix.recent_total, mix.usual_total, mix.decayed_at);
+        counts(self) == counts(other) && totals(self) == totals(other)
+    }
 }
 
 /// The saved form.
@@ -88,16 +103,26 @@ pub struct Fade {
 impl Fade {
     fn over(&mut self, since: Span) -> Fade {
         if self.since != since {
-            let seconds = since.secs_f64();
-            *self = Fade {
-                since,
-                recent: (-seconds / RECENT.secs_f64()).exp2() as f32,
-                usual: (-seconds / USUAL.secs_f64()).exp2() as f32,
+            let seconds = since.millis() / 1000;
+            // Most logs have whole seconds.
+            *self = match FADES.get(usize::try_from(seconds).unwrap_or(usize::MAX)) {
+                Some(fade) if fade.since == since => *fade,
+                _ => Fade::reckoned(since),
             };
         }
         *self
     }
+
+    fn reckoned(since: Span) -> Fade {
+        let seconds = since.secs_f64();
+        let left = |half: Span| (-seconds / half.secs_f64()).exp2() as f32;
+        Fade { since, recent: left(RECENT), usual: left(USUAL) }
+    }
 }
+
+/// What is left after each number of seconds up to a quarter of an hour.
+static FADES: LazyLock<Vec<Fade>> =
+    LazyLock::new(|| (0..900).map(|seconds| Fade::reckoned(Span::from_secs(seconds))).collect());
 
 impl Mix {
     /// Counts one event of part `id` at `t`. Absent parts count for the total only.
@@ -111,6 +136,13 @@ impl Mix {
         if !id.is_some() {
             return;
         }
+        let last = usize::from(self.last) % PARTS;
+        if self.ids[last] == id {
+            self.recent[last] += 1.0;
+            self.usual[last] += 1.0;
+            self.grew(last);
+            return;
+        }
         // Without branches within: where a part lies cannot be guessed. Of damaged state with one id twice the first counts.
         let mut at = PARTS;
         for (place, known) in self.ids.iter().enumerate().rev() {
@@ -119,6 +151,8 @@ impl Mix {
         if let (Some(recent), Some(usual)) = (self.recent.get_mut(at), self.usual.get_mut(at)) {
             *recent += 1.0;
             *usual += 1.0;
+            self.last = at as u8;
+            self.grew(at);
             return;
         }
         let entry = Entry { id, recent: 1.0, usual: 1.0 };
@@ -129,21 +163,36 @@ impl Mix {
             return;
         }
         // Now counts ten times as much as usually: the parts of an incident must find their place.
-        let weights: [f32; PARTS] = std::array::from_fn(|at| 10.0 * self.recent[at] + self.usual[at]);
-        let (mut lightest, mut least) = (0, f32::INFINITY);
-        for (at, weight) in weights.into_iter().enumerate() {
-            (lightest, least) = if weight < least { (at, weight) } else { (lightest, least) };
-        }
-        if least <= 40.0 || self.recent[lightest] < 1.0 {
+        let weight = |at: usize| 10.0 * self.recent[at] + self.usual[at];
+        let lightest = if let Some(known) = self.lightest.checked_sub(1) {
+            usize::from(known) % PARTS
+        } else {
+            let weights: [f32; PARTS] = std::array::from_fn(weight);
+            let (mut lightest, mut least) = (0, f32::INFINITY);
+            for (at, weight) in weights.into_iter().enumerate() {
+                (lightest, least) = if weight < least { (at, weight) } else { (lightest, least) };
+            }
+            lightest
+        };
+        if weight(lightest) <= 40.0 || self.recent[lightest] < 1.0 {
             self.put(lightest, entry);
         } else {
-            // A heavy set gives way slowly: whoever stays away loses ground to many knocks.
+            // A heavy set gives way slowly: whoever stays away loses ground to many knocks. It stays the lightest by that.
             self.recent[lightest] -= 0.5;
+            self.lightest = lightest as u8 + 1;
+        }
+    }
+
+    /// A part has grown: if it was the lightest, another one may be now.
+    fn grew(&mut self, at: usize) {
+        if usize::from(self.lightest) == at + 1 {
+            self.lightest = 0;
         }
     }
 
     fn put(&mut self, at: usize, entry: Entry) {
         (self.ids[at], self.recent[at], self.usual[at]) = (entry.id, entry.recent, entry.usual);
+        self.lightest = 0;
     }
 
     fn entries(&self) -> impl Iterator<Item = Entry> + '_ {
@@ -197,6 +246,7 @@ impl Mix {
         self.recent_total *= recent;
         self.usual_total *= usual;
         self.decayed_at = t;
+        self.lightest = 0;
     }
 }
 
@@ -219,6 +269,23 @@ mod tests {
         let top = mix.shares()[0];
         assert_eq!(top.id, Id(77));
         assert!(top.now > 0.8 && top.usual < 0.2, "{top:?}");
+    }
+
+    #[test]
+    fn what_is_remembered_of_the_parts_changes_nothing() {
+        let (mut mix, mut random) = (Mix::default(), 3u64);
+        let mut plain = mix.clone();
+        let mut t = Timestamp::from_secs(1_700_000_000);
+        for _ in 0..50_000 {
+            random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            t += Span::from_millis((random >> 52) as i64);
+            let among = [3, 12, 4000][(random >> 33) as usize % 3];
+            let id = Id((random >> 40) % among);
+            mix.add(id, t, &mut Fade::default());
+            (plain.last, plain.lightest) = (0, 0);
+            plain.add(id, t, &mut Fade::default());
+            assert_eq!(mix, plain);
+        }
     }
 
     #[test]

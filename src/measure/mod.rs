@@ -53,6 +53,7 @@ pub mod usual;
 
 pub mod values;
 
+pub mod spend;
 pub mod spread;
 
 pub mod window;

@@ -210,12 +210,17 @@ impl Normal {
         window.mins_f64() * f64::from(rate) * self.short_factor().min(1.0)
     }
 
-    /// The same for a stream that may well pause: the least of this hour and of those beside it. A job that ends within
-    /// its hour is no silence.
+    /// The same for a stream that may well pause: the least that any of the hours around the window brings. What works
+    /// for an hour a day, on both sides of a full hour even, is no stream whose silence is odd: its job may be late.
     pub fn expected_steadily(&self, end: Timestamp, window: Span, around: &Surroundings<'_>) -> f64 {
-        let here = self.expected_at_least(end, window, around);
-        let beside = |by: Span| self.expected_at_least(end + by, window, around);
-        here.min(beside(Span::HOUR)).min(beside(Span::ZERO - Span::HOUR))
+        let middle = end - window.scale(0.5);
+        let level = self.level(around.population_mean) as f32;
+        let low = |hour: usize| self.rate_of_hour(hour, level).min(self.rate_of_day(hour, level));
+        let least = [Span::ZERO - Span::HOUR, Span::ZERO, Span::HOUR]
+            .map(|by| Moment::at(middle + by, around.zone))
+            .map(|at| low(at.hour).min(low(at.near)));
+        let rate = least.into_iter().fold(f32::INFINITY, f32::min);
+        window.mins_f64() * f64::from(rate) * self.short_factor().min(1.0)
     }
 
     /// Variance beyond Poisson over squared mean for windows of index `w` of [`WINDOWS_MIN`] that end at `now`.

@@ -11,7 +11,7 @@ use smallvec::SmallVec;
 
 use crate::event::{Event, Id};
 use crate::measure::distinct::Distinct;
-use crate::measure::walk::{self, Walk};
+use crate::measure::walk::{self, Numbers};
 use crate::time::{Span, Timestamp};
 
 /// A run ends after so long without a rejection, and after so long in any case.
@@ -83,7 +83,7 @@ pub struct Probe {
     recent: Vec<u32>,
     next: u8,
     routes: SmallVec<[(Id, u32); ROUTES]>,
-    walks: Vec<Walk>,
+    walks: Vec<Numbers>,
     /// Days on which it did so before, the most things on one of them, and the last such day.
     earlier: (u16, f32, i64),
     day: i64,
@@ -235,7 +235,10 @@ impl Probe {
 
     /// Bytes in use.
     fn bytes(&self) -> usize {
-        size_of::<Self>() + self.things.bytes() + 4 * self.recent.capacity() + self.walks.capacity() * size_of::<Walk>()
+        size_of::<Self>()
+            + self.things.bytes()
+            + 4 * self.recent.capacity()
+            + self.walks.capacity() * size_of::<Numbers>()
     }
 }
 
@@ -346,7 +349,15 @@ mod tests {
 
     fn rejection(t: Timestamp, n: u32) -> Rejection {
         let resource = Hasher::new(1).id(&n.to_le_bytes());
-        Rejection { time: t, resource, route: Id(7), number: n, status: 404, scanner: n % 2 == 0, crawler: false }
+        Rejection {
+            time: t,
+            resource,
+            route: Id(7),
+            number: n,
+            status: 404,
+            scanner: n.is_multiple_of(2),
+            crawler: false,
+        }
     }
 
     const START: Timestamp = Timestamp::from_secs(1_790_000_000);

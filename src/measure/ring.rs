@@ -1,6 +1,8 @@
 //! Counts in buckets of log time: the last few minutes in tens of seconds, the last hour in minutes, the last day in
 //! hours. Buckets are numbered from the epoch, so a late line still finds its bucket.
 
+use std::cell::Cell;
+
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::time::{Span, Timestamp};
@@ -12,13 +14,22 @@ pub const TICK: Span = Span::from_secs(10);
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Ring<const N: usize> {
     newest: i64,
+    /// The slot of the newest bucket: those of the others follow from it without a division.
+    head: u32,
     slots: [u32; N],
 }
 
 impl<const N: usize> Default for Ring<N> {
     fn default() -> Self {
-        Ring { newest: i64::MIN / 2, slots: [0; N] }
+        Ring { newest: NEVER, head: slot_of::<N>(NEVER) as u32, slots: [0; N] }
     }
+}
+
+/// Before every bucket.
+const NEVER: i64 = i64::MIN / 2;
+
+const fn slot_of<const N: usize>(bucket: i64) -> usize {
+    bucket.rem_euclid(N as i64) as usize
 }
 
 impl<const N: usize> Ring<N> {
@@ -29,8 +40,16 @@ impl<const N: usize> Ring<N> {
         } else if bucket <= self.newest - N as i64 {
             return;
         }
-        let slot = &mut self.slots[bucket.rem_euclid(N as i64) as usize];
+        let at = self.back(self.newest - bucket);
+        let slot = &mut self.slots[at];
         *slot = slot.saturating_add(n);
+    }
+
+    /// The slot of the bucket so many before the newest one, which must be fewer than there are slots.
+    #[inline]
+    fn back(&self, buckets: i64) -> usize {
+        let (head, back) = (self.head as usize, buckets as usize);
+        if back <= head { head - back } else { head + N - back }
     }
 
     /// Adds one to a bucket whose slot is known.
@@ -54,7 +73,7 @@ impl<const N: usize> Ring<N> {
         if bucket > self.newest || bucket <= self.newest - N as i64 {
             0
         } else {
-            self.slots[bucket.rem_euclid(N as i64) as usize]
+            self.slots[self.back(self.newest - bucket)]
         }
     }
 
@@ -66,11 +85,29 @@ impl<const N: usize> Ring<N> {
             return 0;
         }
         // At most two runs of slots: up to the end of the ring, and from its beginning.
-        let (first, count) = (from.rem_euclid(N as i64) as usize, (to - from + 1) as usize);
+        let (first, count) = (self.back(self.newest - from), (to - from + 1) as usize);
         let (early, late) = self.slots.split_at(first);
         let straight = count.min(late.len());
         let total = |slots: &[u32]| slots.iter().map(|&n| u64::from(n)).sum::<u64>();
         total(&late[..straight]) + total(&early[..count - straight])
+    }
+
+    /// The buckets from `from` on, as many as there is place for; 0 where none was counted or is kept.
+    pub fn copy(&self, from: i64, into: &mut [u32]) {
+        into.fill(0);
+        let first = from.max(self.newest - N as i64 + 1);
+        let last = (from + into.len() as i64 - 1).min(self.newest);
+        if first > last {
+            return;
+        }
+        let (slot, count, skipped) =
+            (self.back(self.newest - first), (last - first + 1) as usize, (first - from) as usize);
+        // At most two runs of slots: up to the end of the ring, and from its beginning.
+        let (early, late) = self.slots.split_at(slot);
+        let straight = count.min(late.len());
+        let into = &mut into[skipped..skipped + count];
+        into[..straight].copy_from_slice(&late[..straight]);
+        into[straight..].copy_from_slice(&early[..count - straight]);
     }
 
     fn slide(&mut self, to: i64) {
@@ -79,13 +116,19 @@ impl<const N: usize> Ring<N> {
             self.slots = [0; N];
         } else {
             // At most two runs of slots: up to the end of the ring, and from its beginning.
-            let (first, count) = ((self.newest + 1).rem_euclid(N as i64) as usize, passed as usize);
+            let after = self.head as usize + 1;
+            let (first, count) = (if after == N { 0 } else { after }, passed as usize);
+            if count == 1 {
+                self.slots[first] = 0;
+                (self.newest, self.head) = (to, first as u32);
+                return;
+            }
             let (early, late) = self.slots.split_at_mut(first);
             let straight = count.min(late.len());
             late[..straight].fill(0);
             early[..count - straight].fill(0);
         }
-        self.newest = to;
+        (self.newest, self.head) = (to, slot_of::<N>(to) as u32);
     }
 }
 
@@ -104,7 +147,7 @@ impl<'de, const N: usize> Deserialize<'de> for Ring<N> {
         if counts.len() > N || newest.checked_sub(N as i64).is_none() {
             return Err(serde::de::Error::custom("more buckets than the ring has"));
         }
-        let mut ring = Ring { newest, slots: [0; N] };
+        let mut ring = Ring { newest, head: slot_of::<N>(newest) as u32, slots: [0; N] };
         for (i, n) in counts.iter().rev().enumerate() {
             ring.slots[(newest - i as i64).rem_euclid(N as i64) as usize] = *n;
         }
@@ -147,11 +190,64 @@ impl When {
     }
 }
 
+/// Ticks of the window that is asked for most.
+const FIVE_MINUTES: i64 = 30;
+
 /// Slots of each ring: a little longer than the longest window, because lines run ahead of the tick by the allowed
 /// lateness.
 const TICKS: usize = 36;
 const MINUTES: usize = 64;
 const HOURS: usize = 26;
+
+/// Sums that were asked for last. Ticks ask every stream for the same windows, each a little later than the time before.
+#[derive(Clone, Copy, Debug)]
+struct Lately {
+    /// The tick that ends the five minutes, and their sum.
+    tick: i64,
+    five: u64,
+    /// The minute that ends the fifteen and the sixty minutes, and their sums.
+    minute: i64,
+    fifteen: u64,
+    sixty: u64,
+}
+
+#[derive(Clone, Debug)]
+struct Sums(Cell<Lately>);
+
+impl Default for Sums {
+    fn default() -> Self {
+        Sums(Cell::new(Lately { tick: NEVER, five: 0, minute: NEVER, fifteen: 0, sixty: 0 }))
+    }
+}
+
+/// What is only remembered makes no difference.
+impl PartialEq for Sums {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Eq for Sums {}
+
+/// So many buckets further the sum of a window is found from the one before; beyond, it is added up anew.
+const STEPS: i64 = 4;
+
+impl<const N: usize> Ring<N> {
+    /// Whether this bucket has not slid out.
+    fn keeps(&self, bucket: i64) -> bool {
+        bucket > self.newest - N as i64
+    }
+
+    /// The sum of the `n` buckets that end with `to`, from `before`, that of those that ended with `from`. `None` where
+    /// adding up is as well, or buckets are gone that were in it.
+    fn follow(&self, before: u64, from: i64, to: i64, n: i64) -> Option<u64> {
+        if !(from < to && to <= from + STEPS && self.keeps(from + 1 - n)) {
+            return None;
+        }
+        let moved = |sum: u64, bucket: i64| sum + u64::from(self.get(bucket)) - u64::from(self.get(bucket - n));
+        Some((from + 1..=to).fold(before, moved))
+    }
+}
 
 /// A series of counts at the three resolutions that the windows are made of.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
@@ -162,6 +258,8 @@ pub struct Counts {
     pub mins: Ring<MINUTES>,
     /// Hours, for windows up to a day.
     pub hours: Ring<HOURS>,
+    #[serde(skip)]
+    sums: Sums,
 }
 
 impl Counts {
@@ -172,6 +270,14 @@ impl Counts {
 
     /// Counts one event whose buckets are known.
     pub fn count(&mut self, when: &When) {
+        // A late event changes what was summed up.
+        let sums = self.sums.0.get_mut();
+        if when.tick.bucket <= sums.tick {
+            sums.tick = NEVER;
+        }
+        if when.minute.bucket <= sums.minute {
+            sums.minute = NEVER;
+        }
         self.tens.count(when.tick);
         self.mins.count(when.minute);
         self.hours.count(when.hour);
@@ -184,12 +290,34 @@ impl Counts {
 
     /// Events in the `n` ticks that end with tick `last` (at most 30: five minutes).
     pub fn ticks(&self, last: i64, n: i64) -> u64 {
-        self.tens.sum(last - n + 1, last)
+        if n != FIVE_MINUTES {
+            return self.tens.sum(last - n + 1, last);
+        }
+        let mut sums = self.sums.0.get();
+        if sums.tick != last || !self.tens.keeps(last - n + 1) {
+            let followed = self.tens.follow(sums.five, sums.tick, last, n);
+            (sums.tick, sums.five) = (last, followed.unwrap_or_else(|| self.tens.sum(last - n + 1, last)));
+            self.sums.0.set(sums);
+        }
+        sums.five
     }
 
     /// Events in the `n` minutes that end with minute `last` (at most 60).
     pub fn minutes(&self, last: i64, n: i64) -> u64 {
-        self.mins.sum(last - n + 1, last)
+        if n != 15 && n != 60 {
+            return self.mins.sum(last - n + 1, last);
+        }
+        let mut sums = self.sums.0.get();
+        if sums.minute != last || !self.mins.keeps(last - 59) {
+            let sum = |before: u64, n: i64| {
+                let followed = self.mins.follow(before, sums.minute, last, n);
+                followed.unwrap_or_else(|| self.mins.sum(last - n + 1, last))
+            };
+            (sums.fifteen, sums.sixty) = (sum(sums.fifteen, 15), sum(sums.sixty, 60));
+            sums.minute = last;
+            self.sums.0.set(sums);
+        }
+        if n == 15 { sums.fifteen } else { sums.sixty }
     }
 }
 
@@ -210,6 +338,50 @@ mod tests {
         assert_eq!((ring.get(9), ring.sum(10, 13)), (0, 4));
         ring.add(1000, 1);
         assert_eq!(ring.sum(i64::MIN / 2, i64::MAX / 2), 1);
+    }
+
+    #[test]
+    fn copies_are_what_the_buckets_say() {
+        let (mut ring, mut random) = (Ring::<7>::default(), 1u64);
+        for bucket in [3, 4, 4, 6, 9, 10, 11, 30, 31, 33, 35, 29] {
+            random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            ring.add(bucket, (random >> 60) as u32);
+            for from in bucket - 12..bucket + 4 {
+                for length in 0..12 {
+                    let mut copy = [9; 12];
+                    ring.copy(from, &mut copy[..length]);
+                    let told: Vec<u32> = (from..from + length as i64).map(|b| ring.get(b)).collect();
+                    assert_eq!(&copy[..length], told, "{bucket} {from}");
+                    let sum: u64 = told.iter().map(|n| u64::from(*n)).sum();
+                    assert_eq!(ring.sum(from, from + length as i64 - 1), sum);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn sums_that_are_remembered_are_those_of_the_buckets() {
+        let (mut counts, mut random) = (Counts::default(), 7u64);
+        let start = Timestamp::from_secs(1_790_000_000);
+        let (mut now, mut tick) = (0i64, start.bucket(TICK) - 3);
+        for _ in 0..60_000 {
+            random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            now += (random >> 62) as i64 * (random >> 40 & 15) as i64 / 8;
+            if (random >> 33).is_multiple_of(256) {
+                // A pause, short or long.
+                now += 1 << (random >> 20 & 15);
+            }
+            let late = if (random >> 28).is_multiple_of(16) { (random >> 50) as i64 % 4000 } else { 0 };
+            counts.add(start + Span::from_secs(now - late));
+            let newest = (start + Span::from_secs(now)).bucket(TICK) - 2;
+            if (random >> 24).is_multiple_of(4) {
+                tick = if newest - tick > 50 { newest } else { (tick + 1 + (random >> 22 & 1) as i64).min(newest) };
+                let minute = Timestamp::of_bucket(tick + 1, TICK).bucket(Span::MINUTE) - 1;
+                assert_eq!(counts.ticks(tick, 30), counts.tens.sum(tick - 29, tick));
+                assert_eq!(counts.minutes(minute, 15), counts.mins.sum(minute - 14, minute));
+                assert_eq!(counts.minutes(minute, 60), counts.mins.sum(minute - 59, minute));
+            }
+        }
     }
 
     #[test]

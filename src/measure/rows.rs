@@ -102,15 +102,15 @@ impl Row {
         self.last_seen = self.first_seen;
     }
 
+    /// Takes over what another row's requests are made of and how they fail: both saw the same.
+    pub fn take_parts(&mut self, other: &Row) {
+        if let (Some(full), Some(other)) = (self.full.as_deref_mut(), other.full.as_deref()) {
+            full.take_parts(other);
+        }
+    }
+
     /// Counts one event; learns the hours before it first. Whether it takes more bytes than before.
-    fn absorb(
-        &mut self,
-        kind: SubjectKind,
-        event: &Event,
-        when: &When,
-        around: &Surroundings<'_>,
-        fade: &mut Fade,
-    ) -> bool {
+    fn absorb(&mut self, kind: SubjectKind, event: &Event, when: &When, around: &Surroundings<'_>, lean: bool) -> bool {
         let mut grew = false;
         let t = when.time;
         self.last_seen = self.last_seen.max(t);
@@ -137,6 +137,10 @@ impl Row {
         }
         full.counts.count(when);
         let caller = if event.key.is_some() { event.key.id } else { event.client.id };
+        if lean {
+            return grew;
+        }
+        let fade = &mut Fade::default();
         if kind != SubjectKind::Key {
             full.keys.add(event.key.id, t, fade);
         }
@@ -167,6 +171,8 @@ impl Row {
 #[derive(Clone, Debug)]
 pub struct Rows {
     kind: SubjectKind,
+    /// Only requests are counted: what they are made of, and how they fail, another row says as well.
+    lean: bool,
     rows: Vec<Row>,
     index: HashTable<u32>,
     /// As much as there is room for now, and at most.
@@ -201,6 +207,7 @@ impl Rows {
     pub fn new(kind: SubjectKind, limits: Limits) -> Self {
         Rows {
             kind,
+            lean: false,
             rows: Vec::new(),
             index: HashTable::new(),
             limits,
@@ -240,6 +247,16 @@ impl Rows {
         }
         self.mark_all();
         self.untold();
+    }
+
+    /// Whether only requests are counted, and not what they are made of and how they fail.
+    pub fn is_lean(&self) -> bool {
+        self.lean
+    }
+
+    /// Sets that. While they are lean, nobody may ask for the rest.
+    pub fn set_lean(&mut self, lean: bool) {
+        self.lean = lean;
     }
 
     /// What is remembered of each, for saving.
@@ -320,10 +337,10 @@ impl Rows {
             Some(slot) => slot,
             None => self.insert(Row::new(id, name(), event.time)),
         };
-        let mut fade = Fade::default();
+        let lean = self.lean;
         let row = &mut self.rows[slot as usize];
         let learned = row.full.as_deref().map(|full| full.normal.learned_hour());
-        let grew = row.absorb(self.kind, event, when, around, &mut fade);
+        let grew = row.absorb(self.kind, event, when, around, lean);
         let learned_now = row.full.as_deref().map(|full| full.normal.learned_hour());
         if row.full.is_some() && !row.touched {
             row.touched = true;
@@ -332,6 +349,7 @@ impl Rows {
         if row.harvest.is_some() {
             self.note_reader(slot);
         }
+        self.mark_age(slot);
         let became_full = learned.is_none() && learned_now.is_some();
         if learned != learned_now {
             self.note_level(slot, around.population_mean);
@@ -388,7 +406,7 @@ impl Rows {
             self.rows.push(row);
             self.rows.len() as u32 - 1
         } else {
-            let slot = self.victim(|_| true);
+            let slot = self.victim(false);
             let old = std::mem::replace(&mut self.rows[slot as usize], row);
             self.evicted += 1;
             self.fulls -= usize::from(old.full.is_some());
@@ -408,7 +426,7 @@ impl Rows {
 
     /// Takes rings and profile from the full row that is missed least, but not from `except`.
     fn demote(&mut self, except: u32) {
-        let victim = self.victim(|row| row.full.is_some());
+        let victim = self.victim(true);
         if victim == except {
             return;
         }
@@ -419,13 +437,14 @@ impl Rows {
             self.fulls -= 1;
             self.evicted += 1;
             self.mark_level(victim);
+            self.mark_age(victim);
             self.note_bytes(victim);
         }
     }
 
     /// The row that is missed least among the next few that qualify: the longest idle, where each known week of
     /// traffic counts like hours of being busy, so that a flood of newcomers does not drive out the regulars.
-    fn victim(&mut self, qualifies: impl Fn(&Row) -> bool) -> u32 {
+    fn victim(&mut self, only_full: bool) -> u32 {
         let mut best: Option<(Timestamp, u32)> = None;
         let (mut seen, mut steps) = (0, 0);
         // Neighbours are alike (who came first, who was kept when room was made): those that are looked at lie far apart.
@@ -441,12 +460,9 @@ impl Rows {
                 self.hand -= length;
             }
             steps += 1;
-            let row = &self.rows[self.hand];
-            if !qualifies(row) {
-                continue;
-            }
+            let Some(age) = self.age(self.hand).filter(|age| age.full || !only_full) else { continue };
             seen += 1;
-            let worth = row.worth();
+            let worth = age.worth();
             if best.is_none_or(|(least, _)| worth < least) {
                 best = Some((worth, self.hand as u32));
             }
@@ -467,9 +483,4 @@ fn stride(length: usize) -> usize {
     // The golden section.
     let first = length * 382 / 1000;
     (first.max(1)..=length).find(|step| coprime(*step)).unwrap_or(1)
-}
-
-/// Whether somebody came once, within a minute, and never again.
-fn is_passer_by(row: &Row) -> bool {
-    row.full.is_none() && row.last_seen - row.first_seen < Span::MINUTE
 }

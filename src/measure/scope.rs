@@ -19,6 +19,12 @@ const TODAY: usize = 16;
 const ALIKE: usize = 4;
 /// and things that keys began within a day, in all.
 const BEGUN: usize = 4096;
+/// So many changes that were served are no mistake.
+pub const MATERIAL: u32 = 5;
+/// Routes that are changed by anybody and counted.
+const WRITTEN: usize = 4096;
+/// Whoever only read for so long, and so often, is a reader.
+const READER: (Span, u32) = (Span::from_days(7), 200);
 /// Keys are never fewer or more than this, however much memory there is.
 const MOST: (usize, usize) = (128, 50_000);
 /// Bytes a key takes, about.
@@ -41,6 +47,8 @@ pub struct Begun {
     pub requests: u32,
     /// How often it was denied.
     pub denied: u32,
+    /// How often it was served.
+    pub served: u32,
 }
 
 /// What one key does.
@@ -60,6 +68,28 @@ pub struct Scope {
     day: i64,
     today: SmallVec<[Begun; 2]>,
     listed: bool,
+    /// It had only read for long when it began to change things.
+    turned: bool,
+}
+
+/// How often somebody who had only read for long begins to change things: old ones fade, half of them in four weeks.
+#[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
+struct Turned {
+    count: f32,
+    at: Timestamp,
+    /// Since when it is counted.
+    since: Timestamp,
+}
+
+impl Turned {
+    fn as_of(&self, now: Timestamp) -> f64 {
+        let weeks = (now - self.at).max(Span::ZERO).days_f64() / 28.0;
+        f64::from(self.count) * (-weeks).exp2()
+    }
+
+    fn note(&mut self, now: Timestamp) {
+        (self.count, self.at) = (self.as_of(now) as f32 + 1.0, self.at.max(now));
+    }
 }
 
 /// Who began something, and when the first did.
@@ -97,6 +127,7 @@ impl Scope {
             day,
             today: SmallVec::new(),
             listed: false,
+            turned: false,
         }
     }
 
@@ -135,6 +166,11 @@ impl Scope {
         (((f64::from(self.begun) - fresh).max(0.0) + 0.5) / (days + 1.0), days)
     }
 
+    /// Whether it is known for long, has read a lot and changed nothing.
+    fn is_reader(&self, now: Timestamp) -> bool {
+        self.writes == 0 && self.reads >= READER.1 && now - self.first_at >= READER.0
+    }
+
     /// Requests in all.
     pub fn requests(&self) -> u32 {
         self.reads.saturating_add(self.writes)
@@ -148,12 +184,22 @@ fn places(pair: u32) -> [(usize, u8); 3] {
 }
 
 /// What all keys do, within a limit.
-#[derive(Clone, PartialEq, Debug, Default)]
+#[derive(Clone, PartialEq, Debug)]
 pub struct Scopes {
     keys: HashMap<Id, Scope>,
+    /// How many keys change something there.
+    writers: HashMap<u32, u16>,
+    turned: Turned,
     /// Who began what within a day.
     begun: HashMap<u32, Beginners>,
     listed: Vec<Id>,
+}
+
+impl Default for Scopes {
+    fn default() -> Self {
+        let turned = Turned { count: 0.0, at: Timestamp::MIN, since: Timestamp::MAX };
+        Scopes { keys: HashMap::new(), writers: HashMap::new(), turned, begun: HashMap::new(), listed: Vec::new() }
+    }
 }
 
 impl Scopes {
@@ -168,6 +214,7 @@ impl Scopes {
         if self.keys.len() >= most && !self.keys.contains_key(&seen.key) {
             self.make_room(most);
         }
+        self.turned.since = self.turned.since.min(t);
         let scope = self.keys.entry(seen.key).or_insert_with(|| Scope::new(t, seen.day));
         scope.last_at = scope.last_at.max(t);
         if seen.day > scope.day {
@@ -179,16 +226,33 @@ impl Scopes {
             begun.last_at = begun.last_at.max(t);
             begun.requests = begun.requests.saturating_add(1);
             begun.denied = begun.denied.saturating_add(u32::from(seen.denied));
+            begun.served = begun.served.saturating_add(u32::from(seen.served));
+            // Whoever goes on to change things is looked at again.
+            if seen.writes && seen.served && begun.served == MATERIAL && !scope.listed {
+                scope.listed = true;
+                self.listed.push(seen.key);
+            }
         } else if !scope.knows(pair) {
             // What is not there is no route; who is denied has tried.
             if !(seen.served || seen.denied) {
                 return;
             }
             scope.learn(pair);
+            if seen.writes {
+                if self.writers.len() < WRITTEN || self.writers.contains_key(&pair) {
+                    let writers = self.writers.entry(pair).or_insert(0);
+                    *writers = writers.saturating_add(1);
+                }
+                if scope.writes == 0 && !scope.turned && scope.is_reader(t) {
+                    scope.turned = true;
+                    self.turned.note(t);
+                }
+            }
             if t - scope.first_at >= Span::DAY {
                 scope.begun += 1.0;
                 if scope.today.len() < TODAY {
                     let (requests, denied) = (1, u32::from(seen.denied));
+                    let served = u32::from(seen.served);
                     scope.today.push(Begun {
                         route: seen.route,
                         pair,
@@ -197,6 +261,7 @@ impl Scopes {
                         writes: seen.writes,
                         requests,
                         denied,
+                        served,
                     });
                 }
                 if !scope.listed {
@@ -232,6 +297,21 @@ impl Scopes {
         keys.unwrap_or(0)
     }
 
+    /// Whether hardly any other key changes something there: at most two, or one in twenty.
+    pub fn is_rarely_written(&self, begun: &Begun) -> bool {
+        let others = usize::from(self.writers.get(&begun.pair).copied().unwrap_or(0).saturating_sub(1));
+        begun.writes && others <= (self.keys.len() / 20).max(2)
+    }
+
+    /// How many readers other than this key begin to change things in a week, as far as is known here.
+    pub fn turn_a_week(&self, key: Id, now: Timestamp) -> f64 {
+        let own = f64::from(u8::from(self.keys.get(&key).is_some_and(|scope| scope.turned)));
+        // Four weeks of fading memory weigh as much as 28 / ln 2 days of full memory.
+        let fading = 28.0 / std::f64::consts::LN_2;
+        let watched = fading * (1.0 - (-(now - self.turned.since).max(Span::ZERO).days_f64() / fading).exp());
+        7.0 * ((self.turned.as_of(now) - own).max(0.0) + 0.5) / (watched + 1.0)
+    }
+
     /// Takes the list of keys that began something since the last call.
     pub fn take_listed(&mut self) -> Vec<Id> {
         let listed = std::mem::take(&mut self.listed);
@@ -245,7 +325,7 @@ impl Scopes {
 
     /// Bytes in use.
     pub fn bytes(&self) -> usize {
-        self.keys.len() * KEY_BYTES + self.begun.len() * 64
+        self.keys.len() * KEY_BYTES + self.begun.len() * 64 + self.writers.len() * 8
     }
 
     /// Those known longest and seen lately stay.
@@ -261,7 +341,7 @@ impl Scopes {
 
 /// The saved form: in order, so that the same memory gives the same bytes.
 #[derive(Serialize, Deserialize)]
-struct Saved(Vec<(Id, Scope)>, Vec<(u32, Beginners)>, Vec<Id>);
+struct Saved(Vec<(Id, Scope)>, Vec<(u32, Beginners)>, Vec<Id>, Vec<(u32, u16)>, Turned);
 
 impl Serialize for Scopes {
     fn serialize<S: serde::Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
@@ -269,14 +349,17 @@ impl Serialize for Scopes {
         keys.sort_unstable_by_key(|(id, _)| *id);
         let mut begun: Vec<_> = self.begun.iter().map(|(pair, who)| (*pair, who.clone())).collect();
         begun.sort_unstable_by_key(|(pair, _)| *pair);
-        Saved(keys, begun, self.listed.clone()).serialize(s)
+        let mut writers: Vec<(u32, u16)> = self.writers.iter().map(|(pair, keys)| (*pair, *keys)).collect();
+        writers.sort_unstable();
+        Saved(keys, begun, self.listed.clone(), writers, self.turned).serialize(s)
     }
 }
 
 impl<'de> Deserialize<'de> for Scopes {
     fn deserialize<D: serde::Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
-        let Saved(keys, begun, listed) = Saved::deserialize(d)?;
-        Ok(Scopes { keys: keys.into_iter().collect(), begun: begun.into_iter().collect(), listed })
+        let Saved(keys, begun, listed, writers, turned) = Saved::deserialize(d)?;
+        let (keys, begun) = (keys.into_iter().collect(), begun.into_iter().collect());
+        Ok(Scopes { keys, begun, listed, writers: writers.into_iter().collect(), turned })
     }
 }
 

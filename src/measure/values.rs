@@ -9,7 +9,7 @@ use super::distinct::Distinct;
 /// Values that are known one by one.
 const FEW: usize = 1024;
 
-/// The values of a window, each with the bucket of time in which it was last seen; beyond [`FEW`] a sketch a bucket.
+/// The values of a window, each with the bucket of time in which it was last seen; beyond `FEW` a sketch a bucket.
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
 pub struct Values {
     known: Vec<u64>,

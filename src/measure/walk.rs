@@ -9,7 +9,7 @@ const WALK: (f32, u32) = (40.0, 30);
 
 /// The numbers on one route, as far as they follow each other.
 #[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
-pub struct Walk {
+pub struct Numbers {
     /// Which route.
     pub route: u32,
     last: u32,
@@ -22,48 +22,67 @@ pub struct Walk {
     pub seen: u32,
 }
 
-impl Walk {
+/// What the next number on a route was, beside those before.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Next {
+    /// The first, the same again, or one that does not follow the one before: no walk is broken off by it.
+    Nothing,
+    /// It follows the one before.
+    Step,
+    /// What looked like a walk on this route was chance, or its place was needed for another.
+    Stray(u32),
+}
+
+impl Numbers {
     /// The first number on a route.
-    pub fn new(route: u32, number: u32) -> Self {
-        Walk { route, last: number, up: true, evidence: 0.0, steps: 0, seen: 1 }
+    fn new(route: u32, number: u32) -> Self {
+        Numbers { route, last: number, up: true, evidence: 0.0, steps: 0, seen: 1 }
     }
 
-    /// The next number.
-    pub fn step(&mut self, number: u32) {
+    fn next(&mut self, number: u32) -> Next {
         let step = number.wrapping_sub(self.last) as i32;
         self.last = number;
         self.seen = self.seen.saturating_add(1);
         let near = (1..=3).contains(&step.unsigned_abs());
         if step == 0 {
-            // The same again says nothing.
-        } else if near && (self.steps == 0 || self.up == (step > 0)) {
+            return Next::Nothing;
+        }
+        if near && (self.steps == 0 || self.up == (step > 0)) {
             self.up = step > 0;
             self.evidence = (self.evidence + STEP.0).min(1000.0);
             self.steps = self.steps.saturating_add(1);
-        } else {
-            self.evidence += STEP.1;
-            if self.evidence <= 0.0 {
-                (self.evidence, self.steps, self.seen) = (0.0, 0, 1);
-            }
+            return Next::Step;
         }
+        self.evidence += STEP.1;
+        if self.evidence > 0.0 {
+            return Next::Nothing;
+        }
+        (self.evidence, self.steps, self.seen) = (0.0, 0, 1);
+        Next::Stray(self.route)
+    }
+
+    /// Whether so much speaks for a walk that it is none by chance, however short.
+    pub fn is_likely(&self) -> bool {
+        self.evidence >= WALK.0
     }
 
     /// Share of the numbers that follow each other, if it is a walk.
     pub fn share(&self) -> Option<f64> {
-        let is_one = self.evidence >= WALK.0 && self.steps >= WALK.1;
+        let is_one = self.is_likely() && self.steps >= WALK.1;
         is_one.then(|| f64::from(self.steps) / f64::from(self.seen.max(1)))
     }
 }
 
-/// Takes the next number on a route into a list of at most `most` walks; a new one takes the place of the weakest.
-pub fn note(walks: &mut Vec<Walk>, most: usize, route: u32, number: u32) {
+/// Takes the next number on a route into a list of at most `most` routes; a new one takes the place of the weakest.
+pub fn note(walks: &mut Vec<Numbers>, most: usize, route: u32, number: u32) -> Next {
     if let Some(walk) = walks.iter_mut().find(|walk| walk.route == route) {
-        return walk.step(number);
+        return walk.next(number);
     }
-    let new = Walk::new(route, number);
+    let new = Numbers::new(route, number);
     if walks.len() < most {
         walks.push(new);
     } else if let Some(least) = walks.iter_mut().min_by(|a, b| a.evidence.total_cmp(&b.evidence)) {
-        *least = new;
+        return Next::Stray(std::mem::replace(least, new).route);
     }
+    Next::Nothing
 }

@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use super::safe::{self, VALUE_CHARS};
 use super::template::{TemplateError, Templates};
-use super::{Notice, NoticeType, SCHEMA, words};
+use super::{Money, Notice, NoticeType, SCHEMA, Whose, words};
 use crate::detect::grounds::Grounds;
 use crate::detect::{Fact, Facts, Impact, Trend};
 use crate::event::SubjectKind;
@@ -46,7 +46,7 @@ const FACTS: &[&str] = &[
     "steady_networks", "steady_before", "grown_for", "lasting", "changed", "drift_share", "usual_drift", "more", "less",
     "more_share", "more_before", "less_share", "less_before", "compared_days",
     // retry-loop
-    "calls", "per_hour", "gap", "failing", "failing_share", "last_status", "method", "cost", "cost_per_day", "weak",
+    "calls", "per_hour", "gap", "failing", "failing_share", "last_status", "method", "cost", "cost_per_day", "cost_per_hour", "weak",
     "slow", "latency", "share_of_caller",
     // harvesting
     "resources", "usual_resources", "collecting_for", "resources_per_hour", "in_sequence", "sequence_share", "peers_only",
@@ -64,7 +64,7 @@ const FACTS: &[&str] = &[
     // traffic-drop
     "last_seen", "silent_for", "missing", "expected_window",
     // rules of the users' own
-    "rule_limit", "compare", "factor_of", "rule_factor", "group", "steps", "times", "cooldown", "routed",
+    "deploy", "deploy_at", "deploy_before", "rule_limit", "compare", "factor_of", "rule_factor", "group", "steps", "times", "cooldown", "routed",
 ];
 
 /// What a words template sees. Names are cleaned and shortened; times are words; spans are seconds.
@@ -80,6 +80,8 @@ struct View {
     subject: SubjectView,
     who: String,
     short: String,
+    whom: String,
+    consumer: Option<Whose>,
     started: String,
     detected: String,
     period: String,
@@ -95,6 +97,7 @@ struct View {
     requests: u64,
     errors: u64,
     cost: Option<f64>,
+    money: Option<MoneyView>,
     keys: Vec<Part>,
     endpoints: Vec<Part>,
     clients: Vec<Part>,
@@ -106,6 +109,15 @@ struct View {
     facts: BTreeMap<String, Value>,
 }
 
+/// What it costs, with the time in words.
+#[derive(Serialize)]
+struct MoneyView {
+    so_far: f64,
+    per_hour: Option<f64>,
+    projected: Option<f64>,
+    projected_at: Option<String>,
+}
+
 #[derive(Serialize)]
 struct SubjectView {
     kind: SubjectKind,
@@ -114,9 +126,9 @@ struct SubjectView {
 }
 
 /// Title, summary and actions of a change, as a notice.
-pub(super) fn notice(templates: &Templates, change: &Change, zone: Zone) -> Notice {
+pub(super) fn notice(templates: &Templates, change: &Change, whose: Option<&Whose>, zone: Zone) -> Notice {
     let incident = &change.incident;
-    let value = Value::from(Serde(view(change, zone)));
+    let value = Value::from(Serde(view(change, whose, zone)));
     let texts = candidates(templates, incident)
         .iter()
         .find_map(|name| texts(templates, name, &value).ok())
@@ -141,6 +153,8 @@ pub(super) fn notice(templates: &Templates, change: &Change, zone: Zone) -> Noti
         title: texts.title,
         summary: texts.summary,
         actions: texts.actions,
+        money: Money::of(change, zone),
+        consumer: whose.cloned(),
         at: change.at,
         drill: false,
         kept: match change.kind {
@@ -175,7 +189,7 @@ pub(super) fn topic(templates: &Templates, notice: &Notice, zone: Zone) -> Strin
         grounds: Grounds::default(),
     };
     let change = Change { kind: ChangeKind::Opened, incident, at: notice.started_at };
-    let value = Value::from(Serde(view(&change, zone)));
+    let value = Value::from(Serde(view(&change, None, zone)));
     candidates(templates, &change.incident)
         .iter()
         .find_map(|name| templates.blocks(name, &value, ["topic"]).ok())
@@ -186,7 +200,7 @@ pub(super) fn topic(templates: &Templates, notice: &Notice, zone: Zone) -> Strin
 
 /// Renders one template with one change, for the check when templates are loaded.
 pub(super) fn check(templates: &Templates, name: &str, change: &Change, zone: Zone) -> Result<(), TemplateError> {
-    let value = Value::from(Serde(view(change, zone)));
+    let value = Value::from(Serde(view(change, None, zone)));
     texts(templates, name, &value).map(|_| ())?;
     let [topic] = templates.blocks(name, &value, ["topic"])?;
     if topic.trim().is_empty() {
@@ -241,7 +255,7 @@ fn kind(change: ChangeKind) -> NoticeType {
     }
 }
 
-fn view(change: &Change, zone: Zone) -> View {
+fn view(change: &Change, whose: Option<&Whose>, zone: Zone) -> View {
     let incident = &change.incident;
     let end = incident.ended_at.unwrap_or(change.at);
     let when = |t| words::clock(t, change.at, zone);
@@ -285,6 +299,8 @@ fn view(change: &Change, zone: Zone) -> View {
         severity: incident.severity.as_str(),
         who: who(subject(VALUE_CHARS)),
         short: who(subject(TITLE_NAME_CHARS)),
+        whom: whom(incident, whose),
+        consumer: whose.cloned(),
         subject: SubjectView {
             kind: incident.subject.kind,
             name: subject(VALUE_CHARS),
@@ -309,6 +325,12 @@ fn view(change: &Change, zone: Zone) -> View {
         requests: incident.impact.requests,
         errors: incident.impact.errors,
         cost: incident.impact.cost.filter(|c| c.is_finite() && *c > 0.0),
+        money: Money::of(change, zone).map(|money| MoneyView {
+            so_far: money.so_far,
+            per_hour: money.per_hour,
+            projected: money.projected,
+            projected_at: money.projected_at.map(when),
+        }),
         keys: parts(&incident.parts.keys),
         endpoints: parts(&incident.parts.endpoints),
         clients: parts(&incident.parts.clients),
@@ -319,6 +341,17 @@ fn view(change: &Change, zone: Zone) -> View {
         history: incident.history.secs_f64(),
         facts: facts(&incident.facts, change.at, zone),
     }
+}
+
+/// Whom to ask about an incident: `the owner of key acme (payments team, pay@example.com)`.
+fn whom(incident: &Incident, whose: Option<&Whose>) -> String {
+    let name = safe::name(&incident.subject.name, VALUE_CHARS);
+    let asked = match incident.subject.kind {
+        SubjectKind::Key => format!("the owner of key {name}"),
+        SubjectKind::Client => return format!("whoever runs client {name}"),
+        _ => return "the callers".to_owned(),
+    };
+    whose.and_then(Whose::reach).map_or_else(|| asked.clone(), |reach| format!("{asked} ({reach})"))
 }
 
 /// `error-spike key acme` as `more errors for key acme`.
@@ -362,7 +395,7 @@ fn facts(facts: &Facts, at: Timestamp, zone: Zone) -> BTreeMap<String, Value> {
 
 /// Words without any template.
 fn plain(change: &Change, zone: Zone) -> Texts {
-    let view = view(change, zone);
+    let view = view(change, None, zone);
     let (detector, who) = (words::capital(&words::harm(&view.detector)), &view.short);
     let title = if view.resolved { format!("Over: {detector}, {who}") } else { format!("{detector}: {who}") };
     let summary = format!(

@@ -148,6 +148,24 @@ fn rows(notice: &Notice, settings: &Settings) -> Vec<Row> {
     let row = |name, text: String| Row { name, slack: safe::slack(&text), text };
     let mut rows = vec![row("Since", since(notice, settings.zone)), row("How big", size(notice, &settings.currency))];
     rows.extend(places(notice));
+    if let Some((per_hour, projected, then)) =
+        notice.money.and_then(|m| Some((m.per_hour?, m.projected?, m.projected_at?)))
+    {
+        let money = |amount| words::money(amount, &settings.currency);
+        let then = words::clock(then, notice.at, settings.zone);
+        let text = format!("about {} an hour now; {} by {then} if nobody acts", money(per_hour), money(projected));
+        rows.push(row("Cost", text));
+    }
+    if let Some(whose) = &notice.consumer
+        && !whose.line().is_empty()
+    {
+        let of = if notice.subject.kind == SubjectKind::Key {
+            String::new()
+        } else {
+            format!("{}: ", safe::name(&whose.name, safe::VALUE_CHARS))
+        };
+        rows.push(row("Owner", format!("{of}{}", whose.line())));
+    }
     match notice.trend {
         _ if notice.kind == NoticeType::Resolved || is_budget(notice) => {}
         Trend::Rising => rows.push(row("Trend", "getting worse".to_owned())),

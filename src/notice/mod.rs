@@ -4,6 +4,10 @@ pub mod words;
 
 mod safe;
 
+mod whose;
+
+mod money;
+
 mod template;
 
 mod compose;
@@ -38,9 +42,11 @@ use crate::event::{Severity, Subject};
 use crate::incident::Where;
 use crate::time::Timestamp;
 
+pub use money::Money;
 pub use note::Note;
 pub use render::{Renderer, Settings};
 pub use template::TemplateError;
+pub use whose::Whose;
 
 /// The version of the notice's JSON form.
 pub const SCHEMA: u32 = 1;
@@ -99,6 +105,12 @@ pub struct Notice {
     pub summary: String,
     /// What to do, first things first.
     pub actions: Vec<String>,
+    /// What it costs: so far, an hour now, and by the next morning of a working day if nobody acts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub money: Option<Money>,
+    /// Who the key belongs to that it is about, or that most of it comes from, if the configuration says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub consumer: Option<Whose>,
     /// When this notice was decided, by the log.
     pub at: Timestamp,
     /// A drill or a test, not a real incident.

@@ -52,6 +52,8 @@ pub fn notice(
         actions: words.actions,
         at: now,
         drill: false,
+        money: None,
+        consumer: None,
         kept: None,
     }
 }

@@ -1,6 +1,8 @@
 //! The renderer: changes to notices, notices to messages. Made once with checked templates; after that it never fails.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use minijinja::value::{Serde, Value};
 use serde::Serialize;
@@ -10,10 +12,14 @@ use super::email::{Email, EmailSettings};
 use super::layout::{Layout, layout};
 use super::template::{TemplateError, Templates};
 use super::terminal::{Ink, Style, ink};
-use super::{Note, Notice, compose, email, rule_words, safe, sample, slack, webhook};
-use crate::incident::Change;
+use super::{Note, Notice, Whose, compose, email, rule_words, safe, sample, slack, webhook};
+use crate::event::SubjectKind;
+use crate::incident::{Change, Incident};
 use crate::rule::words::Words;
 use crate::time::{Timestamp, Zone};
+
+/// A key that makes this share of an incident answers for it.
+const MOST: f64 = 0.5;
 
 /// How notices are worded.
 #[derive(Clone, PartialEq, Debug, Default)]
@@ -26,6 +32,8 @@ pub struct Settings {
     pub templates: Option<PathBuf>,
     /// The users' own rules, each with the detector that its notices name, and its words.
     pub rules: Vec<(String, String, Words)>,
+    /// Who the keys belong to, by the names that notices show.
+    pub consumers: Arc<BTreeMap<String, Whose>>,
 }
 
 /// Makes notices and messages.
@@ -75,7 +83,16 @@ impl Renderer {
 
     /// The notice of a change.
     pub fn compose(&self, change: &Change) -> Notice {
-        compose::notice(&self.templates, change, self.settings.zone)
+        compose::notice(&self.templates, change, self.whose(&change.incident), self.settings.zone)
+    }
+
+    /// Who an incident's key belongs to: of its subject, or of the key that makes most of it.
+    fn whose(&self, incident: &Incident) -> Option<&Whose> {
+        if incident.subject.kind == SubjectKind::Key {
+            return self.settings.consumers.get(&incident.subject.name);
+        }
+        let most = incident.parts.keys.first().filter(|key| key.share >= MOST)?;
+        self.settings.consumers.get(&most.name)
     }
 
     /// One opening of each detector that has a sample (or of `detector` only), as of `at` and marked as drills.

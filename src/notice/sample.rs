@@ -1,6 +1,8 @@
 //! A realistic sample of everything that can be told: templates are tried with them, `lapwing drill` sends them.
 
+mod harvests;
 mod incidents;
+mod own;
 mod tries;
 mod users;
 
@@ -158,6 +160,8 @@ pub(crate) fn notice(incident: &str, kind: super::NoticeType) -> super::Notice {
         actions: Vec::new(),
         at,
         drill: false,
+        money: None,
+        consumer: None,
         kept: None,
     }
 }

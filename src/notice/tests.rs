@@ -11,7 +11,7 @@ use crate::incident::{Again, Change, ChangeKind, Ending};
 use crate::time::{Span, Zone};
 
 fn settings() -> Settings {
-    Settings { zone: Zone::UTC, currency: "USD".to_owned(), templates: None, rules: Vec::new() }
+    Settings { zone: Zone::UTC, currency: "USD".to_owned(), templates: None, ..Settings::default() }
 }
 
 fn renderer() -> Renderer {
@@ -50,6 +50,60 @@ fn email_text(email: &email::Email) -> String {
         email.text,
         email.html
     )
+}
+
+#[test]
+fn the_owner_of_a_key_is_named_and_asked() {
+    let text = |text: &str| Some(text.to_owned());
+    let acme = Whose {
+        name: "acme".to_owned(),
+        tier: text("gold"),
+        owner: text("payments <team>"),
+        contact: text("pay@example.com"),
+        environment: None,
+    };
+    let consumers = std::sync::Arc::new([("acme".to_owned(), acme.clone())].into());
+    let renderer = Renderer::new(&Settings { consumers, ..settings() }).unwrap();
+    let change = sample::changes()
+        .into_iter()
+        .find(|c| c.incident.detector == "burst" && c.incident.subject.name == "acme" && c.kind == ChangeKind::Opened)
+        .unwrap();
+    let notice = renderer.compose(&change);
+    assert_eq!(notice.consumer, Some(acme));
+    assert!(
+        notice.actions[0].contains("the owner of key acme (payments <team>, pay@example.com)"),
+        "{:?}",
+        notice.actions
+    );
+    let slack = renderer.slack(&notice).to_string();
+    assert!(
+        slack.contains("payments &lt;team&gt;, pay@example.com; tier gold") && !slack.contains("<team>"),
+        "{slack}"
+    );
+    let plain = renderer.compose(&opened("traffic-drop"));
+    assert!(plain.consumer.is_none() && !renderer.webhook(&plain).contains("consumer"));
+}
+
+#[test]
+fn what_began_with_a_deploy_says_so_and_what_it_costs_is_in_the_facts() {
+    let mut change = opened("error-spike");
+    change.incident.facts.insert("deploy".to_owned(), Fact::Text("the deploy v1.4.2 (by ana)".to_owned()));
+    change.incident.facts.insert("deploy_at".to_owned(), Fact::Time(change.incident.started_at - Span::from_mins(3)));
+    change.incident.facts.insert("deploy_before".to_owned(), Fact::Span(Span::from_mins(3)));
+    change.incident.facts.insert("cost_per_hour".to_owned(), Fact::Number(28.0));
+    change.incident.impact.cost = Some(14.0);
+    let notice = renderer().compose(&change);
+    assert!(
+        notice.summary.contains("It began 3 min after the deploy v1.4.2 (by ana), marked at 13:59 UTC."),
+        "{}",
+        notice.summary
+    );
+    assert!(notice.actions[0].starts_with("Look at what the deploy v1.4.2 (by ana) changed"), "{:?}", notice.actions);
+    let money = notice.money.unwrap();
+    assert_eq!((money.so_far, money.per_hour), (14.0, Some(28.0)));
+    assert!(notice.summary.contains("about $28.00 an hour now; if nobody acts it comes to $"), "{}", notice.summary);
+    let terminal = renderer().slack(&notice).to_string();
+    assert!(terminal.contains("about $28.00 an hour now; $"), "{terminal}");
 }
 
 #[test]
@@ -201,10 +255,11 @@ fn nothing_needs_a_glossary_and_nothing_is_left_empty() {
         }
         assert!(notice.summary.ends_with('.'), "{text}");
         let sentences = notice.summary.matches(". ").count() + 1;
-        // One more where other findings join, and where the history is short.
+        // One more where other findings join, where the history is short, and for what it costs an hour.
         let incident = &change.incident;
         let young = incident.history > Span::ZERO && incident.history < Span::from_days(8);
-        let further = usize::from(!incident.also.is_empty()) + usize::from(young);
+        let costs = notice.money.is_some_and(|money| money.per_hour.is_some());
+        let further = usize::from(!incident.also.is_empty()) + usize::from(young) + usize::from(costs);
         assert!(sentences <= 4 + further, "{sentences} sentences: {text}");
         assert!(notice.kind == NoticeType::Resolved || !notice.actions.is_empty(), "{text}");
         let mut missing_space = notice.summary.chars().zip(notice.summary.chars().skip(1));

@@ -8,6 +8,7 @@ mod email;
 mod file;
 mod health;
 mod http;
+mod hush;
 mod lane;
 mod outbox;
 mod pace;
@@ -18,6 +19,8 @@ mod slack;
 mod terminal;
 mod webhook;
 
+#[cfg(test)]
+mod hush_tests;
 #[cfg(test)]
 mod outbox_tests;
 #[cfg(test)]
@@ -39,7 +42,7 @@ pub use http::HttpSettings;
 pub use outbox::{Channel, Outbox};
 pub use pace::PaceSettings;
 pub use route::Routes;
-pub use silence::covers;
+pub use silence::{Maintenance, covers, with_levels};
 pub use terminal::{Terminal, TerminalSettings};
 pub use webhook::WebhookSettings;
 

@@ -7,6 +7,7 @@ use tokio::sync::{Notify, watch};
 use tokio::task::{JoinHandle, JoinSet};
 
 use super::health::{ChannelState, ChannelStatus, about_channel};
+use super::hush::Hush;
 use super::lane::{Lane, Step, Turned, Verdict};
 use super::{ChannelKind, Message, Notifier, Outcome, PaceSettings, Render, Routes, covers};
 use crate::event::{Hasher, Severity};
@@ -38,18 +39,20 @@ pub struct Outbox {
     workers: Vec<JoinHandle<()>>,
 }
 
-struct Shared {
-    channels: Vec<Channel>,
-    routes: Routes,
-    pace: PaceSettings,
-    store: Arc<Store>,
-    render: Arc<dyn Render>,
-    clock: Arc<dyn Clock>,
-    states: Mutex<BTreeMap<String, ChannelState>>,
+pub(super) struct Shared {
+    pub(super) channels: Vec<Channel>,
+    pub(super) routes: Routes,
+    pub(super) pace: PaceSettings,
+    pub(super) store: Arc<Store>,
+    pub(super) render: Arc<dyn Render>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) states: Mutex<BTreeMap<String, ChannelState>>,
     /// One bell for each channel.
-    bells: Vec<Notify>,
+    pub(super) bells: Vec<Notify>,
     /// Rung for a channel that should be tried at once.
-    repaired: Mutex<Vec<String>>,
+    pub(super) repaired: Mutex<Vec<String>>,
+    /// What silence was kept about.
+    pub(super) hush: Mutex<Hush>,
 }
 
 impl Outbox {
@@ -81,6 +84,7 @@ impl Outbox {
             states,
             bells,
             repaired: Mutex::new(Vec::new()),
+            hush: Mutex::default(),
         });
         let (stop, stopped) = watch::channel(false);
         let workers = (0..shared.channels.len())
@@ -99,6 +103,17 @@ impl Outbox {
     /// The messages of a daily summary: one for each channel that information is routed to. What is silenced is left out.
     pub fn summarise(&self, notices: &[Notice]) -> Vec<OutboxRow> {
         self.shared.summarise(notices)
+    }
+
+    /// Of open incidents those to be told now: what went beyond the ceiling of its silence, and what still goes on when
+    /// its silence ends.
+    pub fn overdue(&self, open: &[Notice]) -> Vec<Notice> {
+        self.shared.overdue(open)
+    }
+
+    /// Whether [`Outbox::overdue`] may have an answer.
+    pub fn keeps_silence(&self) -> bool {
+        self.shared.keeps_silence()
     }
 
     /// Tells the workers that the store has new messages for them: after each cut.
@@ -145,7 +160,8 @@ impl Shared {
         let silences = self.store.silences();
         let mut rows: Vec<OutboxRow> = Vec::new();
         for notice in notices {
-            let silenced = silences.iter().any(|silence| covers(silence, notice, now));
+            let (silenced, in_spite) = self.hushed(notice, &silences, now);
+            self.note_held(notice, silenced);
             for channel in &self.channels {
                 let heard = self.store.was_opened(&channel.name, &notice.incident)
                     || rows.iter().any(|row| row.channel == channel.name && row.is_about(&notice.incident));
@@ -161,6 +177,9 @@ impl Shared {
                 if !heard {
                     notice.kind = NoticeType::Opened;
                 }
+                if let Some(in_spite) = &in_spite {
+                    notice.summary.push_str(in_spite);
+                }
                 rows.push(self.row(channel, vec![notice], now));
             }
         }
@@ -170,7 +189,10 @@ impl Shared {
     fn summarise(&self, notices: &[Notice]) -> Vec<OutboxRow> {
         let now = self.clock.now();
         let silences = self.store.silences();
-        let heard = |notice: &&Notice| !silences.iter().any(|silence| covers(silence, notice, now));
+        let heard = |notice: &&Notice| {
+            let windows = self.routes.maintenance.iter().flat_map(|window| window.silences(notice.at));
+            !silences.iter().cloned().chain(windows).any(|silence| covers(&silence, notice, now))
+        };
         let notices: Vec<Notice> = notices.iter().filter(heard).cloned().collect();
         if notices.is_empty() {
             return Vec::new();

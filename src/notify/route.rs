@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use super::silence::Maintenance;
 use crate::event::Severity;
 
 /// The `[route]` table. A severity that is not named goes to every channel; an empty list means nowhere.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, PartialEq, Debug, Default)]
 pub struct Routes {
     /// Channels for critical notices.
     pub critical: Option<Vec<String>>,
@@ -15,6 +16,8 @@ pub struct Routes {
     pub info: Option<Vec<String>>,
     /// Channels of rules that have their own, whatever the severity.
     pub rules: BTreeMap<String, Vec<String>>,
+    /// Times at which nobody wants to hear of what is expected then.
+    pub maintenance: Vec<Maintenance>,
 }
 
 impl Routes {

@@ -71,6 +71,9 @@ pub enum Field {
     UpstreamTime,
     Tier,
     Owner,
+    Contact,
+    Environment,
+    SourceEnvironment,
     Weekday,
     Hour,
     Status,
@@ -83,6 +86,10 @@ pub enum Field {
     Cost,
     Crawler,
     Static,
+    WrongEnvironment,
+    UnexpectedNetwork,
+    UnexpectedMethod,
+    QuietHours,
     /// A parameter of the query, by its name.
     Parameter(String),
     /// Any other field of the line, by the name that the log gives it.
@@ -118,6 +125,9 @@ pub const FIELDS: &[(&str, Field, Kind, &str)] = &[
     ("upstream_time", Field::UpstreamTime, Kind::Loose, "their time in seconds"),
     ("tier", Field::Tier, Kind::Text, "the tier of the key's consumer"),
     ("owner", Field::Owner, Kind::Text, "the owner of the key's consumer"),
+    ("contact", Field::Contact, Kind::Text, "how to reach them"),
+    ("environment", Field::Environment, Kind::Text, "the environment that the key's consumer is for"),
+    ("source_environment", Field::SourceEnvironment, Kind::Text, "the environment of the source"),
     ("weekday", Field::Weekday, Kind::Text, "monday to sunday, in `timezone`"),
     ("hour", Field::Hour, Kind::Number, "0 to 23, in `timezone`"),
     ("status", Field::Status, Kind::Number, "the status"),
@@ -130,6 +140,10 @@ pub const FIELDS: &[(&str, Field, Kind, &str)] = &[
     ("cost", Field::Cost, Kind::Number, "what the call cost, as logged or by [cost]"),
     ("crawler", Field::Crawler, Kind::Flag, "the agent says that it is a crawler"),
     ("static", Field::Static, Kind::Flag, "a static asset, by its extension"),
+    ("wrong_environment", Field::WrongEnvironment, Kind::Flag, "a key of one environment in a source of another"),
+    ("unexpected_network", Field::UnexpectedNetwork, Kind::Flag, "from none of the `networks` of the key's consumer"),
+    ("unexpected_method", Field::UnexpectedMethod, Kind::Flag, "with none of the `methods` of the key's consumer"),
+    ("quiet_hours", Field::QuietHours, Kind::Flag, "in the `quiet_hours` of the key's consumer"),
 ];
 
 /// Other names under which fields are known elsewhere.
@@ -150,6 +164,7 @@ const ALIASES: &[(&str, &str)] = &[
     ("status_code", "status"),
     ("useragent", "user_agent"),
     ("plan", "tier"),
+    ("env", "environment"),
 ];
 
 /// The longest name of a parameter or of a field of the log, in bytes.
@@ -211,6 +226,8 @@ impl Field {
                 | Field::Model
                 | Field::Protocol
                 | Field::Weekday
+                | Field::Environment
+                | Field::SourceEnvironment
         )
     }
 

@@ -1,8 +1,8 @@
 //! The language of the users' own rules: conditions over the fields of a line, and what is counted of the lines that
 //! meet them.
 //!
-//! A condition is read ([`token`], [`parse`]), its names and types are checked ([`check`]) and what is left is a small
-//! tree ([`condition`]) that asks a line for its fields: nothing is looked up by name when lines come, and nothing is
+//! A condition is read (`token`, `parse`), its names and types are checked (`check`) and what is left is a small
+//! tree (`condition`) that asks a line for its fields: nothing is looked up by name when lines come, and nothing is
 //! allocated. Everything that is wrong is a [`Problem`] with its place in the text.
 
 pub mod bound;

@@ -84,7 +84,21 @@ pub fn is_secret_name(name: &str) -> bool {
     SECRET_ENDS.iter().any(|end| folded.ends_with(end)) || SECRET_NAMES.contains(&folded.as_str())
 }
 
+/// The bytes with which [`PREFIXES`] begin: most values are told from all of them by their first one.
+const FIRST_OF_PREFIXES: [bool; 256] = {
+    let mut first = [false; 256];
+    let mut at = 0;
+    while at < PREFIXES.len() {
+        first[PREFIXES[at].as_bytes()[0] as usize] = true;
+        at += 1;
+    }
+    first
+};
+
 pub(super) fn split_prefix(value: &str) -> (&str, &str) {
+    if !value.bytes().next().is_some_and(|first| FIRST_OF_PREFIXES[usize::from(first)]) {
+        return ("", value);
+    }
     let found = PREFIXES.iter().find(|p| value.len() > p.len() && value.starts_with(**p));
     found.map_or(("", value), |p| value.split_at(p.len()))
 }

@@ -27,7 +27,7 @@ const ZSTD_WINDOW_BYTES: u64 = 32 << 20;
 /// The most memory that unpacking xz may take, in KiB: dictionaries of up to 32 MiB and what goes with them.
 const XZ_MEMORY_KIB: u32 = 33 << 10;
 /// How much is read from the disk at once, in bytes.
-const READ_BYTES: usize = 256 << 10;
+const READ_BYTES: usize = 64 << 10;
 
 /// How a file is packed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

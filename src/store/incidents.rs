@@ -71,6 +71,18 @@ impl Store {
         self.commit(&mut inner, &ops, false).map(|()| id)
     }
 
+    /// Changes a silence that holds.
+    ///
+    /// # Errors
+    /// It is changed, but that is not durable yet.
+    pub fn change_silence(&self, id: u64, change: impl FnOnce(&mut Silence)) -> Result<(), StoreError> {
+        let mut inner = self.inner();
+        let Some(silence) = inner.mirror.silences.get_mut(&id) else { return Ok(()) };
+        change(silence);
+        let op = Op::put(Table::Silences, id.to_be_bytes(), silence);
+        self.commit(&mut inner, &[op], false)
+    }
+
     /// Lifts a silence; whether there was one by that id.
     ///
     /// # Errors

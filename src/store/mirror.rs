@@ -7,6 +7,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::journal::{Content, Op, Table};
+use super::marks::Mark;
 use super::rows::{ChannelRow, IncidentRow, OutboxRow, Silence};
 use crate::event::Severity;
 use crate::time::Timestamp;
@@ -26,6 +27,9 @@ pub(super) struct Meta {
     pub(super) next_number: u64,
     /// Messages given up because the outbox was full.
     pub(super) shed: u64,
+    /// What people noted of the site's life, the oldest first.
+    #[serde(default)]
+    pub(super) marks: Vec<Mark>,
     /// A sealed copy of the secret file.
     pub(super) secret: Vec<u8>,
     /// The run that wrote this ended in order.

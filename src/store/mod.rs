@@ -12,6 +12,7 @@ mod directory;
 mod error;
 mod incidents;
 mod journal;
+mod marks;
 mod mirror;
 mod open;
 mod outbox;
@@ -28,6 +29,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 pub use error::StoreError;
+pub use marks::Mark;
 pub use open::Recovery;
 pub use rows::{ChannelRow, IncidentRow, OutboxRow, PaceRow, Silence};
 pub use secret::Secret;

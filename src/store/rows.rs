@@ -1,5 +1,7 @@
 //! What the journal holds: messages owed, incidents, silences, and how each channel is doing.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use serde::{Deserialize, Serialize};
 
 use super::seal;
@@ -130,7 +132,7 @@ impl IncidentRow {
 }
 
 /// A wish of a person not to hear of something for a while. All that is given must fit.
-#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
 pub struct Silence {
     /// Given by the store.
     #[serde(default)]
@@ -152,6 +154,27 @@ pub struct Silence {
     /// Why, in the person's words.
     #[serde(default)]
     pub comment: String,
+    /// A rule by name; `*` stands for any characters.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rule: Option<String>,
+    /// Who asked for it.
+    #[serde(default)]
+    pub author: String,
+    /// What grows to so many times its level is told all the same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub times: Option<f64>,
+    /// What has cost so much is told all the same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cost: Option<f64>,
+    /// How large what it covers was when it was made, by detector and subject.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub levels: BTreeMap<String, f64>,
+    /// Incidents that went beyond the ceiling: told from then on.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub broken: BTreeSet<String>,
+    /// The maintenance that it stands for, if it does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub window: Option<String>,
 }
 
 /// How a channel is doing, as far as a restart should remember it.

@@ -3,6 +3,7 @@
 use super::actor::Actor;
 use super::address::Addresses;
 use super::cast::ROUTES;
+use super::habits::habits;
 use super::label::{Label, client, endpoint};
 use super::people::{Kind, caller, city};
 use super::play::Play;
@@ -38,6 +39,7 @@ impl Plan {
         if self.incidents {
             incidents(&mut play, self);
         }
+        habits(&mut play, self.days);
         let Play { world, labels, .. } = play;
         let mut stage = Stage::new(world);
         stage.run_until(MONDAY + self.days * DAY);

@@ -6,6 +6,7 @@ pub mod address;
 pub mod bars;
 pub mod baseline;
 pub mod cast;
+pub mod habits;
 pub mod label;
 pub mod mix;
 pub mod people;

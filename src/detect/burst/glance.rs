@@ -17,12 +17,24 @@ pub struct Glance {
 
 /// The first look at a stream: its counts.
 pub fn glance(full: &Full, scene: &Scene<'_>) -> Glance {
-    let last = (scene.end - Span::from_millis(1)).bucket(Span::HOUR);
     Glance {
         five: full.counts.ticks(scene.tick, 30),
         sixty: if scene.ends_minute() { full.counts.minutes(scene.minute(), 60) } else { 0 },
-        day: if scene.ends_quarter() { full.counts.hours.sum(last - 23, last) } else { 0 },
+        day: if scene.ends_quarter() {
+            let last = (scene.end - Span::from_millis(1)).bucket(Span::HOUR);
+            full.counts.hours.sum(last - 23, last)
+        } else {
+            0
+        },
     }
+}
+
+/// At least as many requests as the hour of whole minutes holds that is over, and so any part of it: that hour lies
+/// within the hours of its first and last minute.
+fn at_most(full: &Full, scene: &Scene<'_>) -> u64 {
+    let hour = |minute: i64| Timestamp::of_bucket(minute, Span::MINUTE).bucket(Span::HOUR);
+    let minute = scene.minute();
+    full.counts.hours.sum(hour(minute - 59), hour(minute))
 }
 
 impl Glance {
@@ -37,17 +49,10 @@ impl Glance {
 /// Whether noting that a light stream is calm, and what it reached today, would change nothing: it is calm whatever is
 /// usual, was found calm before, and did no more than earlier today.
 pub fn rests(full: &Full, scene: &Scene<'_>, five: u64, floor: f64) -> bool {
-    let minute = scene.minute();
-    // The last hour of whole minutes lies within the hours of its first and last minute.
-    let hour = |minute: i64| Timestamp::of_bucket(minute, Span::MINUTE).bucket(Span::HOUR);
-    let sixty = || full.counts.hours.sum(hour(minute - 59), hour(minute));
-    full.normal.is_at_rest()
-        && is_surely_calm(full, scene, floor)
-        && five <= u64::from(full.today.five)
-        && (sixty() <= u64::from(full.today.sixty) || full.counts.minutes(minute, 60) <= u64::from(full.today.sixty))
-}
-
-/// Whether it is calm whatever is expected, which is never less than nothing.
-pub(super) fn is_surely_calm(full: &Full, scene: &Scene<'_>, floor: f64) -> bool {
-    (full.counts.minutes(scene.minute(), 15) as f64) < floor / 2.0
+    if !full.normal.is_at_rest() || five > u64::from(full.today.five) {
+        return false;
+    }
+    let (minute, most, sixty) = (scene.minute(), at_most(full, scene), u64::from(full.today.sixty));
+    ((most as f64) < floor / 2.0 || (full.counts.minutes(minute, 15) as f64) < floor / 2.0)
+        && (most <= sixty || full.counts.minutes(minute, 60) <= sixty)
 }

@@ -298,6 +298,24 @@ fn saved_and_read_back_it_goes_on_where_it_was() {
 }
 
 #[test]
+fn a_poller_that_failed_is_over_when_it_works_again() {
+    let slow = Loop::new("wayne", Method::Get, "/v1/orders", "");
+    let polling = every(60.0, slow, 30.0, 100);
+    let mut story = Story::default();
+    story.play(polling.clone());
+    let last = polling[99].time;
+    let run = story.repeats.look(slow.call.request, last).unwrap().run;
+    let old = Run { first_at: last - Span::from_days(9), calls: 12_000, failing_at: last, ..run };
+    let failing = Run { failing_calls: 50, failing_failures: 50, ..old };
+    let works = Run { failing_calls: 0, failing_failures: 0, ..old };
+    let now = last + Span::MINUTE;
+    assert!(still(&failing, 50.0, &Settings::default(), now));
+    assert!(!still(&works, 50.0, &Settings::default(), now), "what it came to in nine days is no loop");
+    assert!(still(&works, 12_000.0, &Settings::default(), now), "what was told of all its calls goes on");
+    assert!(still(&Run { first_at: last - Span::HOUR, ..works }, 50.0, &Settings::default(), now), "a fast new loop");
+}
+
+#[test]
 fn a_loop_is_over_after_ten_minutes_or_five_gaps_and_while_held_it_teaches_nothing() {
     let slow = Loop::new("wayne", Method::Post, "/v1/documents/process", "4711 bytes");
     let looping = every(173.0, slow, 30.0, 100);
@@ -306,8 +324,8 @@ fn a_loop_is_over_after_ten_minutes_or_five_gaps_and_while_held_it_teaches_nothi
     story.play(looping.clone());
     let last = looping[99].time;
     let run = story.repeats.look(slow.call.request, last).unwrap().run;
-    assert!(still(&run, last + Span::from_mins(12)));
-    assert!(!still(&run, last + Span::from_mins(18)));
+    assert!(still(&run, f64::from(run.calls), &Settings::default(), last + Span::from_mins(12)));
+    assert!(!still(&run, f64::from(run.calls), &Settings::default(), last + Span::from_mins(18)));
 
     story.repeats.hold(slow.call.request, true);
     let next_day = every(173.0, slow, 34.7, 1000);

@@ -3,7 +3,7 @@
 use super::{Normal, PRIOR_SPREAD, TopTwo};
 
 /// A peak up to this many times the mean of its hour is made by what comes at that hour every day.
-const EVERY_DAY: f32 = 5.0;
+const EVERY_DAY: f32 = 8.0;
 
 impl Normal {
     /// The second largest 5-minute total (or 60-minute total) of any day at this hour of the day or its neighbours.

@@ -91,23 +91,33 @@ impl Normal {
             let x = (i as f32 + 0.5) / 30.0;
             if x < 1.0 { first + (middle - first) * x } else { middle + (last - middle) * (x - 1.0) }
         };
-        let first_minute = start.bucket(Span::MINUTE);
         let silent = counts.hours.get(hour) == 0;
-        let mut minutes = [0f32; 60];
+        let mut minutes = [0u32; 60];
         if !silent {
-            for (i, x) in minutes.iter_mut().enumerate() {
-                *x = counts.mins.get(first_minute + i as i64) as f32;
-            }
+            counts.mins.copy(start.bucket(Span::MINUTE), &mut minutes);
         }
         let alphas: [f32; 4] = std::array::from_fn(|w| {
             (PRIOR_SPREAD.1 * PRIOR_SPREAD.0 + self.spread[w].over) / (PRIOR_SPREAD.1 + self.spread[w].weight)
         });
         for (w, length) in [1usize, 5, 15, 60].into_iter().enumerate() {
             let mut sums = Sums::default();
-            for k in 0..60 / length {
-                let m = length as f32 * minute_rate(k * length + length / 2).max(1e-4);
-                let x: f32 = if silent { 0.0 } else { minutes[k * length..(k + 1) * length].iter().sum() };
-                add_window(&mut sums, x, m, alphas[w]);
+            let lowest = first.min(middle).min(last);
+            if length == 1 && lowest >= LEAST_RATE {
+                // Most minutes of most streams are empty.
+                sums = empty_minutes([first, middle, last]);
+                for (i, &x) in minutes.iter().enumerate().filter(|(_, x)| **x > 0) {
+                    let m = minute_rate(i);
+                    let empty = m * m;
+                    let mut one = Sums { over: -empty, weight: -empty };
+                    add_window(&mut one, x as f32, m, alphas[w]);
+                    sums.over += one.over + m;
+                }
+            } else {
+                for k in 0..60 / length {
+                    let m = length as f32 * minute_rate(k * length + length / 2).max(LEAST_RATE);
+                    let x = if silent { 0 } else { minutes[k * length..(k + 1) * length].iter().sum() };
+                    add_window(&mut sums, x as f32, m, alphas[w]);
+                }
             }
             self.spread[w].over += sums.over;
             self.spread[w].weight += sums.weight;
@@ -137,9 +147,13 @@ impl Normal {
         let mut five = 0u64;
         if sixty > 0.0 {
             // Five minutes that end with each minute of the hour.
-            let minutes: [u32; 64] = std::array::from_fn(|i| counts.mins.get(first + i as i64 - 4));
-            for window in minutes.windows(5) {
-                five = five.max(window.iter().map(|&n| u64::from(n)).sum());
+            let mut minutes = [0u32; 64];
+            counts.mins.copy(first - 4, &mut minutes);
+            let mut window: u64 = minutes[..4].iter().map(|&n| u64::from(n)).sum();
+            for (entering, leaving) in minutes[4..].iter().zip(&minutes) {
+                window += u64::from(*entering);
+                five = five.max(window);
+                window -= u64::from(*leaving);
             }
         }
         let day = (start + around.zone.offset(start)).bucket(Span::DAY);
@@ -173,6 +187,25 @@ fn teaches_again(open: Span) -> bool {
     open >= Span::from_days(7) || (open >= Span::DAY && open.millis() % Span::DAY.millis() <= 2 * Span::HOUR.millis())
 }
 
+/// No minute is expected to bring less.
+const LEAST_RATE: f32 = 1e-4;
+
+/// What sixty empty windows of a minute add to the sums, where the rate goes straight from the first of three to the second
+/// in half an hour, and on to the third: `m` squared less `m`, and `m` squared, added up.
+fn empty_minutes(rates: [f32; 3]) -> Sums {
+    // Of (i + 1/2) / 30 for i from 0 to 29: their sum, and that of their squares.
+    const SUM: f32 = 15.0;
+    const SQUARES: f32 = 8997.5 / 900.0;
+    let half = |from: f32, to: f32| {
+        let slope = to - from;
+        let sum = 30.0 * from + SUM * slope;
+        (sum, 30.0 * from * from + 2.0 * from * slope * SUM + slope * slope * SQUARES)
+    };
+    let [first, middle, last] = rates;
+    let ((sum, squares), (more, further)) = (half(first, middle), half(middle, last));
+    Sums { over: squares + further - (sum + more), weight: squares + further }
+}
+
 /// One window of `x` events where `m` were expected; a wild window is cut at eight standard deviations.
 fn add_window(sums: &mut Sums, x: f32, m: f32, alpha: f32) {
     let mut d = x - m;
@@ -183,4 +216,25 @@ fn add_window(sums: &mut Sums, x: f32, m: f32, alpha: f32) {
     }
     sums.over += d * d - m;
     sums.weight += m * m;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn empty_minutes_add_up_to_what_each_of_them_adds() {
+        for rates in [[0.2f32, 0.2, 0.2], [0.001, 4.0, 0.3], [90.0, 0.5, 12.0], [1e-4, 2e-4, 1e-4]] {
+            let [first, middle, last] = rates;
+            let mut each = Sums::default();
+            for i in 0..60 {
+                let x = (i as f32 + 0.5) / 30.0;
+                let m = if x < 1.0 { first + (middle - first) * x } else { middle + (last - middle) * (x - 1.0) };
+                add_window(&mut each, 0.0, m, 0.25);
+            }
+            let all = empty_minutes(rates);
+            let close = |a: f32, b: f32| (a - b).abs() <= 1e-5 * (a.abs() + b.abs()) + 1e-6;
+            assert!(close(all.over, each.over) && close(all.weight, each.weight), "{rates:?}: {all:?} {each:?}");
+        }
+    }
 }

@@ -29,7 +29,9 @@ impl Sketch {
     /// How many different ones it took.
     pub(super) fn estimate(&self) -> u32 {
         let m = REGISTERS as f64;
-        let sum: f64 = self.registers.iter().map(|&rank| (-f64::from(rank)).exp2()).sum();
+        // Powers of two, each exact; no rank is above 57.
+        let power = |rank: u8| f64::from_bits((1023 - u64::from(rank.min(64))) << 52);
+        let sum: f64 = self.registers.iter().map(|&rank| power(rank)).sum();
         let raw = 0.7213 / (1.0 + 1.079 / m) * m * m / sum.max(1e-12);
         let empty: u32 = self.registers.iter().map(|&rank| u32::from(rank == 0)).sum();
         let estimate = if raw <= 2.5 * m && empty > 0 { m * (m / f64::from(empty)).ln() } else { raw };

@@ -123,6 +123,11 @@ impl Novelty {
         self.old_today + new + self.more_networks.as_ref().map_or(0, |sketch| sketch.estimate())
     }
 
+    /// Whether there are at least so many of them; the sketch is asked only where the lists do not say it.
+    pub fn has_networks_today(&self, least: u32) -> bool {
+        self.old_today >= least || self.networks_today() >= least
+    }
+
     /// When one of the old networks was last active.
     pub fn old_last(&self) -> Timestamp {
         self.old_last

@@ -15,10 +15,42 @@ struct Mark {
     bytes: usize,
 }
 
+/// What says how much a row would be missed.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Age {
+    first_seen: Timestamp,
+    last_seen: Timestamp,
+    /// Whether it has rings and a profile.
+    pub(super) full: bool,
+}
+
+impl Age {
+    pub(super) fn of(row: &Row) -> Age {
+        Age { first_seen: row.first_seen, last_seen: row.last_seen, full: row.full.is_some() }
+    }
+
+    /// When it would be missed least: its last request, and the longer it has been known the later. Who came once and
+    /// never again goes first, so that a flood of such drives out nobody else.
+    pub(super) fn worth(self) -> Timestamp {
+        let age = self.last_seen - self.first_seen;
+        let known = Span::from_hours(age.days_f64().min(28.0) as i64 * 6);
+        let busy = if self.full { Span::HOUR } else { Span::ZERO };
+        let once = if self.is_passer_by() { Span::DAY } else { Span::ZERO };
+        self.last_seen + known + busy - once
+    }
+
+    /// Whether somebody came once, within a minute, and never again.
+    pub(super) fn is_passer_by(self) -> bool {
+        !self.full && self.last_seen - self.first_seen < Span::MINUTE
+    }
+}
+
 /// The marks of all rows by slot, and lists of slots.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Beside {
     marks: Vec<Mark>,
+    /// Asked for at each of many slots when one row has to give way.
+    ages: Vec<Age>,
     bytes: usize,
     /// Rows whose bytes may have changed since they were counted.
     changed: Vec<u32>,
@@ -33,6 +65,7 @@ impl Rows {
     pub(super) fn mark_all(&mut self) {
         let beside = &mut self.beside;
         beside.marks.clear();
+        beside.ages.clear();
         (beside.bytes, beside.changed, beside.readers) = (0, Vec::new(), Vec::new());
         for (slot, row) in self.rows.iter_mut().enumerate() {
             (row.changed, row.reads) = (false, row.harvest.is_some());
@@ -42,13 +75,30 @@ impl Rows {
             let mark = Mark { level: level_of(row), due: i64::MIN, bytes: row.bytes() };
             beside.bytes += mark.bytes;
             beside.marks.push(mark);
+            beside.ages.push(Age::of(row));
         }
+    }
+
+    /// Notes that a row was seen, or became full or light.
+    pub(super) fn mark_age(&mut self, slot: u32) {
+        if let (Some(row), Some(age)) = (self.rows.get(slot as usize), self.beside.ages.get_mut(slot as usize)) {
+            *age = Age::of(row);
+        }
+    }
+
+    /// How much the row in a slot would be missed.
+    pub(super) fn age(&self, slot: usize) -> Option<Age> {
+        self.beside.ages.get(slot).copied()
     }
 
     /// Marks a row that took a slot.
     pub(super) fn mark_new(&mut self, slot: u32) {
         let Some(row) = self.rows.get(slot as usize) else { return };
-        let mark = Mark { level: level_of(row), due: i64::MAX, bytes: 0 };
+        let (mark, age) = (Mark { level: level_of(row), due: i64::MAX, bytes: 0 }, Age::of(row));
+        match self.beside.ages.get_mut(slot as usize) {
+            Some(old) => *old = age,
+            None => self.beside.ages.push(age),
+        }
         match self.beside.marks.get_mut(slot as usize) {
             Some(old) => {
                 self.beside.bytes -= old.bytes;
@@ -93,6 +143,18 @@ impl Rows {
             mark.bytes = bytes;
         }
         beside.bytes
+    }
+
+    /// The same without noting what was counted: asked for every second, so not every row is walked over.
+    pub(super) fn counted_bytes(&self) -> usize {
+        // Of a row that gave way its successor may be listed as well.
+        let mut changed = self.beside.changed.clone();
+        changed.sort_unstable();
+        changed.dedup();
+        changed.iter().fold(self.beside.bytes, |bytes, &slot| {
+            let mark = self.beside.marks.get(slot as usize).map_or(0, |mark| mark.bytes);
+            bytes - mark + self.rows.get(slot as usize).map_or(0, Row::bytes)
+        })
     }
 
     /// Tells the users of all keys that time has passed up to `now`, also those of keys that are silent. Nearly all of them
@@ -228,8 +290,10 @@ mod tests {
             rows.note_users(slot);
             if !hourly && n % 1000 == 0 {
                 let truth: usize = rows.rows.iter().map(Row::bytes).sum();
+                assert_eq!(rows.counted_bytes(), truth, "before {n}");
                 assert_eq!(rows.bytes_of_rows(), truth, "after {n}");
                 let levels: Vec<_> = rows.levels().collect();
+                assert!(rows.rows.iter().zip(&rows.beside.ages).all(|(row, age)| row.worth() == age.worth()));
                 let full = rows.rows.iter().zip(0..).filter_map(|(row, slot)| Some((slot, level_of(row)?)));
                 assert_eq!(levels, full.collect::<Vec<_>>());
             }

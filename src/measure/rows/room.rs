@@ -2,8 +2,9 @@
 
 use hashbrown::HashTable;
 
-use super::{Full, Row, Rows, is_passer_by};
-use crate::time::{Span, Timestamp};
+use super::beside::Age;
+use super::{Full, Row, Rows};
+use crate::time::Timestamp;
 
 /// Bytes that an allocation costs beside its content, and an entry of the index.
 const OVERHEAD: usize = 16;
@@ -31,14 +32,9 @@ impl Row {
         size_of::<Row>() + self.name.len() + 2 * OVERHEAD + full + novelty + harvest
     }
 
-    /// When it would be missed least: its last request, and the longer it has been known the later. Who came once and
-    /// never again goes first, so that a flood of such drives out nobody else.
+    /// When it would be missed least.
     pub(super) fn worth(&self) -> Timestamp {
-        let age = self.last_seen - self.first_seen;
-        let known = Span::from_hours(age.days_f64().min(28.0) as i64 * 6);
-        let busy = if self.full.is_some() { Span::HOUR } else { Span::ZERO };
-        let once = if is_passer_by(self) { Span::DAY } else { Span::ZERO };
-        self.last_seen + known + busy - once
+        Age::of(self).worth()
     }
 }
 
@@ -46,9 +42,7 @@ impl Rows {
     /// Bytes in use, by own accounting.
     pub fn bytes(&self) -> usize {
         let spare = (self.rows.capacity() - self.rows.len()) * size_of::<Row>();
-        self.rows.iter().map(Row::bytes).sum::<usize>()
-            + spare
-            + (self.touched.capacity() + self.busy.capacity()) * size_of::<u32>()
+        self.counted_bytes() + spare + (self.touched.capacity() + self.busy.capacity()) * size_of::<u32>()
     }
 
     /// The same, where rows are counted anew only if they changed since.

@@ -1,0 +1,117 @@
+//! Silence that is kept, until it is broken: by a ceiling, or by its end.
+
+use std::collections::BTreeSet;
+use std::sync::PoisonError;
+
+use super::outbox::Shared;
+use super::silence::{above, covers, in_spite_of, level_name};
+use crate::notice::{Notice, NoticeType};
+use crate::store::Silence;
+use crate::time::Timestamp;
+
+/// What silence was kept about since the start.
+#[derive(Debug, Default)]
+pub(super) struct Hush {
+    /// Incidents that would have been told.
+    held: BTreeSet<String>,
+    /// Windows of maintenance and incidents that went beyond their ceilings.
+    broken: BTreeSet<(String, String)>,
+}
+
+impl Shared {
+    /// Whether silence is kept about a notice, and what to say where it is told in spite of one.
+    pub(super) fn hushed(&self, notice: &Notice, stored: &[Silence], now: Timestamp) -> (bool, Option<String>) {
+        if notice.kind == NoticeType::Resolved {
+            // Who heard of it hears its end.
+            return (false, None);
+        }
+        let windows = self.routes.maintenance.iter().flat_map(|window| window.silences(notice.at));
+        let mut in_spite = None;
+        for silence in stored.iter().cloned().chain(windows).filter(|silence| covers(silence, notice, now)) {
+            if self.is_broken(&silence, &notice.incident) {
+                continue;
+            }
+            if let Some(why) = above(&silence, notice) {
+                in_spite = Some(in_spite_of(&silence, &why));
+                self.note_broken(&silence, &notice.incident);
+                continue;
+            }
+            let name = level_name(notice);
+            let unknown = silence.times.is_some() && notice.expected <= 0.0 && !silence.levels.contains_key(&name);
+            if unknown && silence.window.is_none() && notice.observed > 0.0 {
+                // Nothing is usual of it: what it is at first is its level.
+                self.kept(self.store.change_silence(silence.id, |known| {
+                    known.levels.insert(name, notice.observed);
+                }));
+            }
+            return (true, None);
+        }
+        (false, in_spite)
+    }
+
+    /// Remembers about what silence is kept, so that it is told when the silence ends.
+    pub(super) fn note_held(&self, notice: &Notice, silenced: bool) {
+        let mut hush = self.hush.lock().unwrap_or_else(PoisonError::into_inner);
+        if silenced && notice.kind != NoticeType::Resolved {
+            hush.held.insert(notice.incident.clone());
+        } else {
+            hush.held.remove(&notice.incident);
+        }
+        if notice.kind == NoticeType::Resolved {
+            hush.broken.retain(|(_, incident)| *incident != notice.incident);
+        }
+    }
+
+    /// Whether anything may have to be told by and by.
+    pub(super) fn keeps_silence(&self) -> bool {
+        !self.hush.lock().unwrap_or_else(PoisonError::into_inner).held.is_empty()
+    }
+
+    /// Of open incidents those that silence was kept about and that are to be told now.
+    pub(super) fn overdue(&self, open: &[Notice]) -> Vec<Notice> {
+        let (now, stored) = (self.clock.now(), self.store.silences());
+        let held = self.hush.lock().unwrap_or_else(PoisonError::into_inner).held.clone();
+        let mut due = Vec::new();
+        for notice in open.iter().filter(|notice| held.contains(&notice.incident)) {
+            let windows = self.routes.maintenance.iter().flat_map(|window| window.silences(notice.at));
+            let covering: Vec<Silence> =
+                stored.iter().cloned().chain(windows).filter(|silence| covers(silence, notice, now)).collect();
+            let mut notice = notice.clone();
+            if covering.is_empty() {
+                notice.summary.push_str(" Silence was kept about it until now.");
+                due.push(notice);
+            } else if covering.iter().all(|s| self.is_broken(s, &notice.incident) || above(s, &notice).is_some()) {
+                due.push(notice);
+            }
+        }
+        due
+    }
+
+    fn is_broken(&self, silence: &Silence, incident: &str) -> bool {
+        match &silence.window {
+            None => silence.broken.contains(incident),
+            Some(window) => {
+                let hush = self.hush.lock().unwrap_or_else(PoisonError::into_inner);
+                hush.broken.contains(&(window.clone(), incident.to_owned()))
+            }
+        }
+    }
+
+    fn note_broken(&self, silence: &Silence, incident: &str) {
+        if let Some(window) = &silence.window {
+            let mut hush = self.hush.lock().unwrap_or_else(PoisonError::into_inner);
+            hush.broken.insert((window.clone(), incident.to_owned()));
+            return;
+        }
+        self.kept(self.store.change_silence(silence.id, |known| {
+            known.broken.insert(incident.to_owned());
+        }));
+    }
+
+    /// A change that is not durable yet holds all the same.
+    fn kept(&self, done: Result<(), crate::store::StoreError>) {
+        if let Err(error) = done {
+            tracing::warn!(%error, channels = self.channels.len(), "a silence's change is not saved yet");
+        }
+    }
+}

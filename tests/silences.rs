@@ -1,0 +1,76 @@
+//! Silences, maintenance and deploys with the real daemon: what is asked for on the command line is what people hear.
+
+mod support;
+
+use std::time::Duration;
+
+use support::daemon::Home;
+use support::machine::{unix_now, wait_for};
+use support::traffic;
+
+const SOON: Duration = Duration::from_secs(60);
+
+/// Rules that speak with the fifth line.
+const RULES: &str = "[rule.imports]\nwhen = 'path startswith \"/v1/imports/\"'\nper = \"key\"\nover = \"10m\"\nevent_count = { gte = 5 }\n\
+    [rule.orders]\nwhen = 'path startswith \"/v1/orders/\"'\nper = \"key\"\nover = \"10m\"\nevent_count = { gte = 5 }\n\
+    [rule.reports]\nwhen = 'path startswith \"/v1/reports/\"'\nper = \"key\"\nover = \"10m\"\nevent_count = { gte = 5 }\n\
+    [maintenance.reports]\nfrom = 2020-01-01T00:00:00Z\nuntil = 2090-01-01T00:00:00Z\ndetectors = [\"reports\"]\nreason = \"they are rebuilt\"\n";
+
+fn five(home: &Home, what: &str) {
+    let now = unix_now();
+    let lines = (0..5).map(|n| traffic::call(now, "203.0.113.9", "acme", &format!("/v1/{what}/{n}"), 200));
+    traffic::append(&home.log(), lines.collect());
+}
+
+#[test]
+fn what_is_silenced_is_not_told_and_what_begins_with_a_deploy_says_so() {
+    let home = Home::new(RULES);
+    five(&home, "others");
+    let daemon = home.start();
+    let run = |arguments: &[&str]| {
+        let done = home.run(arguments);
+        assert!(done.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&done.stderr));
+        String::from_utf8(done.stdout).unwrap()
+    };
+    run(&["mark", "deploy", "v1.4.2", "--author", "ana"]);
+    assert!(run(&["mark", "list"]).contains("deploy v1.4.2  ana"));
+    run(&[
+        "silence",
+        "add",
+        "--rule",
+        "imports",
+        "--for",
+        "1h",
+        "--reason",
+        "load test",
+        "--author",
+        "ben",
+        "--unless-times",
+        "3x",
+        "--unless-cost",
+        "$200",
+    ]);
+    let listed = run(&["silence", "list"]);
+    assert!(
+        listed.contains("rule imports")
+            && listed.contains("unless it reaches 3 times its level or a cost of 200")
+            && listed.contains("load test  (by ben)"),
+        "{listed}"
+    );
+    five(&home, "imports");
+    five(&home, "reports");
+    five(&home, "orders");
+    let told = wait_for("the alert", SOON, || Some(home.told()).filter(|told| !told.is_empty()));
+    assert_eq!(told.len(), 1, "neither the silenced nor the maintained: {told:?}");
+    assert_eq!(told[0]["rule"], "orders");
+    let summary = told[0]["summary"].as_str().unwrap();
+    assert!(summary.contains("the deploy v1.4.2 (by ana), marked at "), "{summary}");
+    assert!(told[0]["actions"][0].as_str().unwrap().contains("roll it back"), "{told:?}");
+    // They are watched all the same.
+    let open = run(&["incidents", "list"]);
+    assert!(open.matches("acme").count() >= 3, "{open}");
+    drop(daemon);
+    let _again = home.start();
+    assert!(run(&["mark", "list", "--json"]).contains("\"what\":\"v1.4.2\""), "marks outlive a restart");
+    assert!(run(&["silence", "list", "--json"]).contains("\"author\":\"ben\""));
+}
