@@ -49,7 +49,14 @@ impl Engine {
             keys,
             clients,
             endpoints,
-            fixed: self.repeats.bytes() + agents + routes + refused + scales + users + self.rules.bytes() + self.spend.bytes(),
+            fixed: self.repeats.bytes()
+                + agents
+                + routes
+                + refused
+                + scales
+                + users
+                + self.rules.bytes()
+                + self.spend.bytes(),
         }
     }
 

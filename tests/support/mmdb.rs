@@ -76,18 +76,20 @@ pub(crate) fn database(kind: &'static str, networks: &[(&str, Value)]) -> Vec<u8
         ("binary_format_minor_version", Value::Number(0)),
         ("database_type", Value::Text(kind)),
         ("ip_version", Value::Number(4)),
-        ("node_count", Value::Number(nodes.len() as u16)),
         ("record_size", Value::Number(24)),
     ]);
     let Value::Map(mut entries) = metadata else { unreachable!() };
     // Those with other types.
     let mut out = Vec::new();
-    let count = entries.len() + 3;
+    let count = entries.len() + 4;
     out.push(7 << 5 | count as u8);
     for (key, value) in entries.drain(..) {
         text(key, &mut out);
         write(&value, &mut out);
     }
+    text("node_count", &mut out);
+    out.push(6 << 5 | 4);
+    out.extend((nodes.len() as u32).to_be_bytes());
     text("build_epoch", &mut out);
     out.extend([4, 2, 0x6a, 0, 0, 0]); // a 64-bit number in four bytes
     text("description", &mut out);
