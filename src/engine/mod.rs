@@ -31,6 +31,7 @@ mod scope;
 mod spending;
 mod spikes;
 mod status;
+mod totals;
 mod travels;
 mod urgent;
 
@@ -39,7 +40,6 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use hashbrown::HashMap;
-use serde::{Deserialize, Serialize};
 
 use crate::detect::{
     budget, burst, credential_stuffing, drift, enumeration, error_spike, front_end_exposure, harvesting,
@@ -47,6 +47,7 @@ use crate::detect::{
 };
 use crate::engine::arrival::Waiting;
 use crate::engine::clocks::Clocks;
+use crate::engine::totals::Means;
 use crate::event::{Hasher, Id, Place, Severity, SubjectKind};
 use crate::incident::Change;
 use crate::incident::book::{self, Book, Telling};
@@ -75,6 +76,7 @@ pub use memory::{Memory, share_of};
 pub use rules::RuleStatus;
 pub use saved::LoadError;
 pub use status::EngineStatus;
+pub use totals::Totals;
 
 /// The site's only id.
 const SITE: Id = Id(1);
@@ -271,42 +273,6 @@ pub struct Engine {
     at_event: usize,
     at_tick: Option<i64>,
     looked: Vec<look::Looked>,
-}
-
-/// Mean rate per minute of streams of one kind: what a stream without history is taken for.
-#[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
-struct Means {
-    keys: f64,
-    clients: f64,
-    endpoints: f64,
-}
-
-impl Default for Means {
-    fn default() -> Self {
-        Means { keys: 0.1, clients: 0.02, endpoints: 0.5 }
-    }
-}
-
-impl Means {
-    fn of(&self, kind: SubjectKind) -> f64 {
-        match kind {
-            SubjectKind::Key => self.keys,
-            SubjectKind::Client => self.clients,
-            SubjectKind::Endpoint => self.endpoints,
-            SubjectKind::Source | SubjectKind::Site => 10.0,
-        }
-    }
-}
-
-/// What went through, for people who check.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
-pub struct Totals {
-    /// Events counted.
-    pub events: u64,
-    /// Events that came after their ten seconds had been judged.
-    pub late: u64,
-    /// Events from the future, counted when they arrived.
-    pub future: u64,
 }
 
 impl Engine {

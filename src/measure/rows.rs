@@ -307,11 +307,6 @@ impl Rows {
         self.find(id).and_then(|slot| self.get(slot))
     }
 
-    /// All of them.
-    pub fn all(&self) -> &[Row] {
-        &self.rows
-    }
-
     /// The name of a subject.
     pub fn name(&self, id: Id) -> Option<&str> {
         self.row(id).map(|row| &*row.name)
