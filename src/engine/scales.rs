@@ -66,18 +66,21 @@ impl Engine {
             let about = About { kind: SubjectKind::Endpoint, id };
             let slow = &self.settings.slow_response;
             let Some(sizes) = self.route_scales.of(id, What::Duration).filter(|_| slow.enabled) else { continue };
+            let Some(finding) = slow_response::judge(sizes, end, slow) else { continue };
             let name = self.endpoints.name(id).unwrap_or(OTHER);
-            if name == OTHER || slow_response::waits(slow, name) {
-                continue;
+            if name != OTHER && !slow_response::waits(slow, name) {
+                found.push((about, What::Duration, finding));
             }
-            found.extend(slow_response::judge(sizes, end, slow).map(|finding| (about, What::Duration, finding)));
         }
         for id in self.key_scales.take_listed() {
             let about = About { kind: SubjectKind::Key, id };
             for what in What::ALL.into_iter().filter(|what| *what != What::Duration) {
-                let Some(sizes) = self.key_scales.of(id, what) else { continue };
+                let settings = &self.settings.payload_size;
+                let Some(sizes) = self.key_scales.of(id, what).filter(|s| payload_size::may_matter(s, settings)) else {
+                    continue;
+                };
                 let usual = self.usual_of(id, what);
-                let judged = payload_size::judge(what, sizes, usual, end, &self.settings.payload_size);
+                let judged = payload_size::judge(what, sizes, usual, end, settings);
                 found.extend(judged.map(|finding| (about, what, finding)));
             }
         }

@@ -17,7 +17,7 @@ pub fn habits(play: &mut Play, days: i64) {
     let mut random = Random::new(play.world.seed, "habits");
     let told = play.labels.iter().filter(|label| !label.optional);
     let subjects = told.flat_map(|label| label.subjects.iter().chain(&label.touches));
-    let told: Vec<String> = subjects.map(|subject| subject.name.to_string()).collect();
+    let told: Vec<String> = subjects.map(|subject| subject.name.clone()).collect();
     let free = |a: &Actor| !a.key.is_empty() && !a.injected && a.from == i64::MIN && !told.contains(&a.key);
     let keys: Vec<String> = play.world.actors.iter().filter(|a| free(a)).map(|a| a.key.clone()).collect();
     let seed = play.world.seed;
