@@ -205,11 +205,12 @@ impl Sizes {
     pub fn quantile(&self, share: f64) -> f64 {
         let mut left = share * f64::from(self.weight);
         for (bin, n) in self.bins.iter().enumerate() {
-            left -= f64::from(*n);
-            if left <= 0.0 {
-                // The middle of the bin, on the scale of logarithms.
-                return (0.5 * bin as f64 + 0.25).exp2();
+            let n = f64::from(*n);
+            if n > 0.0 && left <= n {
+                // As far into the bin as values are left, on the scale of logarithms: its middle would be a fifth off.
+                return (0.5 * (bin as f64 + (left / n).clamp(0.0, 1.0))).exp2();
             }
+            left -= n;
         }
         0.0
     }
