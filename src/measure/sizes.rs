@@ -424,7 +424,7 @@ mod tests {
             put(&mut scales, n, 300 + (n as u32 * 7919) % 500);
         }
         let sizes = scales.of(Id(1), What::TokensIn).unwrap();
-        assert!((400.0..800.0).contains(&sizes.quantile(0.5)), "{}", sizes.quantile(0.5));
+        assert!((520.0..580.0).contains(&sizes.quantile(0.5)), "{}", sizes.quantile(0.5));
         assert_eq!(sizes.far_of_newest(64), 0);
         let before = sizes.quantile(0.99);
         for n in 3000..3300 {
