@@ -15,7 +15,7 @@ use crate::measure::calendar::Calendar;
 use crate::measure::harvest::Walked;
 use crate::measure::peers::Peers;
 use crate::measure::repeats::Repeats;
-use crate::measure::rows::{Limits, Row, Rows};
+use crate::measure::rows::{HeldOf, Limits, Row, Rows};
 use crate::time::{Span, Timestamp};
 
 /// The version of the saved form; raised with every change of it.
@@ -152,6 +152,8 @@ impl Engine {
         later.put("key-scales", &self.key_scales);
         later.put("scopes", &self.scopes);
         later.put("walked", &[self.keys.walked(), self.clients.walked()]);
+        let failing = [&self.site, &self.sources, &self.endpoints, &self.keys, &self.clients, &self.doors];
+        later.put("held", &failing.map(Rows::held));
         later.put("rules", &self.rules.kept);
         later.put("spend", &self.spend);
         postcard::to_extend(&later, bytes).unwrap_or_default()
@@ -192,6 +194,18 @@ impl Engine {
         let [keys, clients]: [Vec<(Id, Walked)>; 2] = later.take("walked")?;
         engine.keys.remember_walked(&keys);
         engine.clients.remember_walked(&clients);
+        let held: [Vec<HeldOf>; 6] = later.take("held")?;
+        let failing = [
+            &mut engine.site,
+            &mut engine.sources,
+            &mut engine.endpoints,
+            &mut engine.keys,
+            &mut engine.clients,
+            &mut engine.doors,
+        ];
+        for (rows, held) in failing.into_iter().zip(&held) {
+            rows.remember_held(held);
+        }
         engine.calendar = loaded.calendar;
         engine.repeats = loaded.repeats;
         engine.peers = loaded.peers;

@@ -88,9 +88,9 @@ pub struct Failures {
     held: Held,
 }
 
-/// Hours in which the class was in an incident.
-#[derive(Clone, Copy, PartialEq, Debug)]
-struct Held {
+/// Hours in which a class was in an incident.
+#[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Held {
     first: i64,
     last: i64,
     hours: f32,
@@ -194,8 +194,21 @@ impl Failures {
         }
     }
 
+    /// In which hours it was in an incident, where it ever was: to be saved beside it.
+    pub fn held(&self) -> Option<Held> {
+        (self.held != Held::default()).then_some(self.held)
+    }
+
+    /// Takes up what was saved beside it.
+    pub fn remember_held(&mut self, held: Held) {
+        self.held = held;
+    }
+
     /// Whether an hour holds an incident, and such hours are rare: what fails every few hours is how it is.
     fn is_held(&mut self, hour: i64) -> bool {
+        if self.held == Held::default() {
+            return false;
+        }
         self.held.hours *= DECAY;
         let held = (self.held.first..=self.held.last).contains(&hour);
         self.held.hours += f32::from(u8::from(held));

@@ -6,6 +6,7 @@
 
 mod beside;
 mod busy;
+mod held;
 mod readers;
 mod room;
 
@@ -13,6 +14,7 @@ use hashbrown::HashTable;
 use serde::{Deserialize, Serialize};
 
 use self::beside::Beside;
+pub use self::held::HeldOf;
 use crate::event::{Event, Id, SubjectKind};
 use crate::measure::failures::{Class, Failures};
 pub use crate::measure::full::{Full, Today};
