@@ -57,16 +57,16 @@ pub const STORIES: &[Story] = &[
         });
         play.lasts(7 * HOUR);
     }),
-    story("slow: the busiest path takes eight times as long", true, |play| {
+    story("slow: the busiest path of some work takes eight times as long", true, |play| {
         let (from, until) = (play.at(20.0), play.at(80.0));
-        let path = play.busiest_path(from);
+        let path = play.busiest_of(from, 80);
         let who = Who::Everybody;
         play.world.slowness.push(Slowness { who, path: Some(path), from, until, slower: 8.0, larger: 1.0 });
         play.add(Label::new("slow-response", endpoint(path), from, until));
     }),
     story("slow: a path takes four times as long", false, |play| {
         let (from, until) = (play.at(20.0), play.at(110.0));
-        let path = play.busiest_path(from);
+        let path = play.busiest_of(from, 80);
         let who = Who::Everybody;
         play.world.slowness.push(Slowness { who, path: Some(path), from, until, slower: 4.0, larger: 1.0 });
         play.add(Label::new("slow-response", endpoint(path), from, until));
