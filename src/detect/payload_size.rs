@@ -53,8 +53,8 @@ impl Default for Settings {
 pub const ONE: f64 = 1024.0;
 /// It must last for so long: a page that loads many large things, or a report of everything once, is none.
 const LASTS: Span = Span::from_mins(5);
-/// A key must be known for so long.
-const KNOWN_FOR: Span = Span::DAY;
+/// A key must be known for so long: what it does every day has then been seen.
+const KNOWN_FOR: Span = Span::from_days(4);
 /// So many times as many as on the second worst day before are news.
 const NEWS: f64 = 1.5;
 /// It is over when none came for so long, or hardly any of the newest is far out.

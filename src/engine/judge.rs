@@ -4,7 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::detect::scene::{Scene, need_bits};
 use crate::detect::{
-    Fact, Finding, burst, credential_stuffing, enumeration, front_end_exposure, harvesting, leaked_key,
+    Fact, Finding, burst, credential_stuffing, enumeration, front_end_exposure, harvesting, leaked_key, payload_size,
+    slow_response,
 };
 use crate::engine::look::Looked;
 use crate::engine::spikes::{is_of_one_key, leads_nowhere};
@@ -26,8 +27,15 @@ const LONGEST_WALK: Span = Span::from_hours(26);
 const SITE_UP_FOR: Span = Span::from_mins(5);
 
 /// Detectors that tell the same of one subject again within weeks only if it is larger.
-const TOLD_ONCE: [&str; 5] =
-    [burst::NAME, harvesting::NAME, enumeration::NAME, credential_stuffing::NAME, front_end_exposure::NAME];
+const TOLD_ONCE: [&str; 7] = [
+    burst::NAME,
+    harvesting::NAME,
+    enumeration::NAME,
+    credential_stuffing::NAME,
+    front_end_exposure::NAME,
+    payload_size::NAME,
+    slow_response::NAME,
+];
 
 /// A tick that ends an hour still belongs to it: by this much.
 pub(super) const LAST: Span = Span::from_millis(1);

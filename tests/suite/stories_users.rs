@@ -39,7 +39,7 @@ pub const STORIES: &[Story] = &[
         browsers(play, "sable", 65, 1, 0.5, (1.0, 1.3));
         let (from, until) = (play.at(30.0), play.at(600.0));
         let world = &mut play.world;
-        let monitor = world.actors[world.who("tulip")].extra(world.seed ^ 66, 0.2, from, until).every(300);
+        let monitor = world.actors[world.who("tulip")].extra(world.seed ^ 0x42, 0.2, from, until).every(300);
         world.actors.push(monitor.asking(Things::Same).at(Addresses::strangers(66, 2)).agent("Chrome"));
         play.lasts(10 * HOUR);
     }),

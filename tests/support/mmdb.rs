@@ -132,7 +132,7 @@ fn write(value: &Value, out: &mut Vec<u8>) {
 fn text(value: &str, out: &mut Vec<u8>) {
     match value.len() {
         length @ 0..29 => out.push(2 << 5 | length as u8),
-        length => out.extend([2 << 5 | 29, (length - 29) as u8]),
+        length => out.extend([(2 << 5) + 29, (length - 29) as u8]),
     }
     out.extend(value.as_bytes());
 }
