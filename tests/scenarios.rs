@@ -16,18 +16,8 @@ use scenario::{Site, Stream, Things, at, office};
 /// Ten ordinary days of forty consumers, lived through once, then what the story adds.
 fn ordinary(seed: u64) -> Site {
     static LIVED: OnceLock<Vec<u8>> = OnceLock::new();
-    let day = "2026-03-12T10:00:00Z";
-    let saved = LIVED.get_or_init(|| {
-        let mut site = Site::new(1, "2026-03-02T00:00:00Z");
-        site.consumers(40, 60.0);
-        site.run_until(at(day));
-        assert_eq!(site.opened(), Vec::<String>::new(), "ten ordinary days");
-        site.engine.save()
-    });
-    let mut site = Site::new(seed, day);
-    site.consumers(40, 60.0);
-    site.engine = Engine::load(Site::settings(), saved).expect("what was saved");
-    site
+    let consumers = |site: &mut Site| site.consumers(40, 60.0);
+    Site::after(&LIVED, (1, "2026-03-02T00:00:00Z"), (seed, "2026-03-12T10:00:00Z"), consumers, Site::is_silent)
 }
 
 #[test]
@@ -597,17 +587,7 @@ const MONDAY: &str = "2026-03-16T08:00:00Z";
 
 fn library(seed: u64) -> Site {
     static LIVED: OnceLock<Vec<u8>> = OnceLock::new();
-    let saved = LIVED.get_or_init(|| {
-        let mut site = Site::new(3, "2026-03-02T00:00:00Z");
-        readers(&mut site);
-        site.run_until(at(MONDAY));
-        assert_eq!(site.opened(), Vec::<String>::new(), "two ordinary weeks");
-        site.engine.save()
-    });
-    let mut site = Site::new(seed, MONDAY);
-    readers(&mut site);
-    site.engine = Engine::load(Site::settings(), saved).expect("what was saved");
-    site
+    Site::after(&LIVED, (3, "2026-03-02T00:00:00Z"), (seed, MONDAY), readers, Site::is_silent)
 }
 
 fn readers(site: &mut Site) {
