@@ -155,10 +155,19 @@ impl<'a> Scan<'a> {
         };
         let mut spaced = false;
         let mut quote = None;
+        let mut quoted = quoted_name;
         while let Some(unit) = unit(self.bytes, at) {
             match unit.byte {
                 b' ' => spaced = true,
-                b'"' | b'\'' => quote = Some(unit.byte),
+                // A quote encoded deeper than its separator belongs to the value, which ends where the separator's kind do.
+                b'"' | b'\'' if unit.level > separator.level => {
+                    quoted = true;
+                    break;
+                }
+                b'"' | b'\'' => {
+                    quoted = true;
+                    quote = Some(unit.byte);
+                }
                 b'\\' => {}
                 _ => break,
             }
@@ -168,7 +177,7 @@ impl<'a> Scan<'a> {
             }
         }
         // In a path a colon is no separator: /v1/password:reset.
-        let separates = separator.byte == b'=' || self.long_tokens || quoted_name || spaced || quote.is_some();
+        let separates = separator.byte == b'=' || self.long_tokens || quoted || spaced;
         separates.then_some((at, separator.level, quote))
     }
 
