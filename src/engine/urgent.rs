@@ -267,26 +267,24 @@ impl Engine {
                 }
             }
             for evidence in held {
-                self.let_go(&evidence);
+                self.let_go(&evidence.detector, evidence.about, evidence.tag);
             }
             index += 1;
         }
     }
 
-    /// What belonged to an incident that has gone quiet is learned again.
-    fn let_go(&mut self, evidence: &Evidence) {
-        if evidence.detector == retry_loop::NAME {
-            self.repeats.hold(Id(evidence.tag), false);
-        } else if [payload_size::NAME, slow_response::NAME].contains(&evidence.detector.as_str()) {
-            self.hold_size(evidence.about, evidence.tag, None);
-        } else if evidence.detector == front_end_exposure::NAME {
-            self.release_exposure(evidence.about);
-        } else {
-            self.change_users(evidence.about, |novelty| {
+    /// What belonged to an incident that has gone quiet, or that is no news, is learned again.
+    pub(super) fn let_go(&mut self, detector: &str, about: About, tag: u64) {
+        match detector {
+            retry_loop::NAME => self.repeats.hold(Id(tag), false),
+            payload_size::NAME | slow_response::NAME => self.hold_size(about, tag, None),
+            front_end_exposure::NAME => self.release_exposure(about),
+            leaked_key::NAME => self.change_users(about, |novelty| {
                 if novelty.is_held() {
                     novelty.release(false);
                 }
-            });
+            }),
+            _ => {}
         }
     }
 
