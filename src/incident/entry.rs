@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
 use crate::detect::grounds::Grounds;
-use crate::detect::{Finding, Impact, Trend, burst, traffic_drop};
+use crate::detect::{Fact, Finding, Impact, Trend, burst, traffic_drop};
 use crate::event::{Id, Severity, Subject, SubjectKind};
 use crate::incident::allowance::Weight;
 use crate::incident::apart::GRACE;
@@ -238,6 +238,10 @@ impl Entry {
         self.incident.impact.requests += requests;
         self.incident.impact.errors += errors;
         self.usual_total += usual;
+        if self.incident.detector == traffic_drop::NAME {
+            let missing = (self.usual_total - self.incident.impact.requests as f64).max(0.0);
+            self.incident.facts.insert("missing".into(), Fact::Count(missing as u64));
+        }
     }
 
     /// The numbers at the end: over the whole length, where they are rates of requests.
