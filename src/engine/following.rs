@@ -47,9 +47,9 @@ impl Engine {
             told |= self.follow_rule(event, texts, hit, name).is_some();
         }
         if told {
-            let (now, settings) = (self.latest(event.time), self.settings.book);
+            let now = self.latest(event.time);
             self.price_incidents(now);
-            self.book.tick(now, &settings, self.telling(now), out);
+            self.tick_book(now, out);
         }
     }
 
@@ -90,6 +90,7 @@ impl Engine {
                     (met.map(News::Met), None)
                 }
                 (Counted::Chain(plan), State::Chain(chain), _) => {
+                    chain.note(plan, hit.parts, event.time, event.cost_or_zero(), failed > 0);
                     let completed = chain.take(plan, hit.parts, event.time);
                     (completed.map(News::Completed), chain.due())
                 }
@@ -172,7 +173,11 @@ impl Engine {
                         Counted::Chain(plan) => plan.wanted.iter().map(|(_, times)| u64::from(*times)).sum(),
                         Counted::Window { .. } => 1,
                     };
-                    let first = Harm { since: completed.start, requests, ..Harm::default() };
+                    let (errors, cost) = match &group.state {
+                        State::Chain(chain) => chain.harm(completed),
+                        State::Window(_) => (0, 0.0),
+                    };
+                    let first = Harm { since: completed.start, requests, errors, cost, ..Harm::default() };
                     let known = group.harm.unwrap_or(first);
                     Harm { active: completed.end.max(known.active), times: known.times + 1, ..known }
                 }

@@ -3,11 +3,13 @@
 //!
 //! It does no I/O, holds no lock and looks at no clock. The same events give the same changes, whatever the speed.
 
+mod aftermath;
 mod arrival;
 mod attribute;
 mod budgets;
 mod clocks;
 mod count;
+mod crowd;
 mod days;
 mod doors;
 mod drops;
@@ -46,6 +48,7 @@ use crate::engine::arrival::Waiting;
 use crate::engine::clocks::Clocks;
 use crate::event::{Hasher, Id, Severity, SubjectKind};
 use crate::incident::Change;
+use crate::incident::after::After;
 use crate::incident::book::{self, Book, Telling};
 use crate::incident::kept::Weighed;
 use crate::intake::routes::Routes;
@@ -210,6 +213,8 @@ pub struct Engine {
     rules: rules::Rules,
     spend: Spend,
     book: Book,
+    /// Callers of whom people know, and how they are answered since.
+    after: After,
     routes: Routes,
     /// Template to the endpoint it is counted under: saves asking the tree; rebuilt on demand.
     route_ids: HashMap<Id, Id>,
@@ -308,6 +313,7 @@ impl Engine {
             scopes: Scopes::default(),
             logs_in_by_reading: settings.credential_stuffing.reads(),
             book: Book::default(),
+            after: After::default(),
             routes: Routes::default(),
             route_ids: HashMap::new(),
             agents: HashMap::new(),

@@ -47,9 +47,8 @@ impl Engine {
         }
         self.judge_login(event, out);
         if found {
-            let settings = self.settings.book;
             self.price_incidents(event.time);
-            self.book.tick(event.time, &settings, self.telling(event.time), out);
+            self.tick_book(event.time, out);
         }
     }
 
@@ -284,6 +283,9 @@ impl Engine {
     fn goes_on(&self, evidence: &Evidence, tick: i64, history: Span) -> bool {
         let end = Timestamp::of_bucket(tick + 1, crate::measure::ring::TICK);
         let about = evidence.about;
+        if self.is_shut_out(evidence, end) {
+            return false;
+        }
         if evidence.detector == retry_loop::NAME {
             let sighting = self.repeats.look(Id(evidence.tag), end);
             let settings = &self.settings.retry_loop;
@@ -358,7 +360,12 @@ impl Engine {
             burst::NAME => {
                 let now = burst::look(full, &scene);
                 let judged = burst::judge(about.kind, full, now, &scene, 1, &self.settings.burst);
-                Some(burst::current(full, &scene, judged, now))
+                let mut finding = burst::current(full, &scene, judged, now);
+                if about.kind == SubjectKind::Site {
+                    let crowd = self.crowd(finding.started_at, finding.excess);
+                    finding.facts.extend(crowd);
+                }
+                Some(finding)
             }
             error_spike::NAME => {
                 let class = *Class::ALL.get(tag as usize)?;

@@ -6,7 +6,10 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use super::client::Client;
+use ipnet::IpNet;
+use smallvec::SmallVec;
+
+use super::client::{Client, real_client};
 use super::consumer::{Consumer, is_foreign};
 use super::key::Names;
 use super::target::{Target, percent_decoded};
@@ -47,7 +50,8 @@ pub(super) struct Ruling {
 pub(super) struct Seen<'a, 'r> {
     pub(super) record: &'a Record<'r>,
     pub(super) target: Option<Target<'a>>,
-    pub(super) client: Option<Client<'a>>,
+    /// Proxies whose forwarded-for is believed: the client's address is asked for by few rules only.
+    pub(super) trusted: &'a [IpNet],
 }
 
 impl Ruling {
@@ -88,13 +92,22 @@ impl Ruling {
             self.path = path;
         }
         let rules = self.rules.clone();
+        // Most lines meet few rules: only for those is there more to do.
+        let mut met: SmallVec<[(usize, u32); 8]> = SmallVec::new();
+        let view = View { seen, event: &event, batch, ruling: self };
         for (index, rule) in rules.iter().enumerate() {
+            let parts = rule.matches(&view);
+            if parts != 0 && view.is_scheduled(rule) {
+                met.push((index, parts));
+            }
+        }
+        for (index, parts) in met {
+            let Some(rule) = rules.get(index) else { continue };
             let mut bytes = std::mem::take(&mut self.bytes);
             let view = View { seen, event: &event, batch, ruling: self };
-            let parts = rule.matches(&view);
-            let found = (parts != 0 && view.is_scheduled(rule))
-                .then(|| Some((view.value(rule)?, view.group(rule, &mut bytes)?, view.thing(rule, &mut bytes)?)))
-                .flatten();
+            let found = view
+                .value(rule)
+                .and_then(|value| Some((value, view.group(rule, &mut bytes)?, view.thing(rule, &mut bytes)?)));
             let name = found.filter(|_| !says_it_all(rule)).map(|_| view.name(rule, names));
             self.bytes = bytes;
             let Some((value, group, thing)) = found else { continue };
@@ -272,7 +285,7 @@ impl View<'_, '_> {
 impl Line for View<'_, '_> {
     fn text(&self, field: &Field) -> Option<Cow<'_, [u8]>> {
         let record = self.seen.record;
-        let own = |text: Text| text.is_some().then(|| Cow::Borrowed(self.batch.text(text).as_bytes()));
+        let own = |text: Text| text.is_some().then(|| Cow::Borrowed(self.batch.bytes(text)));
         match field {
             Field::Key => own(self.event.key),
             Field::Client => own(self.event.client),
@@ -341,7 +354,8 @@ impl Line for View<'_, '_> {
     }
 
     fn address(&self) -> Option<IpAddr> {
-        match self.seen.client? {
+        let (peer, chain) = (self.seen.record.client.as_deref(), self.seen.record.forwarded_for.as_deref());
+        match real_client(peer, chain, self.seen.trusted)? {
             Client::Address(ip) => Some(ip),
             Client::Host(_) => None,
         }
