@@ -152,6 +152,16 @@ impl Flags {
     /// The line is an HTTP request (a method and a target were found), so it can be fingerprinted.
     pub const HTTP: Flags = Flags(8);
 
+    /// The agent is a browser, as people use them.
+    pub const BROWSER: Flags = Flags(16);
+    /// The agent is software of servers: a library, a monitor, a crawler, a scanner.
+    pub const SERVER: Flags = Flags(32);
+    /// A web page made the request: it has a Referer.
+    pub const PAGE: Flags = Flags(64);
+
+    /// The key is a secret, and stands in the query of the request's URL.
+    pub const KEY_IN_URL: Flags = Flags(128);
+
     /// With these bits set as well.
     #[must_use]
     pub const fn with(self, other: Flags) -> Flags {
@@ -161,6 +171,67 @@ impl Flags {
     /// Whether all bits of `other` are set.
     pub const fn has(self, other: Flags) -> bool {
         self.0 & other.0 == other.0
+    }
+}
+
+/// Where on Earth a client is: to a tenth of a degree, with its country, and whether machines or tunnels stand there. Six
+/// bytes, which an event has to spare.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+pub struct Place {
+    /// Tenths of a degree.
+    latitude: i16,
+    longitude: i16,
+    /// Two letters of five bits each, and a bit for machines.
+    code: u16,
+}
+
+impl Default for Place {
+    fn default() -> Self {
+        Place::NONE
+    }
+}
+
+impl Place {
+    /// Nobody knows where.
+    pub const NONE: Place = Place { latitude: i16::MIN, longitude: 0, code: 0 };
+    /// The bit for machines.
+    const HOSTED: u16 = 1 << 15;
+
+    /// From degrees and an ISO country code; [`Place::NONE`] of degrees that there are not.
+    pub fn new(latitude: f64, longitude: f64, country: &str, hosted: bool) -> Place {
+        if !(latitude.abs() <= 90.0 && longitude.abs() <= 180.0) {
+            return Place::NONE;
+        }
+        let tenths = |degrees: f64| (degrees * 10.0).round() as i16;
+        let letter = |byte: u8| if byte.is_ascii_uppercase() { u16::from(byte - b'A') + 1 } else { 0 };
+        let code = match country.as_bytes() {
+            [a, b] => letter(*a) << 5 | letter(*b),
+            _ => 0,
+        };
+        let code = if hosted { code | Place::HOSTED } else { code };
+        Place { latitude: tenths(latitude), longitude: tenths(longitude), code }
+    }
+
+    /// Whether it is known.
+    pub const fn is_some(self) -> bool {
+        self.latitude != i16::MIN
+    }
+
+    /// Whether it is a network of machines, or of people's tunnels: who comes from there may be anywhere.
+    pub const fn is_hosted(self) -> bool {
+        self.code & Place::HOSTED != 0
+    }
+
+    /// Kilometres along the ground; 0 where either is not known.
+    pub fn km_to(self, other: Place) -> f64 {
+        if !self.is_some() || !other.is_some() || self == other {
+            return 0.0;
+        }
+        let radians = |tenths: i16| (f64::from(tenths) / 10.0).to_radians();
+        let (a, b) = (radians(self.latitude), radians(other.latitude));
+        let across = radians(other.longitude) - radians(self.longitude);
+        let h = ((b - a) / 2.0).sin().powi(2) + a.cos() * b.cos() * (across / 2.0).sin().powi(2);
+        2.0 * 6371.0 * h.clamp(0.0, 1.0).sqrt().asin()
     }
 }
 
@@ -211,6 +282,9 @@ pub struct Event {
     pub method: Method,
     /// What else is known.
     pub flags: Flags,
+    /// Where the client is, of events with a key, where a database of places is given.
+    #[serde(skip)]
+    pub place: Place,
 }
 
 /// What is not kept of an event that waits while the state is saved.
@@ -235,6 +309,8 @@ pub struct Batch {
     pub events: Vec<Event>,
     /// What the users' own rules see in them, in the order of the events.
     pub hits: Vec<Hit>,
+    /// Names of places, each when it is first met.
+    pub places: Vec<(Place, Box<str>)>,
     /// UTF-8 as a whole, and each text by itself.
     text: Vec<u8>,
 }
@@ -296,6 +372,7 @@ impl Batch {
     pub fn clear(&mut self) {
         self.events.clear();
         self.hits.clear();
+        self.places.clear();
         self.text.clear();
     }
 }
@@ -400,6 +477,21 @@ mod tests {
         assert_eq!(hasher.id(b"acme"), hasher.id(b"acme"));
         assert_ne!(hasher.id(b"acme"), Hasher::new(2).id(b"acme"));
         assert_eq!(hasher.id(b"acme").0, 0x651d_c60f_b9ea_816b);
+    }
+
+    #[test]
+    fn places_are_as_far_apart_as_they_are() {
+        let singapore = Place::new(1.35, 103.8, "SG", false);
+        let frankfurt = Place::new(50.1, 8.7, "DE", false);
+        let far = singapore.km_to(frankfurt);
+        assert!((10_200.0..10_350.0).contains(&far), "{far}");
+        assert_eq!((frankfurt.km_to(frankfurt), frankfurt.km_to(Place::NONE)), (0.0, 0.0));
+        let (east, west) = (Place::new(0.0, 179.9, "", false), Place::new(0.0, -179.9, "", true));
+        assert!(east.km_to(west) < 30.0 && west.is_hosted() && !east.is_hosted());
+        for place in [Place::new(91.0, 0.0, "DE", false), Place::new(f64::NAN, 0.0, "DE", false)] {
+            assert!(!place.is_some());
+        }
+        assert!(size_of::<Event>() <= 144, "{} bytes", size_of::<Event>());
     }
 
     #[test]

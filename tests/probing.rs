@@ -199,6 +199,10 @@ fn three_hundred_addresses_try_a_few_times_each() {
     assert!(count(told, "addresses") >= 20, "{}", count(told, "addresses"));
     let last = site.changes.iter().rfind(|c| c.incident.detector == "credential-stuffing").unwrap();
     assert!(count(last, "addresses") >= 250, "{}", count(last, "addresses"));
+    // Some of them got in, more than ever do after a failure.
+    assert_eq!(last.incident.severity, Severity::Critical);
+    assert_eq!(last.incident.facts.get("got_in"), Some(&Fact::Flag(true)));
+    assert!(count(last, "succeeded") >= 5, "{}", count(last, "succeeded"));
 }
 
 #[test]

@@ -7,6 +7,7 @@ use anyhow::Context;
 
 use super::Failure;
 use super::blind::Blind;
+use super::geo;
 use super::machine;
 use super::replay::{plain, registry};
 use super::rule_tests;
@@ -63,6 +64,7 @@ pub fn check(config: &Config) -> Vec<Diagnostic> {
         found.extend(access(config, source));
     }
     found.extend(machine::check(config));
+    found.extend(geo::check(config));
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     for channel in &config.channels {
         if let Err(error) = channel.settings().build(clock.clone()) {

@@ -296,8 +296,12 @@ impl Daemon {
         for sentence in &restored.lost {
             tracing::error!("{sentence}");
         }
+        for sentence in &restored.notes {
+            tracing::warn!("{sentence}");
+        }
         damage.extend_from_slice(&restored.lost);
         let mut notes = restored.lost;
+        notes.extend(restored.notes);
         let first = snapshot.is_none();
         let mut ledger = self.ledger.as_deref().map(|path| Ledger::open(path, pipeline.offered())).transpose();
         let mut ledger = ledger.as_mut().map(Option::take).map_err(|e| Failure::Usage(format!("the ledger: {e}")))?;

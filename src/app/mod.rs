@@ -17,6 +17,8 @@ mod descriptors;
 
 mod machine;
 
+mod geo;
+
 mod standing;
 
 mod wall;

@@ -7,6 +7,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use super::front::{Front, Stream, judge};
+use super::geo;
 use super::header::{Header, VERSION};
 use super::merge::Times;
 use super::status::SourceStatus;
@@ -47,6 +48,8 @@ pub struct Restored {
     pub positions: Vec<Position>,
     /// What could not be taken over, in words.
     pub lost: Vec<String>,
+    /// What goes on without something that was configured, in sentences.
+    pub notes: Vec<String>,
 }
 
 /// Why there is no pipeline.
@@ -94,6 +97,8 @@ impl Pipeline {
         snapshot: Option<&[u8]>,
     ) -> Result<(Pipeline, Restored), PipelineError> {
         let mut restored = Restored::default();
+        let (atlas, without) = geo::open(config);
+        restored.notes.extend(without);
         let parts = snapshot.and_then(Header::split);
         if snapshot.is_some() && parts.is_none() {
             restored.lost.push("the saved state cannot be read; learning begins anew".to_owned());
@@ -134,7 +139,8 @@ impl Pipeline {
                 config.intake_settings(by_id, names.clone()),
                 secrets.fingerprint.clone(),
                 secrets.hasher,
-            ),
+            )
+            .with_places(atlas),
             registry,
             plans: config.sources.iter().map(|s| config.plan(s)).collect(),
             tallies: header.tallies,

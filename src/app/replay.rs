@@ -97,7 +97,11 @@ pub fn replay(
     let config = Arc::new(with_sources(config, &files));
     let registry = registry(&config)?;
     let teller = Teller::new(config.clone()).map_err(|e| Failure::Usage(e.to_string()))?.with_hindsight(what.two_pass);
-    let (mut pipeline, _) = Pipeline::new(&config, registry, &Secrets::for_replay(), None).map_err(|e| refused(&e))?;
+    let (mut pipeline, restored) =
+        Pipeline::new(&config, registry, &Secrets::for_replay(), None).map_err(|e| refused(&e))?;
+    for sentence in &restored.notes {
+        tracing::warn!("{sentence}");
+    }
     let mut pass = Pass { config: &config, what, files: &files, teller: &teller, from: 0, passes: 1 };
     if what.two_pass {
         pass.passes = 2;

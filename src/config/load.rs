@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::{Config, Cost, Invalid, Loaded, channel, consumers, expectations, maintenance, rules, source};
+use super::{Config, Cost, GeoIp, Invalid, Loaded, channel, consumers, expectations, maintenance, rules, source};
 use crate::diag::{Diagnostic, Origin, Place, Report, SECRET_KEYS, suggest};
 use crate::event::Severity;
 use crate::incident::allowance::Allowance;
@@ -176,6 +176,10 @@ fn read(table: &Table, environment: &mut Environment<'_>, report: &Report) -> Co
     for (entry, inner) in options.named("maintenance", "a maintenance") {
         config.maintenance.push(maintenance::read(entry, inner, config.zone));
     }
+    if let Some(geoip) = options.table("geoip", "the databases of places") {
+        config.geoip = read_geoip(&geoip, environment);
+        geoip.finish();
+    }
     config.routes = options.parsed_list("routes", route_template).unwrap_or_default();
     options.finish();
     config
@@ -219,6 +223,19 @@ fn read_models(entry: &Entry, report: &Report) -> Vec<Cost> {
         }
     };
     models.entries.iter().filter_map(one).collect()
+}
+
+fn read_geoip(geoip: &Options<'_>, environment: &Environment<'_>) -> Option<GeoIp> {
+    if !geoip.has("path") {
+        geoip.missing("path", "path = \"/var/lib/GeoIP/GeoLite2-City.mmdb\"");
+    }
+    let asn = geoip.text("asn").map(|path| environment.resolve(&path));
+    Some(GeoIp {
+        path: environment.resolve(&geoip.text("path")?),
+        asn,
+        path_place: geoip.place("path"),
+        asn_place: geoip.place("asn"),
+    })
 }
 
 /// A model's name, or the beginning of it and `*`.

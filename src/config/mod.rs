@@ -23,7 +23,7 @@ use std::sync::Arc;
 
 use crate::detect::budget;
 use crate::detect::rule::Rule;
-use crate::diag::Diagnostic;
+use crate::diag::{Diagnostic, Place};
 use crate::event::Severity;
 use crate::incident::allowance::Allowance;
 use crate::rule::spec::Rule as UserRule;
@@ -89,6 +89,8 @@ pub struct Config {
     pub consumers: Vec<Consumer>,
     /// What calls cost.
     pub costs: Vec<Cost>,
+    /// Where addresses are found on the map.
+    pub geoip: Option<GeoIp>,
     /// What models cost, by their names.
     pub models: Vec<Cost>,
     /// Times at which nobody wants to hear of what is expected then.
@@ -97,6 +99,19 @@ pub struct Config {
     pub routes: Vec<String>,
     /// The files it was read from, in the order of merging.
     pub files: Vec<PathBuf>,
+}
+
+/// Databases in MaxMind's format, which the user gives.
+#[derive(Clone, Debug, Default)]
+pub struct GeoIp {
+    /// One of cities.
+    pub path: PathBuf,
+    /// One of networks (autonomous systems): tells hosters and tunnels apart.
+    pub asn: Option<PathBuf>,
+    /// Where they are written.
+    pub path_place: Option<Place>,
+    /// See `path_place`.
+    pub asn_place: Option<Place>,
 }
 
 /// Who some keys belong to.
@@ -164,6 +179,7 @@ impl Default for Config {
             rule_tests: Vec::new(),
             consumers: Vec::new(),
             costs: Vec::new(),
+            geoip: None,
             models: Vec::new(),
             maintenance: Vec::new(),
             routes: Vec::new(),

@@ -144,6 +144,45 @@ impl Config {
             leak.networks_requests = rule.number("networks_requests", leak.networks_requests as f64) as u64;
             leak.over_after = rule.span("over_after", leak.over_after);
         }
+        if let Some(rule) = self.rule("front-end-exposure") {
+            let exposure = &mut settings.front_end_exposure;
+            exposure.enabled = rule.enabled;
+            exposure.sensitivity = rule.sensitivity;
+            exposure.known_for = rule.span("known_for", exposure.known_for);
+            exposure.networks = rule.count("networks", exposure.networks).max(2);
+            exposure.requests = rule.count("requests", exposure.requests);
+            exposure.page_requests = rule.count("page_requests", exposure.page_requests);
+            exposure.critical_networks = rule.count("critical_networks", exposure.critical_networks);
+            exposure.over_after = rule.span("over_after", exposure.over_after);
+        }
+        settings.knows_places = self.geoip.is_some();
+        settings.knows_networks = self.geoip.as_ref().is_some_and(|geoip| geoip.asn.is_some());
+        if let Some(rule) = self.rule("impossible-travel") {
+            let travel = &mut settings.impossible_travel;
+            travel.enabled = rule.enabled;
+            travel.sensitivity = rule.sensitivity;
+            travel.bounds.km = rule.number("distance_km", travel.bounds.km).max(200.0);
+            travel.bounds.speed = rule.number("speed_kmh", travel.bounds.speed).max(1.0);
+            travel.requests = rule.count("requests", travel.requests).max(1);
+            travel.gateway_keys = rule.count("gateway_keys", travel.gateway_keys).clamp(2, 6);
+            travel.new_networks = rule.number("new_networks", travel.new_networks);
+            travel.over_after = rule.span("over_after", travel.over_after);
+        }
+        if let Some(rule) = self.rule("shared-key") {
+            let shared = &mut settings.shared_key;
+            shared.enabled = rule.enabled;
+            shared.sensitivity = rule.sensitivity;
+            shared.networks = rule.count("networks", shared.networks).max(2);
+            shared.factor = rule.number("factor", shared.factor).max(1.0);
+        }
+        if let Some(rule) = self.rule("drift") {
+            let drift = &mut settings.drift;
+            drift.enabled = rule.enabled;
+            drift.sensitivity = rule.sensitivity;
+            drift.requests = rule.count("requests", drift.requests);
+            drift.days = rule.count("days", drift.days);
+            drift.distance = rule.number("distance", drift.distance);
+        }
         if let Some(rule) = self.rule("retry-loop") {
             settings.retry_loop_enabled = rule.enabled;
             let loops = &mut settings.retry_loop;

@@ -277,7 +277,7 @@ error: unknown key "colour"
 1 | colour = true
   | ^^^^^^ not a key of the configuration
   |
-  = help: known are "parsers_dir", "rules_dir", "templates_dir", "state_dir", "socket", "timezone", "currency", "backfill", "limits", "source", "channel", "route", "alerts", "rule", "consumers_file", "consumers", "cost", "maintenance", "routes"
+  = help: known are "parsers_dir", "rules_dir", "templates_dir", "state_dir", "socket", "timezone", "currency", "backfill", "limits", "source", "channel", "route", "alerts", "rule", "consumers_file", "consumers", "cost", "maintenance", "geoip", "routes"
 error: a source needs "path"
  --> lapwing.toml:2:9
   |
@@ -707,6 +707,10 @@ error: unknown key "sensitivity"
 #[test]
 fn rule_files_say_what_holds_without_them() {
     let settings = Config::default().engine_settings(Vec::new(), crate::event::Hasher::new(1));
+    assert_eq!(settings.front_end_exposure, crate::detect::front_end_exposure::Settings::default());
+    assert_eq!(settings.impossible_travel, crate::detect::impossible_travel::Settings::default());
+    assert_eq!(settings.shared_key, crate::detect::shared_key::Settings::default());
+    assert_eq!(settings.drift, crate::detect::drift::Settings::default());
     assert_eq!(settings.enumeration, crate::detect::enumeration::Settings::default());
     assert_eq!(settings.credential_stuffing, crate::detect::credential_stuffing::Settings::default());
     assert_eq!(settings.scope_creep, crate::detect::scope_creep::Settings::default());

@@ -178,6 +178,10 @@ pub struct Judged {
 /// Judges a route at the end of a tick.
 pub fn judge(route: &Route<'_>, scene: &Scene<'_>, settings: &Settings) -> Option<Judged> {
     let spike = error_spike::judge(SubjectKind::Endpoint, route.full, Class::Denied, scene, &settings.errors())?;
+    // Nothing fails beyond the usual, and hardly anybody guesses: nearly always.
+    if !spike.fires && route.guessing.len() < TOGETHER {
+        return Some(Judged { spike, fires: false });
+    }
     let failures = route.full.failures.get(Class::Denied.index())?.as_deref()?;
     let known = route.full.normal.age(scene.end) >= Span::DAY && scene.history >= Span::DAY;
     let window = spike.window.max(Span::from_mins(5)).min(Span::HOUR);

@@ -12,13 +12,17 @@ pub mod user_rule;
 pub mod budget;
 pub mod burst;
 pub mod credential_stuffing;
+pub mod drift;
 pub mod enumeration;
 pub mod error_spike;
+pub mod front_end_exposure;
 pub mod harvesting;
+pub mod impossible_travel;
 pub mod leaked_key;
 pub mod payload_size;
 pub mod retry_loop;
 pub mod scope_creep;
+pub mod shared_key;
 pub mod slow_response;
 pub mod traffic_drop;
 pub mod workflow;
@@ -134,6 +138,7 @@ pub const DETECTORS: &[DetectorKind] = &[
     burst::KIND,
     error_spike::KIND,
     leaked_key::KIND,
+    front_end_exposure::KIND,
     retry_loop::KIND,
     harvesting::KIND,
     enumeration::KIND,
@@ -141,6 +146,9 @@ pub const DETECTORS: &[DetectorKind] = &[
     scope_creep::KIND,
     payload_size::KIND,
     workflow::KIND,
+    impossible_travel::KIND,
+    shared_key::KIND,
+    drift::KIND,
     budget::KIND,
     slow_response::KIND,
     traffic_drop::KIND,

@@ -53,12 +53,17 @@ impl Default for Settings {
 pub const ONE: f64 = 1024.0;
 /// It must last for so long: a page that loads many large things, or a report of everything once, is none.
 const LASTS: Span = Span::from_mins(5);
-/// A key must be known for so long.
-const KNOWN_FOR: Span = Span::DAY;
+/// A key must be known for so long: what it does every day has then been seen.
+const KNOWN_FOR: Span = Span::from_days(4);
 /// So many times as many as on the second worst day before are news.
 const NEWS: f64 = 1.5;
 /// It is over when none came for so long, or hardly any of the newest is far out.
 const OVER_AFTER: Span = Span::from_mins(30);
+
+/// A cheap first look: with fewer of the newest calls far out, or for a shorter time, there is nothing to judge.
+pub fn may_matter(sizes: &Sizes, settings: &Settings) -> bool {
+    f64::from(sizes.far_of_newest(32)) >= 0.5 * f64::from(settings.calls).min(32.0) && sizes.far_for() >= LASTS
+}
 
 /// Judges one series of a key. `usual`: what is usual, in bytes or tokens, on the routes that it calls now.
 pub fn judge(what: What, sizes: &Sizes, usual: f64, now: Timestamp, settings: &Settings) -> Option<Finding> {

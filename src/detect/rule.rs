@@ -43,6 +43,11 @@ impl Rule {
         }
     }
 
+    /// A number of things, or what the caller takes as default.
+    pub fn count(&self, key: &str, default: u32) -> u32 {
+        self.number(key, f64::from(default)).round().clamp(0.0, 1e9) as u32
+    }
+
     /// A length of time, or what the caller takes as default.
     pub fn span(&self, key: &str, default: Span) -> Span {
         match self.settings.get(key) {

@@ -63,6 +63,9 @@ impl Engine {
     /// The same from the event with this number on.
     pub fn absorb_from(&mut self, batch: &Batch, from: usize, out: &mut Vec<Change>) {
         let mut number = from;
+        if !batch.places.is_empty() {
+            self.note_places(&batch.places);
+        }
         for events in batch.events.get(from..).unwrap_or_default().chunks(AT_ONCE) {
             self.at_event = number;
             let mut hints = [Hint::default(); AT_ONCE];

@@ -119,6 +119,7 @@ mod tests {
             source: SourceId(0),
             method: crate::event::Method::Get,
             flags: crate::event::Flags::default(),
+            place: crate::event::Place::NONE,
         }
     }
 

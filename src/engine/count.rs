@@ -111,6 +111,8 @@ impl Engine {
         });
         if let Some(slot) = key_slot {
             self.note_stranger(slot, &event);
+            self.keyed = (self.keyed.0 + 1, self.keyed.1 + u64::from(event.flags.has(Flags::KEY_IN_URL)));
+            self.note_habit(&event, day, slot);
         }
         self.note_sizes(&event, day);
         self.note_scope(&event, day);

@@ -83,7 +83,7 @@ impl Engine {
             self.doors.learn(slot, end - LAST, &around);
             let Some(id) = self.doors.get(slot).map(|row| row.id) else { continue };
             let about = About { kind: SubjectKind::Endpoint, id };
-            let Some((judged, finding)) = self.judge_door(about, tick, history) else { continue };
+            let Some((judged, finding)) = self.judge_door(about, tick, history, false) else { continue };
             if let Some(failures) = self
                 .doors
                 .get_mut(slot)
@@ -99,7 +99,7 @@ impl Engine {
                 door.calm(end);
             }
             let window = judged.spike.window.max(Span::from_mins(5));
-            if let Some(finding) = finding.filter(|_| judged.fires) {
+            if let Some(finding) = finding {
                 candidates.extend(self.candidate(about, 0, finding, window));
             }
         }
@@ -131,11 +131,13 @@ impl Engine {
         self.doors_entered.retain(|id| book.on(About { kind: SubjectKind::Endpoint, id: *id }).is_some());
     }
 
+    /// Judges a route. What is to be told is put together only if it fires, or if it is told `anyway`.
     fn judge_door(
         &self,
         about: About,
         tick: i64,
         history: Span,
+        anyway: bool,
     ) -> Option<(credential_stuffing::Judged, Option<Finding>)> {
         let end = Timestamp::of_bucket(tick + 1, TICK);
         let full = self.door_row(about.id)?;
@@ -148,7 +150,9 @@ impl Engine {
         let route = Route { full, door, guessing: &guessing, got_in: self.doors_entered.contains(&about.id) };
         let scene = self.scene(SubjectKind::Endpoint, tick, history);
         let judged = credential_stuffing::judge(&route, &scene, &self.settings.credential_stuffing)?;
-        Some((judged, credential_stuffing::finding_on_route(&route, &scene, judged)))
+        let told = judged.fires || anyway;
+        let finding = if told { credential_stuffing::finding_on_route(&route, &scene, judged) } else { None };
+        Some((judged, finding))
     }
 
     fn door_row(&self, route: Id) -> Option<&Full> {
@@ -185,7 +189,7 @@ impl Engine {
     /// Today's numbers of an open incident.
     pub(super) fn fresh_guesses(&self, about: About, tick: i64, history: Span) -> Option<Finding> {
         if about.kind == SubjectKind::Endpoint {
-            return self.judge_door(about, tick, history)?.1;
+            return self.judge_door(about, tick, history, true)?.1;
         }
         let guesser = self.logins.of(about.id)?;
         let context = self.login_context(guesser.route);

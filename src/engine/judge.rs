@@ -3,7 +3,10 @@
 use serde::{Deserialize, Serialize};
 
 use crate::detect::scene::{Scene, need_bits};
-use crate::detect::{Fact, Finding, burst, credential_stuffing, enumeration, harvesting, leaked_key};
+use crate::detect::{
+    Fact, Finding, burst, credential_stuffing, enumeration, front_end_exposure, harvesting, leaked_key, payload_size,
+    slow_response,
+};
 use crate::engine::look::Looked;
 use crate::engine::spikes::{is_of_one_key, leads_nowhere};
 use crate::engine::{Engine, SITE};
@@ -22,6 +25,17 @@ use crate::time::{Span, Timestamp};
 const LONGEST_WALK: Span = Span::from_hours(26);
 /// Everything has to be up together for this long.
 const SITE_UP_FOR: Span = Span::from_mins(5);
+
+/// Detectors that tell the same of one subject again within weeks only if it is larger.
+const TOLD_ONCE: [&str; 7] = [
+    burst::NAME,
+    harvesting::NAME,
+    enumeration::NAME,
+    credential_stuffing::NAME,
+    front_end_exposure::NAME,
+    payload_size::NAME,
+    slow_response::NAME,
+];
 
 /// A tick that ends an hour still belongs to it: by this much.
 pub(super) const LAST: Span = Span::from_millis(1);
@@ -66,6 +80,9 @@ impl Engine {
         }
         if end.millis() % Span::HOUR.millis() == 0 {
             self.every_hour(end);
+            for candidate in self.days_over(end) {
+                self.place_or_keep(candidate, end);
+            }
         }
         let history = self.watched(end);
         let looked = self.look(tick, history);
@@ -309,8 +326,7 @@ impl Engine {
             Verdict::Move(index) => self.book.hand_over(index, candidate, now, rank),
             Verdict::Echo => {}
             Verdict::New
-                if [burst::NAME, harvesting::NAME, enumeration::NAME, credential_stuffing::NAME]
-                    .contains(&candidate.finding.detector)
+                if TOLD_ONCE.contains(&candidate.finding.detector)
                     // Somebody who gets in is news each time.
                     && (candidate.finding.detector, candidate.finding.severity)
                         != (credential_stuffing::NAME, Severity::Critical)

@@ -41,13 +41,22 @@ impl Engine {
         let purposes = self.purposes.capacity().min(2 * ROUTES) * 12;
         let refused = self.probes.bytes() + self.logins.bytes() + self.doors.bytes() + purposes;
         let scales = self.route_scales.bytes() + self.key_scales.bytes() + self.scopes.bytes();
+        let habits = self.sharings.bytes() + self.drifts.bytes();
+        let users = habits + self.exposures.bytes() + self.travels.bytes() + self.place_names.len() * 64;
         Memory {
             limit: self.settings.memory,
             used: keys + clients + endpoints,
             keys,
             clients,
             endpoints,
-            fixed: self.repeats.bytes() + agents + routes + refused + scales + self.rules.bytes() + self.spend.bytes(),
+            fixed: self.repeats.bytes()
+                + agents
+                + routes
+                + refused
+                + scales
+                + users
+                + self.rules.bytes()
+                + self.spend.bytes(),
         }
     }
 

@@ -13,8 +13,10 @@ mod crowd;
 mod days;
 mod doors;
 mod drops;
+mod exposure;
 mod flood;
 mod following;
+mod habits;
 mod harvests;
 mod hindsight;
 mod judge;
@@ -31,6 +33,8 @@ mod scope;
 mod spending;
 mod spikes;
 mod status;
+mod totals;
+mod travels;
 mod urgent;
 
 use std::borrow::Cow;
@@ -38,21 +42,23 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use hashbrown::HashMap;
-use serde::{Deserialize, Serialize};
 
 use crate::detect::{
-    budget, burst, credential_stuffing, enumeration, error_spike, harvesting, leaked_key, payload_size, retry_loop,
-    scope_creep, slow_response, traffic_drop,
+    budget, burst, credential_stuffing, drift, enumeration, error_spike, front_end_exposure, harvesting,
+    impossible_travel, leaked_key, payload_size, retry_loop, scope_creep, shared_key, slow_response, traffic_drop,
 };
 use crate::engine::arrival::Waiting;
 use crate::engine::clocks::Clocks;
-use crate::event::{Hasher, Id, Severity, SubjectKind};
+use crate::engine::totals::Means;
+use crate::event::{Hasher, Id, Place, Severity, SubjectKind};
 use crate::incident::Change;
 use crate::incident::after::After;
 use crate::incident::book::{self, Book, Telling};
 use crate::incident::kept::Weighed;
 use crate::intake::routes::Routes;
 use crate::measure::calendar::Calendar;
+use crate::measure::drift::Drifts;
+use crate::measure::exposure::Exposures;
 use crate::measure::logins::Logins;
 use crate::measure::peers::Peers;
 use crate::measure::probes::Probes;
@@ -60,9 +66,11 @@ use crate::measure::repeats::Repeats;
 use crate::measure::ring::TICK;
 use crate::measure::rows::{Limits, Row, Rows};
 use crate::measure::scope::Scopes;
+use crate::measure::sharing::Sharings;
 use crate::measure::sizes::Scales;
 use crate::measure::spend::Spend;
 use crate::measure::strangers::Strangers;
+use crate::measure::travel::Travels;
 use crate::rule::spec::Rule;
 use crate::time::{Span, Timestamp, Zone};
 
@@ -71,6 +79,7 @@ pub use memory::{Memory, share_of};
 pub use rules::RuleStatus;
 pub use saved::LoadError;
 pub use status::EngineStatus;
+pub use totals::Totals;
 
 /// The site's only id.
 const SITE: Id = Id(1);
@@ -113,6 +122,18 @@ pub struct Settings {
     pub error_spike: error_spike::Settings,
     /// Tuning of `leaked-key`.
     pub leaked_key: leaked_key::Settings,
+    /// Tuning of `front-end-exposure`.
+    pub front_end_exposure: front_end_exposure::Settings,
+    /// Tuning of `shared-key`.
+    pub shared_key: shared_key::Settings,
+    /// Tuning of `drift`.
+    pub drift: drift::Settings,
+    /// Tuning of `impossible-travel`.
+    pub impossible_travel: impossible_travel::Settings,
+    /// Whether events have places, and whether networks of hosters are told apart.
+    pub knows_places: bool,
+    /// See `knows_places`.
+    pub knows_networks: bool,
     /// Tuning of `retry-loop`.
     pub retry_loop: retry_loop::Settings,
     /// Tuning of `harvesting`.
@@ -156,6 +177,12 @@ impl Default for Settings {
             burst: burst::Settings::default(),
             error_spike: error_spike::Settings::default(),
             leaked_key: leaked_key::Settings::default(),
+            front_end_exposure: front_end_exposure::Settings::default(),
+            shared_key: shared_key::Settings::default(),
+            drift: drift::Settings::default(),
+            impossible_travel: impossible_travel::Settings::default(),
+            knows_places: false,
+            knows_networks: false,
             retry_loop: retry_loop::Settings::default(),
             harvesting: harvesting::Settings::default(),
             enumeration: enumeration::Settings::default(),
@@ -207,6 +234,17 @@ pub struct Engine {
     key_scales: Scales,
     /// What kinds of requests each key makes.
     scopes: Scopes,
+    /// Which keys browsers use.
+    exposures: Exposures,
+    /// Where keys are used, and the names of the places.
+    travels: Travels,
+    place_names: HashMap<Place, Box<str>>,
+    /// Who comes back to each key, what its days are made of, and the local day that runs.
+    sharings: Sharings,
+    drifts: Drifts,
+    habits_day: Option<i64>,
+    /// Requests with a key since the start of the process, and those that carried it in their URL.
+    keyed: (u64, u64),
     /// Some log in with requests that only read.
     logs_in_by_reading: bool,
     accounts: budgets::Accounts,
@@ -242,42 +280,6 @@ pub struct Engine {
     looked: Vec<look::Looked>,
 }
 
-/// Mean rate per minute of streams of one kind: what a stream without history is taken for.
-#[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
-struct Means {
-    keys: f64,
-    clients: f64,
-    endpoints: f64,
-}
-
-impl Default for Means {
-    fn default() -> Self {
-        Means { keys: 0.1, clients: 0.02, endpoints: 0.5 }
-    }
-}
-
-impl Means {
-    fn of(&self, kind: SubjectKind) -> f64 {
-        match kind {
-            SubjectKind::Key => self.keys,
-            SubjectKind::Client => self.clients,
-            SubjectKind::Endpoint => self.endpoints,
-            SubjectKind::Source | SubjectKind::Site => 10.0,
-        }
-    }
-}
-
-/// What went through, for people who check.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
-pub struct Totals {
-    /// Events counted.
-    pub events: u64,
-    /// Events that came after their ten seconds had been judged.
-    pub late: u64,
-    /// Events from the future, counted when they arrived.
-    pub future: u64,
-}
-
 impl Engine {
     /// An engine that has seen nothing.
     pub fn new(settings: Settings) -> Self {
@@ -311,6 +313,13 @@ impl Engine {
             route_scales: Scales::default(),
             key_scales: Scales::default(),
             scopes: Scopes::default(),
+            exposures: Exposures::default(),
+            travels: Travels::default(),
+            sharings: Sharings::default(),
+            drifts: Drifts::default(),
+            habits_day: None,
+            keyed: (0, 0),
+            place_names: HashMap::new(),
             logs_in_by_reading: settings.credential_stuffing.reads(),
             book: Book::default(),
             after: After::default(),

@@ -1,13 +1,13 @@
 //! The engine's memory as bytes, and back.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use serde::{Deserialize, Serialize};
 
 use crate::engine::clocks::Clocks;
 use crate::engine::judge::SiteUp;
 use crate::engine::{DOORS, Engine, Means, Settings, Totals, Waiting};
-use crate::event::{Id, SubjectKind};
+use crate::event::{Id, Place, SubjectKind};
 use crate::incident::book::Book;
 use crate::intake::routes::Routes;
 use crate::measure::budgets::Budgets;
@@ -151,6 +151,12 @@ impl Engine {
         later.put("route-scales", &self.route_scales);
         later.put("key-scales", &self.key_scales);
         later.put("scopes", &self.scopes);
+        later.put("exposures", &self.exposures);
+        later.put("sharings", &self.sharings);
+        later.put("drifts", &self.drifts);
+        later.put("habits-day", &self.habits_day);
+        later.put("travels", &self.travels);
+        later.put("place-names", &self.place_names.iter().collect::<BTreeMap<_, _>>());
         later.put("walked", &[self.keys.walked(), self.clients.walked()]);
         let failing = [&self.site, &self.sources, &self.endpoints, &self.keys, &self.clients, &self.doors];
         later.put("held", &failing.map(Rows::held));
@@ -192,6 +198,12 @@ impl Engine {
         engine.route_scales = later.take("route-scales")?;
         engine.key_scales = later.take("key-scales")?;
         engine.scopes = later.take("scopes")?;
+        engine.exposures = later.take("exposures")?;
+        engine.sharings = later.take("sharings")?;
+        engine.drifts = later.take("drifts")?;
+        engine.habits_day = later.take("habits-day")?;
+        engine.travels = later.take("travels")?;
+        engine.place_names = later.take::<Vec<(Place, Box<str>)>>("place-names")?.into_iter().collect();
         let [keys, clients]: [Vec<(Id, Walked)>; 2] = later.take("walked")?;
         engine.keys.remember_walked(&keys);
         engine.clients.remember_walked(&clients);

@@ -11,6 +11,8 @@ use crate::measure::ring::TICK;
 use crate::measure::sizes::{Far, Scales, Sizes, Value, What};
 use crate::time::{Span, Timestamp};
 
+/// Share of a key's calls from which on what happens to a route explains what the key gets.
+const CALLED: f64 = 0.1;
 /// Marks among the evidence of an endpoint that its time is meant; sizes are marked by their number.
 const TIME: u64 = What::Duration as u64;
 
@@ -66,18 +68,21 @@ impl Engine {
             let about = About { kind: SubjectKind::Endpoint, id };
             let slow = &self.settings.slow_response;
             let Some(sizes) = self.route_scales.of(id, What::Duration).filter(|_| slow.enabled) else { continue };
+            let Some(finding) = slow_response::judge(sizes, end, slow) else { continue };
             let name = self.endpoints.name(id).unwrap_or(OTHER);
-            if name == OTHER || slow_response::waits(slow, name) {
-                continue;
+            if name != OTHER && !slow_response::waits(slow, name) {
+                found.push((about, What::Duration, finding));
             }
-            found.extend(slow_response::judge(sizes, end, slow).map(|finding| (about, What::Duration, finding)));
         }
         for id in self.key_scales.take_listed() {
             let about = About { kind: SubjectKind::Key, id };
             for what in What::ALL.into_iter().filter(|what| *what != What::Duration) {
-                let Some(sizes) = self.key_scales.of(id, what) else { continue };
+                let settings = &self.settings.payload_size;
+                let Some(sizes) = self.key_scales.of(id, what).filter(|s| payload_size::may_matter(s, settings)) else {
+                    continue;
+                };
                 let usual = self.usual_of(id, what);
-                let judged = payload_size::judge(what, sizes, usual, end, &self.settings.payload_size);
+                let judged = payload_size::judge(what, sizes, usual, end, settings);
                 found.extend(judged.map(|finding| (about, what, finding)));
             }
         }
@@ -99,20 +104,28 @@ impl Engine {
         if weight > 0.0 { sum / weight } else { 0.0 }
     }
 
-    /// Whether the route that a key calls most grew for others as well: then it is the route's, and no key's doing.
+    /// Whether a route that a key calls a good deal grew for others as well: then it is the route's, and no key's doing.
     fn grew_for_all(&self, about: About, what: What) -> bool {
         if about.kind != SubjectKind::Key {
             return false;
         }
         let Some(full) = self.keys.row(about.id).and_then(|row| row.full.as_deref()) else { return false };
-        let Some(top) = full.endpoints.shares().first().map(|share| share.id) else { return false };
-        let Some(route) = self.route_scales.of(top, what) else { return false };
-        let mine =
-            self.endpoints.row(top).and_then(|row| row.full.as_deref()).map_or(1.0, |e| e.keys.share_of(about.id));
         let Some(own) = self.key_scales.of(about.id, what) else { return false };
+        let shares = full.endpoints.shares();
+        shares.iter().filter(|part| part.now >= CALLED).any(|part| self.grew_for_others(about.id, own, part.id, what))
+    }
+
+    fn grew_for_others(&self, key: Id, own: &Sizes, route: Id, what: What) -> bool {
+        let Some(sizes) = self.route_scales.of(route, what) else { return false };
+        // What was so for others as well and is over for them is still among the newest of whoever calls seldom.
+        let ((all, before), (mine_today, _)) = (sizes.days(), own.days());
+        if all - mine_today > (2.0 * mine_today).max(3.0 * before).max(10.0) {
+            return true;
+        }
+        let mine = self.endpoints.row(route).and_then(|row| row.full.as_deref()).map_or(1.0, |e| e.keys.share_of(key));
         let share = |sizes: &Sizes| f64::from(sizes.far_of_newest(64)) / f64::from(sizes.newest().max(1));
         // Of what the others get there, so much is far out.
-        mine < 0.95 && (share(route) - mine * share(own)) / (1.0 - mine) > 0.2
+        mine < 0.95 && (share(sizes) - mine * share(own)) / (1.0 - mine) > 0.2
     }
 
     /// While an incident is open, nothing is learned.

@@ -86,6 +86,15 @@ impl Engine {
         lines.push(format!("slow collection of data: {}", self.due(Span::from_hours(36))));
         lines.push(format!("traffic that stops: {}", self.due(Span::from_hours(36))));
         lines.push(format!("the hour of the week: {}", self.due(Span::from_days(8))));
+        if !self.settings.knows_places {
+            let instead = "new networks of a key are told by leaked-key";
+            lines.push(format!("impossible travel: not without a database of places ([geoip] path); {instead}"));
+        }
+        if let (all @ 1.., in_url @ 1..) = self.keyed {
+            let share = (100 * in_url).div_ceil(all);
+            let advice = "where logs, histories and Referers keep them: let callers send them in a header";
+            lines.push(format!("keys in URLs: {share} % of the requests with a key since the start, {advice}"));
+        }
         for budget in self.budget_status().iter().filter(|budget| budget.uncounted + budget.too_late > 0) {
             lines.push(format!("budget {}: {}", budget.rule, budget.gaps()));
         }

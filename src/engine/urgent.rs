@@ -3,8 +3,8 @@
 
 use crate::detect::scene::Scene;
 use crate::detect::{
-    Fact, burst, credential_stuffing, enumeration, error_spike, harvesting, leaked_key, payload_size, retry_loop,
-    scope_creep, slow_response, traffic_drop,
+    Fact, burst, credential_stuffing, enumeration, error_spike, front_end_exposure, harvesting, impossible_travel,
+    leaked_key, payload_size, retry_loop, scope_creep, slow_response, traffic_drop,
 };
 use crate::engine::Engine;
 use crate::event::{Event, Flags, Id, Severity, SubjectKind};
@@ -19,7 +19,10 @@ use crate::time::{Span, Timestamp};
 
 /// Whether the measure behind a detector is held while its incident is open.
 fn is_held(detector: &str) -> bool {
-    matches!(detector, retry_loop::NAME | leaked_key::NAME | payload_size::NAME | slow_response::NAME)
+    matches!(
+        detector,
+        retry_loop::NAME | leaked_key::NAME | front_end_exposure::NAME | payload_size::NAME | slow_response::NAME
+    )
 }
 
 /// Requests of a subject in the last 24 hours.
@@ -42,8 +45,14 @@ impl Engine {
         if self.settings.retry_loop_enabled && event.flags.has(Flags::HTTP) {
             found |= self.judge_repeats(event, day);
         }
-        if let Some(slot) = key_slot.filter(|_| self.settings.leaked_key_enabled) {
+        let asks_who = self.settings.leaked_key_enabled
+            || self.settings.front_end_exposure.enabled
+            || self.settings.impossible_travel.enabled && event.place.is_some();
+        if let Some(slot) = key_slot.filter(|_| asks_who) {
             found |= self.judge_newcomer(event, slot, day);
+            self.exposures.watch(event.time);
+            found |= self.judge_browser(event, slot, i64::from(day));
+            found |= self.judge_place(event);
         }
         self.judge_login(event, out);
         if found {
@@ -102,7 +111,8 @@ impl Engine {
             status: event.status,
             day,
         });
-        let matters = newcomer && leaked_key::may_matter(novelty, &self.settings.leaked_key);
+        let matters =
+            newcomer && self.settings.leaked_key_enabled && leaked_key::may_matter(novelty, &self.settings.leaked_key);
         self.keys.note_users(slot);
         if !matters {
             return false;
@@ -150,7 +160,13 @@ impl Engine {
     }
 
     /// A finding that waits for nobody.
-    fn tell_at_once(&mut self, about: About, tag: u64, finding: crate::detect::Finding, now: Timestamp) -> bool {
+    pub(super) fn tell_at_once(
+        &mut self,
+        about: About,
+        tag: u64,
+        finding: crate::detect::Finding,
+        now: Timestamp,
+    ) -> bool {
         let Some(mut candidate) = self.candidate(about, tag, finding, Span::ZERO) else { return false };
         candidate.urgent = true;
         self.place_finding(candidate, now);
@@ -262,6 +278,8 @@ impl Engine {
             self.repeats.hold(Id(evidence.tag), false);
         } else if [payload_size::NAME, slow_response::NAME].contains(&evidence.detector.as_str()) {
             self.hold_size(evidence.about, evidence.tag, None);
+        } else if evidence.detector == front_end_exposure::NAME {
+            self.release_exposure(evidence.about);
         } else {
             self.change_users(evidence.about, |novelty| {
                 if novelty.is_held() {
@@ -294,6 +312,8 @@ impl Engine {
         match evidence.detector.as_str() {
             enumeration::NAME => return self.probe_goes_on(about, end),
             scope_creep::NAME => return self.scope_goes_on(about, end),
+            front_end_exposure::NAME => return self.exposure_goes_on(about, end),
+            impossible_travel::NAME => return self.travel_goes_on(about.id, end),
             credential_stuffing::NAME => return self.guessing_goes_on(about, tick, history),
             payload_size::NAME | slow_response::NAME => return self.size_goes_on(evidence, end),
             _ => {}
@@ -337,6 +357,8 @@ impl Engine {
         match detector {
             enumeration::NAME => return self.fresh_probe(about, end),
             scope_creep::NAME => return self.fresh_scope(about, end),
+            front_end_exposure::NAME => return self.fresh_exposure(about, end),
+            impossible_travel::NAME => return self.fresh_travel(about, end),
             credential_stuffing::NAME => return self.fresh_guesses(about, tick, history),
             payload_size::NAME | slow_response::NAME => return self.fresh_size(about, tag),
             _ => {}

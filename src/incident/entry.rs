@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
 use crate::detect::grounds::Grounds;
-use crate::detect::{Finding, Impact, Trend, burst, traffic_drop};
+use crate::detect::{Finding, Impact, Trend, burst, credential_stuffing, traffic_drop};
 use crate::event::{Id, Severity, Subject, SubjectKind};
 use crate::incident::allowance::Weight;
 use crate::incident::apart::GRACE;
@@ -196,7 +196,10 @@ impl Entry {
             incident.grounds = finding.grounds;
         }
         if self.told.is_none() {
-            incident.started_at = incident.started_at.min(finding.started_at);
+            // The first failures of a swarm hardly stand out from those of the hour before; the next ones say when it began.
+            let anew = finding.detector == credential_stuffing::NAME;
+            let before = if anew { finding.started_at } else { incident.started_at };
+            incident.started_at = before.min(finding.started_at);
         }
         if parts != Where::default() {
             incident.parts = parts;

@@ -68,6 +68,39 @@ const FAMILIES: &[(&str, &str, bool)] = &[
     ("Safari", "safari/", false), ("WebKit", "applewebkit", false),
 ];
 
+/// Families that are browsers in people's hands: those that are driven by programs, and apps made of one, are not.
+const BROWSERS: &[&str] = &[
+    "Edge",
+    "Opera",
+    "Samsung Internet",
+    "Yandex Browser",
+    "Vivaldi",
+    "UC Browser",
+    "Firefox",
+    "Chrome",
+    "Chromium",
+    "Internet Explorer",
+    "Safari",
+    "WebKit",
+];
+
+/// Families that are of apps, or tools in people's hands. What else is listed and no browser runs on servers.
+const HANDS: &[&str] = &[
+    "okhttp",
+    "Dart",
+    "Dalvik",
+    "CFNetwork",
+    "Alamofire",
+    "PowerShell",
+    "PostmanRuntime",
+    "Insomnia",
+    "HTTPie",
+    "curl",
+    "Wget",
+    "git",
+    "Electron",
+];
+
 /// Words by which a crawler that is not listed declares itself.
 const CRAWLER_WORDS: &[&str] = &["bot/", "bot;", "bot)", "crawler", "spider", "+http"];
 
@@ -80,13 +113,24 @@ pub struct Family<'a> {
     pub crawler: bool,
 }
 
+/// What kind of software called.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Class {
+    /// A browser, as people use them.
+    Browser,
+    /// What runs on servers: a library, a monitor, a crawler, a scanner.
+    Server,
+    /// An app, a tool of developers, or unknown.
+    Other,
+}
+
 /// Finds families; remembers the agents it met.
 #[derive(Debug)]
 pub struct Agents {
     /// Patterns of [`FAMILIES`], then [`CRAWLER_WORDS`]. `None` only if the table were too large to compile.
     words: Option<AhoCorasick>,
     hasher: Hasher,
-    memo: Memo<(Verdict, Id), MEMO_ENTRIES>,
+    memo: Memo<(Verdict, Id, Class), MEMO_ENTRIES>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -105,22 +149,27 @@ impl Agents {
 
     /// The family of a user agent; `None` of an empty one and of `-`.
     pub fn family<'a>(&mut self, agent: &'a [u8]) -> Option<Family<'a>> {
-        self.family_and_id(agent).map(|(family, _)| family)
+        self.known(agent).map(|(family, ..)| family)
     }
 
-    /// The same, with the id of its name.
-    pub(super) fn family_and_id<'a>(&mut self, agent: &'a [u8]) -> Option<(Family<'a>, Id)> {
+    /// What kind of software a user agent is; `None` of an empty one and of `-`.
+    pub fn class(&mut self, agent: &[u8]) -> Option<Class> {
+        self.known(agent).map(|(.., class)| class)
+    }
+
+    /// Its family, with the id of its name and what kind of software it is.
+    pub(super) fn known<'a>(&mut self, agent: &'a [u8]) -> Option<(Family<'a>, Id, Class)> {
         let agent = agent.trim_ascii();
         if agent.is_empty() || agent == b"-" {
             return None;
         }
         let head = agent.get(..MAX_BYTES).unwrap_or(agent);
         let Agents { words, hasher, memo } = self;
-        let (verdict, id) = *memo.get_or_insert_with(hasher.id(head), || {
+        let (verdict, id, class) = *memo.get_or_insert_with(hasher.id(head), || {
             let verdict = judge(words.as_ref(), head);
-            (verdict, hasher.id(verdict.family(head).name.as_bytes()))
+            (verdict, hasher.id(verdict.family(head).name.as_bytes()), verdict.class())
         });
-        Some((verdict.family(head), id))
+        Some((verdict.family(head), id, class))
     }
 }
 
@@ -132,6 +181,18 @@ impl Verdict {
                 Family { name: Cow::Borrowed(name), crawler }
             }
             Verdict::Unknown { crawler } => Family { name: product(agent), crawler },
+        }
+    }
+
+    fn class(self) -> Class {
+        match self {
+            Verdict::Listed(at) => match FAMILIES[usize::from(at)].0 {
+                name if BROWSERS.contains(&name) => Class::Browser,
+                name if HANDS.contains(&name) => Class::Other,
+                _ => Class::Server,
+            },
+            Verdict::Unknown { crawler: true } => Class::Server,
+            Verdict::Unknown { crawler: false } => Class::Other,
         }
     }
 }
@@ -234,6 +295,25 @@ mod tests {
             }
         }
         assert_eq!((agents.family(b" "), agents.family(b"-")), (None, None));
+    }
+
+    #[test]
+    fn browsers_servers_and_what_is_in_peoples_hands_are_told_apart() {
+        let mut agents = Agents::new(Hasher::new(1));
+        for name in BROWSERS.iter().chain(HANDS) {
+            assert!(FAMILIES.iter().any(|(family, ..)| family == name), "{name} is no family");
+        }
+        for (agent, class) in [
+            ("Mozilla/5.0 (X11; Linux x86_64; rv:126.0) Gecko/20100101 Firefox/126.0", Class::Browser),
+            ("Mozilla/5.0 AppleWebKit/537.36 (KHTML, like Gecko) HeadlessChrome/125.0 Safari/537.36", Class::Server),
+            ("Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)", Class::Server),
+            ("Mozilla/5.0 (compatible; UptimeRobot/2.0; http://www.uptimerobot.com/)", Class::Server),
+            ("python-requests/2.32.3", Class::Server),
+            ("curl/8.5.0", Class::Other),
+            ("acme-billing-sync/3.2 (linux)", Class::Other),
+        ] {
+            assert_eq!(agents.class(agent.as_bytes()), Some(class), "{agent}");
+        }
     }
 
     #[test]

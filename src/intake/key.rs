@@ -132,6 +132,11 @@ impl<'r> Found<'r> {
         }
     }
 
+    /// Whether it stood in a place that holds secrets.
+    pub fn is_secret(&self) -> bool {
+        self.secret
+    }
+
     /// The query parameter it stood in, undecoded.
     pub fn parameter(&self) -> Option<&'r [u8]> {
         match self.origin {

@@ -11,6 +11,7 @@ pub mod cost;
 mod credential;
 mod extra;
 mod fingerprint;
+pub mod geo;
 pub mod key;
 mod memo;
 pub mod request;
@@ -24,21 +25,22 @@ mod tests;
 mod view;
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use ipnet::IpNet;
 
-use crate::event::{Batch, Event, Flags, Hasher, Id, Method, SourceId, Text};
+use crate::event::{Batch, Event, Flags, Hasher, Id, Method, Place, SourceId, Text};
 use crate::format::{Record, Value};
 use crate::rule::spec::Rule;
 use crate::sanitize;
 use crate::time::Zone;
 
-use agent::Agents;
+use agent::{Agents, Class};
 use client::{Client, real_client};
 use consumer::Consumer;
 use cost::{Price, Prices};
+use geo::Atlas;
 use key::{KeyPlace, Names};
 use memo::Memo;
 use request::Fingerprint;
@@ -53,6 +55,8 @@ pub use view::EventView;
 /// The longest name an event carries, in bytes; its id is made from the whole.
 const MAX_NAME_BYTES: usize = 200;
 
+/// Half of the networks whose places are remembered.
+const PLACES: usize = 4096;
 /// Half of the peers whose ids are remembered, plain addresses left out.
 const PEERS: usize = 8192;
 
@@ -105,6 +109,8 @@ pub struct Intake {
     ruling: Ruling,
     texts: Texts,
     bytes: Vec<u8>,
+    atlas: Option<Arc<Atlas>>,
+    places: Places,
     /// What sources beyond the configured ones get.
     default_source: SourceSettings,
 }
@@ -132,8 +138,18 @@ impl Intake {
             sources: settings.sources,
             hasher,
             bytes: Vec::new(),
+            atlas: None,
+            places: Places::default(),
             default_source: SourceSettings::default(),
         }
+    }
+
+    /// With a database of places, if there is one.
+    #[must_use]
+    pub fn with_places(mut self, atlas: Option<Arc<Atlas>>) -> Self {
+        self.atlas = atlas;
+        self.places = Places::default();
+        self
     }
 
     /// Appends the event of a record to a batch, with the texts it needs.
@@ -148,12 +164,22 @@ impl Intake {
         });
         let (client, network) = self.texts.caller(record, settings, batch);
         let (endpoint, walk) = self.texts.endpoint(target, batch);
-        let family = record.user_agent.as_deref().and_then(|agent| self.agents.family_and_id(agent));
-        let agent = family.as_ref().map_or(Text::NONE, |(f, id)| batch.put(*id, &f.name));
+        let family = record.user_agent.as_deref().and_then(|agent| self.agents.known(agent));
+        let agent = family.as_ref().map_or(Text::NONE, |(f, id, _)| batch.put(*id, &f.name));
 
         let mut flags = Flags::default();
-        if family.is_some_and(|(f, _)| f.crawler) {
-            flags = flags.with(Flags::CRAWLER);
+        if let Some((family, _, class)) = family {
+            if family.crawler {
+                flags = flags.with(Flags::CRAWLER);
+            }
+            flags = match class {
+                Class::Browser => flags.with(Flags::BROWSER),
+                Class::Server => flags.with(Flags::SERVER),
+                Class::Other => flags,
+            };
+        }
+        if record.referer.as_deref().is_some_and(is_page) {
+            flags = flags.with(Flags::PAGE);
         }
         let method = record.method.as_deref().map_or(Method::Other, Method::parse);
         let mut print = Fingerprint::default();
@@ -161,6 +187,9 @@ impl Intake {
             flags = flags.with(Flags::HTTP);
             let caller = if key.is_some() { key.id } else { client.id };
             let parameter = found.as_ref().and_then(key::Found::parameter);
+            if parameter.is_some() && found.as_ref().is_some_and(key::Found::is_secret) {
+                flags = flags.with(Flags::KEY_IN_URL);
+            }
             print = request::fingerprint(record, (target, walk), caller, parameter, &self.hasher, &mut self.bytes);
             if print.strong {
                 flags = flags.with(Flags::STRONG);
@@ -170,6 +199,14 @@ impl Intake {
                 flags = flags.with(Flags::STATIC);
             }
         }
+        let place = match &self.atlas {
+            Some(atlas) if key.is_some() && network.is_some() => {
+                let (peer, chain) = (record.client.as_deref(), record.forwarded_for.as_deref());
+                let client = || real_client(peer, chain, &settings.trusted_proxies);
+                self.places.of(atlas, network.id, client, batch)
+            }
+            _ => Place::NONE,
+        };
         let cost = self.prices.cost(record, endpoint.id, target.filter(|_| flags.has(Flags::HTTP)));
         batch.events.push(Event {
             time: record.time,
@@ -191,6 +228,7 @@ impl Intake {
             source,
             method,
             flags,
+            place,
         });
         if !self.ruling.is_empty() {
             let seen = Seen { record, target, trusted: &settings.trusted_proxies };
@@ -237,6 +275,38 @@ impl Intake {
             country: shown(&record.country),
             ..extra::describe(record, &mut self.names)
         }
+    }
+}
+
+/// The places of networks that were met.
+#[derive(Debug, Default)]
+struct Places {
+    known: Memo<Place, PLACES>,
+    /// Those whose names went on in a batch.
+    named: HashSet<Place>,
+}
+
+impl Places {
+    /// `client` is asked where the network is new.
+    fn of<'c>(
+        &mut self,
+        atlas: &Atlas,
+        network: Id,
+        client: impl FnOnce() -> Option<Client<'c>>,
+        batch: &mut Batch,
+    ) -> Place {
+        let Places { known, named } = self;
+        *known.get_or_insert_with(network, || {
+            let Some(Client::Address(address)) = client() else { return Place::NONE };
+            let Some((place, name)) = atlas.place(address) else { return Place::NONE };
+            if named.len() >= PLACES {
+                named.clear();
+            }
+            if named.insert(place) {
+                batch.places.push((place, name.into()));
+            }
+            place
+        })
     }
 }
 
@@ -318,6 +388,12 @@ fn ids_of(client: Client<'_>, hasher: &Hasher, text: &mut String, network: &mut 
         Client::Address(_) => (hasher.id(text.as_bytes()), hasher.id(network.as_bytes())),
         Client::Host(host) => (hasher.id(host), hasher.id(host)),
     }
+}
+
+/// Whether a Referer names a web page.
+fn is_page(referer: &[u8]) -> bool {
+    let starts = |scheme: &[u8]| referer.get(..scheme.len()).is_some_and(|head| head.eq_ignore_ascii_case(scheme));
+    starts(b"http://") || starts(b"https://")
 }
 
 /// A count in the width of an event; what is larger counts as the largest.

@@ -35,6 +35,23 @@ fn key_of(intake: &mut Intake, record: &Record<'_>) -> (String, String) {
 }
 
 #[test]
+fn what_called_and_how_the_key_came_is_noted_in_bits() {
+    let flags = |record: Record<'_>| {
+        let mut batch = Batch::default();
+        intake(Settings::default()).event(&record, SourceId(0), &mut batch);
+        let flags = batch.events[0].flags;
+        [Flags::BROWSER, Flags::SERVER, Flags::PAGE, Flags::KEY_IN_URL].map(|flag| flags.has(flag))
+    };
+    let firefox = "Mozilla/5.0 (X11; Linux x86_64; rv:126.0) Gecko/20100101 Firefox/126.0";
+    let by = |agent, referer| Record { user_agent: value(agent), referer: value(referer), ..get("/a") };
+    assert_eq!(flags(by(firefox, "https://shop.example/cart")), [true, false, true, false]);
+    assert_eq!(flags(by("python-requests/2.32.3", "-")), [false, true, false, false]);
+    assert_eq!(flags(by("acme/1", "HTTP://x")), [false, false, true, false]);
+    assert_eq!(flags(get(&format!("/a?api_key={SECRET}"))), [false, false, false, true]);
+    assert_eq!(flags(Record { api_key: value(SECRET), ..get("/a") }), [false; 4], "in a header");
+}
+
+#[test]
 fn an_event_is_shown_as_the_contract_says() {
     let record = Record {
         user: value("acme"),

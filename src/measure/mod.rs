@@ -12,6 +12,8 @@ pub mod normal;
 
 pub mod mix;
 
+pub mod drift;
+pub mod exposure;
 pub mod failures;
 pub mod full;
 
@@ -41,10 +43,12 @@ pub mod probes;
 
 pub mod logins;
 
+pub mod sharing;
 pub mod sizes;
 
 pub mod scope;
 
+pub mod travel;
 pub mod usual;
 
 pub mod values;

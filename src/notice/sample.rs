@@ -5,6 +5,7 @@ mod harvests;
 mod incidents;
 mod own;
 mod tries;
+mod users;
 
 use incidents::incidents;
 
@@ -91,6 +92,8 @@ fn life(incident: &Incident) -> Vec<Change> {
                 Fact::Count(n)
                     if [
                         "new_addresses",
+                        "browser_networks",
+                        "browser_requests",
                         "newcomer_requests",
                         "calls",
                         "errors",

@@ -1,8 +1,9 @@
 //! Traffic for scenarios: deterministic from a seed, on the log's clock, straight into the engine.
 
 use lapwing::engine::{Engine, Settings};
-use lapwing::event::{Batch, Event, Flags, Hasher, Method, SourceId};
+use lapwing::event::{Batch, Event, Flags, Hasher, Method, Place, SourceId};
 use lapwing::incident::{Change, ChangeKind};
+use lapwing::intake::agent::{Agents, Class};
 use lapwing::time::{Span, Timestamp, Zone};
 
 /// A small generator of pseudo-random numbers (SplitMix64), so that scenarios never change by themselves.
@@ -80,6 +81,12 @@ pub struct Stream {
     pub things: Things,
     /// Whether its agents declare themselves crawlers.
     pub crawler: bool,
+    /// Its requests are made by a web page.
+    pub page: bool,
+    /// Its key stands in its URLs.
+    pub in_url: bool,
+    /// Where it calls from.
+    pub place: Place,
     /// Every request is the very same one.
     pub identical: bool,
     pub cost: f32,
@@ -110,6 +117,9 @@ impl Stream {
             errors: (0.005, 500),
             things: Things::Of(5000),
             crawler: false,
+            page: false,
+            in_url: false,
+            place: Place::NONE,
             identical: false,
             cost: f32::NAN,
             bytes: 512,
@@ -162,10 +172,13 @@ pub struct Site {
     pub skew: fn(Timestamp) -> Span,
     /// The wall clock is known, as it is live.
     pub live: bool,
+    /// Names of places.
+    pub places: Vec<(Place, Box<str>)>,
     random: Random,
     hasher: Hasher,
     batch: Batch,
     counter: u64,
+    agents: Agents,
     /// When they come, their time, and whose they are.
     coming: Vec<(Timestamp, Timestamp, usize)>,
 }
@@ -185,6 +198,7 @@ impl Site {
 
     pub fn with(seed: u64, start: &str, settings: Settings) -> Self {
         Site {
+            agents: Agents::new(settings.hasher),
             hasher: settings.hasher,
             engine: Engine::new(settings),
             streams: Vec::new(),
@@ -193,6 +207,7 @@ impl Site {
             delay: Span::ZERO,
             skew: |_| Span::ZERO,
             live: false,
+            places: Vec::new(),
             coming: Vec::new(),
             random: Random::new(seed),
             batch: Batch::default(),
@@ -253,6 +268,7 @@ impl Site {
             let later = come.partition_point(|(arrival, ..)| *arrival < self.now);
             self.coming = come.split_off(later);
             self.batch.clear();
+            self.batch.places.extend(self.places.iter().cloned());
             for (_, t, index) in come {
                 self.push(t + (self.skew)(t), index);
             }
@@ -269,6 +285,7 @@ impl Site {
     /// One line of a stream; what came of it.
     pub fn line(&mut self, time: Timestamp, index: usize) -> Vec<Change> {
         self.batch.clear();
+        self.batch.places.extend(self.places.iter().cloned());
         self.push(time, index);
         let before = self.changes.len();
         self.engine.absorb(&self.batch, &mut self.changes);
@@ -303,7 +320,18 @@ impl Site {
         let put = |batch: &mut Batch, text: &str| {
             if text.is_empty() { lapwing::event::Text::NONE } else { batch.put(hasher.id(text.as_bytes()), text) }
         };
-        let flags = Flags::HTTP.with(Flags::STRONG);
+        let mut flags = Flags::HTTP.with(Flags::STRONG);
+        flags = match self.agents.class(agent.as_bytes()) {
+            Some(Class::Browser) => flags.with(Flags::BROWSER),
+            Some(Class::Server) => flags.with(Flags::SERVER),
+            _ => flags,
+        };
+        if stream.in_url {
+            flags = flags.with(Flags::KEY_IN_URL);
+        }
+        if stream.page {
+            flags = flags.with(Flags::PAGE);
+        }
         let event = Event {
             time,
             key: put(&mut self.batch, &stream.key),
@@ -325,6 +353,7 @@ impl Site {
             source: SourceId(0),
             method: stream.method,
             flags: if stream.crawler { flags.with(Flags::CRAWLER) } else { flags },
+            place: stream.place,
         };
         self.batch.events.push(event);
     }

@@ -6,6 +6,7 @@ use lapwing::event::Method;
 use super::actor::{Actor, Things};
 use super::address::{Addresses, company};
 use super::cast::{API, ROUTES, number, read};
+use super::label::{Label, endpoint, key};
 use super::play::Play;
 use super::random::Random;
 use super::shape::{DAY, HOUR, MINUTE, Shape};
@@ -15,13 +16,14 @@ use super::world::{Slowness, Who};
 /// Adds them to a play that is otherwise complete: nobody of whom a story is told is changed.
 pub fn habits(play: &mut Play, days: i64) {
     let mut random = Random::new(play.world.seed, "habits");
-    let subjects = play.labels.iter().flat_map(|label| label.subjects.iter().chain(&label.touches));
-    let told: Vec<String> = subjects.map(|subject| subject.name.to_string()).collect();
+    let told = play.labels.iter().filter(|label| !label.optional);
+    let subjects = told.flat_map(|label| &label.subjects);
+    let told: Vec<String> = subjects.map(|subject| subject.name.clone()).collect();
     let free = |a: &Actor| !a.key.is_empty() && !a.injected && a.from == i64::MIN && !told.contains(&a.key);
     let keys: Vec<String> = play.world.actors.iter().filter(|a| free(a)).map(|a| a.key.clone()).collect();
     let seed = play.world.seed;
     for day in 1..days {
-        let mut some_time = |random: &mut Random| MONDAY + day * DAY + random.below(DAY as u64) as i64;
+        let some_time = |random: &mut Random| MONDAY + day * DAY + random.below(DAY as u64) as i64;
         let somebody =
             |random: &mut Random, play: &Play| play.world.actors[play.world.who(random.one::<String>(&keys))].clone();
         let more = |actor: &Actor, rate: f64, from: i64, until: i64| {
@@ -41,10 +43,12 @@ pub fn habits(play: &mut Play, days: i64) {
             }
         }
         if random.chance(0.25) {
-            // A job checks its list; a third of what is in it is gone.
+            // A job checks its list; a third of what is in it is gone. That its refusals are up may be said, once.
             let (from, who) = (some_time(&mut random), somebody(&mut random, play));
             let sync = more(&who, 8.0, from, from + 20 * MINUTE).only(read("/v1/customers/{id}"));
             play.world.actors.push(sync.asking(Things::Any(900_000)).failing(0.35, 404));
+            let label = Label::new("error-spike", key(&who.key), from, from + 20 * MINUTE);
+            play.labels.push(label.touching([endpoint("/v1/customers/{id}")]).optional());
         }
         if random.chance(0.25) {
             // Old bookmarks.

@@ -28,4 +28,5 @@ mod stories_ordinary;
 mod stories_probes;
 mod stories_rest;
 mod stories_sizes;
+mod stories_users;
 mod stories_young;

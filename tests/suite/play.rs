@@ -159,7 +159,12 @@ impl Play {
 
     /// The busiest API path just now.
     pub fn busiest_path(&self, at: i64) -> &'static str {
-        let paths = ROUTES[..usize::from(super::cast::API)].iter().map(|r| r.path);
+        self.busiest_of(at, 0)
+    }
+
+    /// The busiest API path just now whose answers usually take so many milliseconds or more.
+    pub fn busiest_of(&self, at: i64, least: u32) -> &'static str {
+        let paths = ROUTES[..usize::from(super::cast::API)].iter().filter(|r| r.ms >= least).map(|r| r.path);
         paths.max_by(|a, b| self.rate_of(a, at).total_cmp(&self.rate_of(b, at))).expect("routes")
     }
 

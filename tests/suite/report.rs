@@ -8,7 +8,7 @@ use super::shape::{DAY, MINUTE};
 use super::story::MONDAY;
 
 /// Kinds of incidents, in the order of the tables.
-pub const KINDS: [&str; 11] = [
+pub const KINDS: [&str; 12] = [
     "burst",
     "error-spike",
     "leaked-key",
@@ -17,6 +17,7 @@ pub const KINDS: [&str; 11] = [
     "enumeration",
     "credential-stuffing",
     "scope-creep",
+    "front-end-exposure",
     "payload-size",
     "slow-response",
     "traffic-drop",

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use lapwing::engine::{Engine, Settings};
 use lapwing::event::{Batch, Event, Flags, Hasher, Id, SourceId, Text};
 use lapwing::incident::Change;
+use lapwing::intake::agent::{Agents, Class};
 use lapwing::time::{Timestamp, Zone};
 
 use super::actor::Call;
@@ -34,6 +35,7 @@ pub struct Feed {
     keys: Vec<Name>,
     paths: Vec<Name>,
     agents: Vec<Name>,
+    classes: Vec<Option<Class>>,
     batch: Batch,
     /// Texts that are in the batch already.
     put_keys: Vec<Option<Text>>,
@@ -52,6 +54,10 @@ impl Feed {
             keys: Vec::new(),
             paths: ROUTES.iter().map(|r| name(r.path)).collect(),
             agents: AGENTS.iter().map(|(family, _)| name(family)).collect(),
+            classes: {
+                let mut agents = Agents::new(hasher);
+                AGENTS.iter().map(|(_, text)| agents.class(text.as_bytes())).collect()
+            },
             batch: Batch::default(),
             put_keys: Vec::new(),
             put_paths: Vec::new(),
@@ -111,6 +117,11 @@ impl Feed {
         if CRAWLERS.contains(&call.agent) {
             flags = flags.with(Flags::CRAWLER);
         }
+        flags = match self.classes[usize::from(call.agent)] {
+            Some(Class::Browser) => flags.with(Flags::BROWSER),
+            Some(Class::Server) => flags.with(Flags::SERVER),
+            _ => flags,
+        };
         Event {
             time: Timestamp::from_millis(call.time),
             key,
@@ -131,6 +142,7 @@ impl Feed {
             source: SourceId(call.source),
             method: route.method,
             flags,
+            place: lapwing::event::Place::NONE,
         }
     }
 }

@@ -43,6 +43,15 @@ pub const STORIES: &[Story] = &[
         let label = Label::new("enumeration", client(address), from, until);
         play.add(label.touching([endpoint("/v1/customers/{id}")]));
     }),
+    story("probing: a key tries ids that are not its own, three a minute", false, |play| {
+        let (from, until) = (play.at(20.0), play.at(140.0));
+        let world = &mut play.world;
+        let prober = world.actors[world.who("iris")].extra(world.seed ^ 6, 3.0, from, until);
+        let prober = prober.only(read("/v1/invoices/{id}")).asking(Things::Any(900_000)).failing(0.95, 403);
+        world.actors.push(prober);
+        let label = Label::new("enumeration", key("iris"), from, until).or_by("error-spike").within(HOUR);
+        play.add(label.touching([endpoint("/v1/invoices/{id}")]));
+    }),
     story("probing: a client asks for one broken link all day, a reader has stale ones", true, |play| {
         let (from, until) = (play.at(20.0), play.at(620.0));
         let link = somebody(play, read("/docs/{id}"), 1.0, Addresses::Fixed(vec![company(31, 1)]), from, until);
@@ -80,6 +89,30 @@ pub const STORIES: &[Story] = &[
         }
         play.add(Label::new("scope-creep", key("fjord"), from, until));
     }),
+    story("scope: a poller of weeks begins to change one path that hardly anybody changes", false, |play| {
+        let (from, until) = (play.at(20.0), play.at(140.0));
+        let world = &mut play.world;
+        let writer = world.actors[world.who("fjord")].extra(world.seed ^ 7, 1.0, from, until);
+        let writer = writer.only(number(Method::Delete, "/v1/jobs/{id}")).asking(Things::Any(5000));
+        world.actors.push(writer.failing(0.0, 500));
+        play.add(Label::new("scope-creep", key("fjord"), from, until));
+    }),
+    story("scope: customers begin to read one path more, a poller sends two orders", false, |play| {
+        let from = play.at(20.0);
+        for (n, (name, rate, route, minutes)) in [
+            ("iris", 0.4, read("/v1/rates"), 300),
+            ("sable", 0.8, read("/v1/webhooks"), 300),
+            ("pine", 1.0, number(Method::Post, "/v1/orders"), 2),
+        ]
+        .into_iter()
+        .enumerate()
+        {
+            let world = &mut play.world;
+            let more = world.actors[world.who(name)].extra(world.seed ^ n as u64, rate, from, from + minutes * MINUTE);
+            world.actors.push(more.only(route).asking(Things::Any(40)).failing(0.0, 500));
+        }
+        play.lasts(6 * HOUR);
+    }),
     story("passwords: one address tries sixty a minute and gets in", true, |play| {
         let (from, until) = (play.at(20.0), play.at(50.0));
         let address = stranger(22, 1);
@@ -99,6 +132,13 @@ pub const STORIES: &[Story] = &[
         let strangers: Vec<_> = (0..300).map(|n| client(stranger(24, n))).collect();
         let label = Label::new("credential-stuffing", endpoint("/login"), from, until).within(HOUR);
         play.add(label.touching(strangers));
+    }),
+    story("passwords: one address tries one every forty seconds", false, |play| {
+        let (from, until) = (play.at(20.0), play.at(260.0));
+        let address = stranger(25, 1);
+        play.world.actors.push(guesser(play, 1.5, Addresses::Fixed(vec![address]), from, until));
+        let label = Label::new("credential-stuffing", client(address), from, until).within(HOUR);
+        play.add(label.touching([endpoint("/login")]));
     }),
     story("passwords: one user forgot it, an office in the morning, a job that lost it", true, |play| {
         let from = play.at(20.0);

@@ -133,7 +133,7 @@ fn ages(size: Size) -> [(History, i64); 6] {
 pub fn all() -> Vec<&'static Story> {
     use super::{
         stories_bursts, stories_errors, stories_leaks, stories_loops, stories_ordinary, stories_probes, stories_rest,
-        stories_sizes, stories_young,
+        stories_sizes, stories_users, stories_young,
     };
     [
         stories_ordinary::STORIES,
@@ -144,6 +144,7 @@ pub fn all() -> Vec<&'static Story> {
         stories_rest::STORIES,
         stories_probes::STORIES,
         stories_sizes::STORIES,
+        stories_users::STORIES,
         stories_young::STORIES,
     ]
     .into_iter()

@@ -7,6 +7,7 @@
 pub(crate) mod daemon;
 pub(crate) mod labels;
 pub(crate) mod machine;
+pub(crate) mod mmdb;
 pub(crate) mod receivers;
 pub(crate) mod servers;
 pub(crate) mod traffic;

@@ -106,6 +106,17 @@ impl Novelty {
         self.networks.len() as u32
     }
 
+    /// Whether a network is one of long standing.
+    pub fn knows(&self, network: Id) -> bool {
+        self.networks.iter().any(|old| old.hash == network.0 as u32)
+    }
+
+    /// Adds the networks that used the key since an instant, as far as they are told apart.
+    pub fn networks_since(&self, since: Timestamp, out: &mut Vec<u32>) {
+        out.extend(self.networks.iter().filter(|old| old.last_s >= super::lists::seconds(since)).map(|old| old.hash));
+        out.extend(self.newcomers.iter().filter(|new| new.last >= since).map(|new| new.network));
+    }
+
     /// Distinct networks today: what enters into the peers' histogram when the day ends.
     pub fn networks_today(&self) -> u32 {
         let new = self.newcomers.iter().filter(|newcomer| newcomer.day == self.day).count() as u32;

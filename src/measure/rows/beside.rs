@@ -243,6 +243,7 @@ mod tests {
             source: SourceId(0),
             method: Method::Get,
             flags: Flags::default(),
+            place: crate::event::Place::NONE,
         }
     }
 

@@ -39,6 +39,11 @@ impl Row {
 }
 
 impl Rows {
+    /// All of them.
+    pub fn all(&self) -> &[Row] {
+        &self.rows
+    }
+
     /// Bytes in use, by own accounting.
     pub fn bytes(&self) -> usize {
         let spare = (self.rows.capacity() - self.rows.len()) * size_of::<Row>();
@@ -135,6 +140,7 @@ mod tests {
             source: SourceId(0),
             method: Method::Get,
             flags: Flags::default(),
+            place: crate::event::Place::NONE,
         }
     }
 

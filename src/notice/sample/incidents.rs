@@ -1,6 +1,6 @@
 //! The sample incidents: for each detector the subjects that it is usually about.
 
-use super::{harvests, own, tries};
+use super::{harvests, own, tries, users};
 use crate::detect::grounds::Grounds;
 use crate::detect::{Fact, Facts, Impact, Trend};
 use crate::event::{Severity, Subject, SubjectKind};
@@ -41,6 +41,7 @@ pub(super) fn incidents() -> Vec<Incident> {
         own::of_user_rule(),
     ];
     all.extend(tries::incidents());
+    all.extend(users::incidents());
     all
 }
 

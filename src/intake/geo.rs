@@ -1,0 +1,203 @@
+//! Where on Earth an address is, by a database in MaxMind's format that the user gives.
+//!
+//! The bytes come from outside, and so may be anything: whatever cannot be read is an address without a place. Nothing
+//! here opens a file; `app` does.
+
+use std::net::IpAddr;
+
+use maxminddb::Reader;
+use serde::Deserialize;
+
+use crate::event::Place;
+
+/// The most characters of a city's name.
+const NAME_CHARS: usize = 60;
+
+/// Words in the names of networks that machines, or people's tunnels, stand in: who comes from there may be anywhere.
+const HOSTED: &[&str] = &[
+    "amazon",
+    "aws",
+    "google",
+    "microsoft",
+    "azure",
+    "oracle",
+    "alibaba",
+    "tencent",
+    "digitalocean",
+    "linode",
+    "akamai",
+    "hetzner",
+    "ovh",
+    "scaleway",
+    "contabo",
+    "vultr",
+    "choopa",
+    "constant company",
+    "leaseweb",
+    "cloudflare",
+    "fastly",
+    "zscaler",
+    "netskope",
+    "m247",
+    "datacamp",
+    "mullvad",
+    "nordvpn",
+    "expressvpn",
+    "protonvpn",
+    "tzulo",
+    "quadranet",
+    "packethub",
+    "hosting",
+    "datacenter",
+    "data center",
+    "cloud",
+    "server",
+    "vpn",
+    "colo",
+];
+
+/// Why a database cannot be used.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum GeoError {
+    /// Not a database, or a damaged one.
+    #[error("it is no database in MaxMind's format, or damaged: {0}")]
+    Damaged(String),
+    /// Of another kind.
+    #[error("it is a database of the kind \"{found}\"; expected {expected}")]
+    Other {
+        /// What it says it is.
+        found: String,
+        /// What is needed.
+        expected: &'static str,
+    },
+}
+
+/// Databases of places, and, where there is one, of networks.
+pub struct Atlas {
+    cities: Reader<Vec<u8>>,
+    networks: Option<Reader<Vec<u8>>>,
+}
+
+impl std::fmt::Debug for Atlas {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Atlas").field("networks", &self.networks.is_some()).finish_non_exhaustive()
+    }
+}
+
+#[derive(Deserialize)]
+struct City<'a> {
+    #[serde(borrow, default)]
+    city: Option<Named<'a>>,
+    #[serde(borrow, default)]
+    country: Option<Country<'a>>,
+    #[serde(default)]
+    location: Option<Location>,
+}
+
+#[derive(Deserialize)]
+struct Named<'a> {
+    #[serde(borrow, default)]
+    names: Option<Names<'a>>,
+}
+
+#[derive(Deserialize)]
+struct Names<'a> {
+    #[serde(borrow, default)]
+    en: Option<&'a str>,
+}
+
+#[derive(Deserialize)]
+struct Country<'a> {
+    #[serde(borrow, default)]
+    iso_code: Option<&'a str>,
+    #[serde(borrow, default)]
+    names: Option<Names<'a>>,
+}
+
+#[derive(Deserialize)]
+struct Location {
+    #[serde(default)]
+    latitude: Option<f64>,
+    #[serde(default)]
+    longitude: Option<f64>,
+}
+
+#[derive(Deserialize)]
+struct Network<'a> {
+    #[serde(borrow, default)]
+    autonomous_system_organization: Option<&'a str>,
+}
+
+impl Atlas {
+    /// Of the bytes of a database of cities, and of one of networks (autonomous systems).
+    ///
+    /// # Errors
+    /// The first that cannot be used, and why: `true` beside it if it is that of networks.
+    pub fn new(cities: Vec<u8>, networks: Option<Vec<u8>>) -> Result<Self, (bool, GeoError)> {
+        let cities = open(cities).map_err(|error| (false, error))?;
+        let kind = &cities.metadata().database_type;
+        if (kind.contains("Country") || kind.contains("ASN")) && !kind.contains("City") {
+            let expected = "one of cities, which has coordinates (GeoLite2-City, say)";
+            return Err((false, GeoError::Other { found: kind.clone(), expected }));
+        }
+        let networks = networks.map(open).transpose().map_err(|error| (true, error))?;
+        if let Some(kind) = networks.as_ref().map(|networks| &networks.metadata().database_type)
+            && (kind.contains("City") || kind.contains("Country"))
+        {
+            return Err((
+                true,
+                GeoError::Other { found: kind.clone(), expected: "one of networks (GeoLite2-ASN, say)" },
+            ));
+        }
+        Ok(Atlas { cities, networks })
+    }
+
+    /// Whether networks of machines and tunnels are told apart.
+    pub fn knows_networks(&self) -> bool {
+        self.networks.is_some()
+    }
+
+    /// Where an address is, and the name of the place: a city if it is known, else a country.
+    pub fn place(&self, address: IpAddr) -> Option<(Place, String)> {
+        let found: City<'_> = self.cities.lookup(address).ok()?.decode().ok()??;
+        let location = found.location?;
+        let code = found.country.as_ref().and_then(|country| country.iso_code).unwrap_or("");
+        let place = Place::new(location.latitude?, location.longitude?, code, self.is_hosted(address));
+        let en = |names: Option<Names<'_>>| names.and_then(|names| names.en).map(str::to_owned);
+        let city = found.city.and_then(|city| en(city.names));
+        let country =
+            found.country.and_then(|country| en(country.names)).or((!code.is_empty()).then(|| code.to_owned()));
+        let name = match (city, country) {
+            (Some(city), _) if !code.is_empty() => format!("{city} ({code})"),
+            (Some(name), _) | (None, Some(name)) => name,
+            (None, None) => String::new(),
+        };
+        place.is_some().then(|| (place, name.chars().take(NAME_CHARS).collect()))
+    }
+
+    fn is_hosted(&self, address: IpAddr) -> bool {
+        let look = |networks: &Reader<Vec<u8>>| -> Option<bool> {
+            let found: Network<'_> = networks.lookup(address).ok()?.decode().ok()??;
+            let name = found.autonomous_system_organization?.to_ascii_lowercase();
+            Some(HOSTED.iter().any(|word| name.contains(word)))
+        };
+        self.networks.as_ref().and_then(look).unwrap_or(false)
+    }
+}
+
+fn open(bytes: Vec<u8>) -> Result<Reader<Vec<u8>>, GeoError> {
+    Reader::from_source(bytes).map_err(|error| GeoError::Damaged(error.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_database_is_refused() {
+        for bytes in [Vec::new(), b"hello".to_vec(), vec![0xAB; 5000], b"\xab\xcd\xefMaxMind.com\xe0".to_vec()] {
+            let (networks, error) = Atlas::new(bytes, None).unwrap_err();
+            assert!(!networks && matches!(error, GeoError::Damaged(_)), "{error}");
+        }
+    }
+}
