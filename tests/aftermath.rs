@@ -144,7 +144,7 @@ fn a_client_that_was_banned_ends_its_incident_though_it_knocks_on() {
             kinds(&site),
             [ChangeKind::Opened, ChangeKind::Updated(Again::Refused), end_of(&site)],
             "{status}: {:?}",
-            told(&site).iter().map(|c| notice(c).title).collect::<Vec<_>>()
+            told(&site).iter().map(|c| (c.at, notice(c).title)).collect::<Vec<_>>()
         );
         let end = the_end(&site);
         let title = "Client 203.0.113.9 is refused now and still knocks, about ";
@@ -262,13 +262,60 @@ fn being_refused_from_the_beginning_is_nobodys_answer_to_it() {
     assert!(
         !kinds(&site).iter().any(|kind| matches!(kind, ChangeKind::Updated(Again::Refused | Again::PartlyRefused)))
     );
-    // So is a client that is limited all along.
+    // So is a client that is denied in part all along, until it stops.
     let mut site = ordinary(9);
     rush(&mut site, 400.0);
     answer(&mut site, "", 0.6, 403);
+    site.run_until(after(90));
+    site.streams.pop();
     site.run_until(after(180));
-    assert!(site.opened().iter().any(|told| told.ends_with("client 203.0.113.9")), "{:?}", site.opened());
+    site.finish();
+    assert_eq!(site.opened(), ["enumeration client 203.0.113.9"]);
     assert!(
         !kinds(&site).iter().any(|kind| matches!(kind, ChangeKind::Updated(Again::Refused | Again::PartlyRefused)))
     );
+    assert_eq!(the_end(&site).outcome.map(|o| o.by).as_deref(), Some("stopped"));
+    // And a client that made a key's burst and was denied from its first request did not end it by that.
+    for minutes in [20, 100] {
+        let mut site = ordinary(10);
+        let mut burst = Stream::new("consumer-003", 900.0).steady().between(after(0), Timestamp::MAX).failing(1.0, 403);
+        burst.clients = vec!["203.0.113.9".to_owned()];
+        burst.agents = site.streams[3].agents.clone();
+        burst.things = Things::Of(3);
+        site.streams.push(burst);
+        site.run_until(after(minutes));
+        site.streams.last_mut().unwrap().scale = 0.5;
+        site.run_until(after(minutes + 120));
+        site.finish();
+        let ends: Vec<Notice> =
+            site.changes.iter().filter(|c| matches!(c.kind, ChangeKind::Resolved(_))).map(notice).collect();
+        assert!(!ends.is_empty(), "{:?}", told(&site).iter().map(|c| (c.at, notice(c).title)).collect::<Vec<_>>());
+        for end in ends {
+            assert!(!end.outcome.as_ref().is_some_and(|o| o.by.contains("refused")), "{minutes} min: {}", end.summary);
+        }
+    }
+}
+
+#[test]
+fn a_client_that_is_banned_for_probing_does_not_get_worse_by_trying_on() {
+    let mut site = ordinary(11);
+    let mut probe = Stream::new("", 60.0).steady().between(after(0), Timestamp::MAX).failing(0.9, 404);
+    probe.clients = vec!["203.0.113.9".to_owned()];
+    probe.agents = vec!["curl".to_owned()];
+    probe.things = Things::InSequence;
+    site.streams.push(probe);
+    site.run_until(after(30));
+    assert_eq!(site.opened(), ["enumeration client 203.0.113.9"]);
+    answer(&mut site, "", 1.0, 403);
+    site.run_until(after(6 * 60));
+    site.finish();
+    assert_eq!(site.opened(), ["enumeration client 203.0.113.9"], "its end is no new beginning");
+    let late: Vec<ChangeKind> = told(&site).iter().filter(|c| c.at > after(31)).map(|c| c.kind).collect();
+    assert_eq!(
+        late,
+        [ChangeKind::Updated(Again::Refused), end_of(&site)],
+        "{:?}",
+        told(&site).iter().map(|c| (c.at, notice(c).title)).collect::<Vec<_>>()
+    );
+    assert_eq!(the_end(&site).outcome.map(|o| o.by).as_deref(), Some("refused"));
 }

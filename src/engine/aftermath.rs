@@ -8,7 +8,7 @@ use crate::incident::after::Answers;
 use crate::incident::book::Telling;
 use crate::incident::entry::{About, Candidate, Entry, Evidence, FLOOD};
 use crate::incident::{ChangeKind, Incident};
-use crate::measure::failures::Class;
+use crate::measure::failures::{Class, Failures};
 use crate::measure::full::Full;
 use crate::measure::ring::TICK;
 use crate::time::{Span, Timestamp};
@@ -24,6 +24,8 @@ const OFFENDER: f64 = 0.5;
 const KNOCKING: f64 = 0.6;
 /// What was seen after its end at least so long says what it is now.
 const LEAST: i64 = 3;
+/// What ended an incident came at most so long before it was seen to be over.
+const LATE: Span = Span::from_mins(15);
 /// As long as the rings of minutes reach.
 const HOUR: i64 = 60;
 
@@ -43,12 +45,19 @@ impl Counted {
 
 /// What the minutes `from..=to` held.
 fn counted(full: &Full, from: i64, to: i64) -> Counted {
-    let sum = |class: Class| full.failures[class.index()].as_deref().map_or(0, |f| f.mins.sum(from, to));
-    let closed = full.failures[Class::Client.index()].as_deref().map_or(0.0, |failures| {
-        let share = failures.statuses.share_of(CLOSED);
-        share * failures.mins.sum(from, to) as f64
-    });
-    let all = full.counts.mins.sum(from, to);
+    split(full, full.counts.mins.sum(from, to), |failures| failures.mins.sum(from, to))
+}
+
+/// What the tens of seconds `from..=to` held.
+fn counted_just(full: &Full, from: i64, to: i64) -> Counted {
+    split(full, full.counts.tens.sum(from, to), |failures| failures.tens.sum(from, to))
+}
+
+fn split(full: &Full, all: u64, count: impl Fn(&Failures) -> u64) -> Counted {
+    let sum = |class: Class| full.failures[class.index()].as_deref().map_or(0, &count);
+    let closed = full.failures[Class::Client.index()]
+        .as_deref()
+        .map_or(0.0, |failures| failures.statuses.share_of(CLOSED) * count(failures) as f64);
     let denied = (sum(Class::Denied) + closed.round() as u64).min(all);
     Counted { all, denied, refused: (denied + sum(Class::Limited)).min(all) }
 }
@@ -98,21 +107,27 @@ impl Engine {
             return candidate.tag != FLOOD && self.knocking(now) >= KNOCKING * beyond.max(1.0);
         }
         // New users of a key are news even if they are refused; what falls silent is not refused.
-        if [leaked_key::NAME, traffic_drop::NAME].contains(&detector) || !self.after.has_worked(about) {
+        ![leaked_key::NAME, traffic_drop::NAME].contains(&detector) && self.is_refused_now(about, now)
+    }
+
+    /// Whether a caller that was told of, and whose requests were answered then, is refused all it sends just now: sooner
+    /// than it is told.
+    pub(super) fn is_refused_now(&self, about: About, now: Timestamp) -> bool {
+        if !self.after.has_worked(about) {
             return false;
         }
         let Some(full) = self.row(about).and_then(|row| row.full.as_deref()) else { return false };
-        let window = shortest(full, now);
-        let seen = counted(full, last_minute(now) - window + 1, now.bucket(Span::MINUTE));
+        let nearly_all = |seen: Counted| seen.all >= ENOUGH && 10 * seen.refused >= 9 * seen.all;
+        let minute = now.bucket(Span::MINUTE);
         // A few minutes make both: those before it was refused, and those since.
-        let late = counted(full, last_minute(now), now.bucket(Span::MINUTE));
-        // What is judged with its own line is judged seconds after.
-        let ticks = (now.bucket(TICK) - 1, now.bucket(TICK));
-        let refused: u64 = full.failures.iter().flatten().map(|f| f.tens.sum(ticks.0, ticks.1)).sum();
-        let just = full.counts.tens.sum(ticks.0, ticks.1);
-        just >= ENOUGH && 10 * refused >= 9 * just && late.refused >= ENOUGH
-            || seen.all >= ENOUGH && 10 * seen.refused >= 9 * seen.all
-            || late.all >= ENOUGH && 10 * late.refused >= 9 * late.all
+        let late = counted(full, last_minute(now), minute);
+        if nearly_all(late) || nearly_all(counted(full, last_minute(now) - shortest(full, now) + 1, minute)) {
+            return true;
+        }
+        // Lines are counted as they come, and judged up to some seconds later, or at once.
+        let tick = now.bucket(TICK);
+        let just = |ticks: (i64, i64)| nearly_all(counted_just(full, ticks.0, ticks.1));
+        late.refused >= ENOUGH && (just((tick - 1, tick)) || just((tick, tick + 1)))
     }
 
     /// Requests a minute of all who were told of and are shut out.
@@ -236,7 +251,8 @@ impl Engine {
                 facts.insert("now_usual".to_owned(), Fact::Number(usual));
                 facts.entry("ended_by".to_owned()).or_insert(Fact::Text("usual".to_owned()));
             }
-            retry_loop::NAME => {
+            // Of calls that did not fail nobody waits that they work.
+            retry_loop::NAME if entry.incident.facts.get("failing") == Some(&Fact::Flag(true)) => {
                 let call = entry.evidence.iter().find(|v| v.about == entry.about && v.detector == retry_loop::NAME);
                 let run = call.and_then(|evidence| self.repeats.look(Id(evidence.tag), now)).map(|seen| seen.run);
                 // It comes as before, and is answered again.
@@ -272,7 +288,9 @@ impl Engine {
         }
         let full = row.full.as_deref()?;
         let answers = self.answers(About { kind, id }, full, now);
-        let since = answers.since.filter(|since| answers.is_shut_out() && *since > entry.incident.started_at)?;
+        // Who was refused from its beginning, or long before it was over, did not end it by that.
+        let began = entry.incident.started_at.max(entry.last_active() - LATE);
+        let since = answers.since.filter(|since| answers.is_shut_out() && *since > began)?;
         answers.facts(since, now, &mut facts);
         Some((facts, "gone-refused"))
     }

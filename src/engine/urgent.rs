@@ -231,7 +231,12 @@ impl Engine {
                 let place = entry.evidence.iter().position(own);
                 place.is_some_and(|place| !active.contains(&place))
             };
-            let fresh = fresh.filter(|title| !over(title));
+            // Nor is what somebody does in vain since being shut out a part of the probing that it is shut out for.
+            let vain = |title: &(About, u64)| {
+                let tries = [enumeration::NAME, credential_stuffing::NAME];
+                tries.contains(&entry.incident.detector.as_str()) && self.is_refused_now(title.0, end)
+            };
+            let fresh = fresh.filter(|title| !over(title) && !vain(title));
             let fresh = fresh.and_then(|(about, tag)| {
                 let mut finding = self.fresh(entry.incident.detector.as_str(), about, tag, tick, history)?;
                 finding.severity = *self.settings.severities.get(finding.detector).unwrap_or(&finding.severity);

@@ -147,8 +147,15 @@ impl Watched {
             self.refused = None;
         }
         let after = self.incident.detected_at;
-        if answers.is_shut_out() && self.worked {
-            let since = answers.since.unwrap_or(now).max(self.incident.started_at);
+        if answers.is_shut_out() {
+            let since = answers.since.unwrap_or(now);
+            let began = self.incident.started_at.bucket(Span::MINUTE);
+            self.worked &= self.refused.is_some() || since.bucket(Span::MINUTE) > began;
+            if !self.worked {
+                // Refused from its beginning, beside what the caller does usually: nobody's answer to it, nor is a part.
+                self.partly = Some(Course { told: u32::MAX, ..Course::new(now) });
+                return None;
+            }
             let course = self.refused.get_or_insert(Course::new(since));
             self.knocked_at = now;
             self.partly = None;
@@ -370,6 +377,21 @@ mod tests {
         assert_eq!(story.kinds()[1..], [ChangeKind::Kept(Reason::Knocking); 3]);
         story.minutes(8 * 24 * 60, &answers(0, 0.0, 0.0));
         assert!(story.after.is_empty(), "a week of silence");
+    }
+
+    #[test]
+    fn what_was_refused_from_its_beginning_is_never_told_as_an_answer() {
+        let mut story = Story::new("burst");
+        let since = Some(story.after.watched[0].incident.started_at);
+        story.minutes(30, &Answers { since, ..answers(500, 1.0, 1.0) });
+        // It becomes less, and what its owner does usually is seen again.
+        story.minutes(120, &answers(100, 0.4, 0.4));
+        assert_eq!(story.kinds(), []);
+        assert_eq!(story.after.refused_since(story.about), None);
+        // When all of it was let in, a new refusal is news.
+        story.minutes(10, &answers(100, 0.0, 0.0));
+        story.minutes(10, &Answers { since: Some(story.now), ..answers(100, 1.0, 1.0) });
+        assert_eq!(story.kinds(), [ChangeKind::Updated(Again::Refused)]);
     }
 
     #[test]
