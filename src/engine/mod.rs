@@ -30,6 +30,7 @@ mod rules;
 mod saved;
 mod scales;
 mod scope;
+mod sources;
 mod spending;
 mod spikes;
 mod status;
@@ -37,7 +38,6 @@ mod totals;
 mod travels;
 mod urgent;
 
-use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
@@ -64,7 +64,7 @@ use crate::measure::peers::Peers;
 use crate::measure::probes::Probes;
 use crate::measure::repeats::Repeats;
 use crate::measure::ring::TICK;
-use crate::measure::rows::{Limits, Row, Rows};
+use crate::measure::rows::{Limits, Rows};
 use crate::measure::scope::Scopes;
 use crate::measure::sharing::Sharings;
 use crate::measure::sizes::Scales;
@@ -365,23 +365,6 @@ impl Engine {
         self.accounts.arrange(&self.settings.budgets);
         self.rules.arrange(&self.settings.rules);
         self.list_busy();
-    }
-
-    /// Where there is one source its requests are the site's: what those are made of is counted once, for the site.
-    fn thin_sources(&mut self) {
-        self.sources.set_lean(self.settings.sources.len() == 1 && self.sources.len() <= 1);
-    }
-
-    /// The sources with what they were spared.
-    fn whole_sources(&self) -> Cow<'_, [Row]> {
-        let Some(site) = self.site.row(SITE).filter(|_| self.sources.is_lean()) else {
-            return Cow::Borrowed(self.sources.saved());
-        };
-        let mut sources = self.sources.saved().to_vec();
-        for source in &mut sources {
-            source.take_parts(site);
-        }
-        Cow::Owned(sources)
     }
 
     /// While quiet, everything is learned and judged, but incidents that are over are told to nobody. Those that are
