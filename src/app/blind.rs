@@ -19,6 +19,16 @@ use crate::time::Span;
 const COVERED: f64 = 0.5;
 /// With as much history everything is judged with the hour of the week.
 const ENOUGH: Span = Span::from_days(8);
+/// What lines may say, in the order in which it is told that they do not.
+const LINES_SAY: [Lacking; 7] = [
+    Lacking::Key,
+    Lacking::Duration,
+    Lacking::BytesIn,
+    Lacking::BytesOut,
+    Lacking::UserAgent,
+    Lacking::Referer,
+    Lacking::Host,
+];
 /// How often a running daemon looks, and while there is nothing to look at.
 const LOOK_EVERY: Span = Span::from_mins(15);
 const LOOK_SOON: Span = Span::from_mins(2);
@@ -66,12 +76,30 @@ fn about(lacking: Lacking) -> (&'static str, &'static [&'static str], &'static s
     match lacking {
         Lacking::Key => (
             "no key",
-            &["leaked-key", "scope-creep", "impossible-travel", "drift", "payload-size", "budget"],
+            &[
+                "leaked-key",
+                "scope-creep",
+                "impossible-travel",
+                "shared-key",
+                "front-end-exposure",
+                "drift",
+                "payload-size",
+                "budget",
+            ],
             "callers are told apart by their addresses alone, and nothing can be said of keys",
         ),
         Lacking::ForwardedFor => (
             "one address for all clients",
-            &["leaked-key", "impossible-travel", "credential-stuffing", "enumeration", "harvesting", "burst"],
+            &[
+                "leaked-key",
+                "impossible-travel",
+                "shared-key",
+                "front-end-exposure",
+                "credential-stuffing",
+                "enumeration",
+                "harvesting",
+                "burst",
+            ],
             "everybody seems to be the proxy, so new networks of a key and single clients cannot be seen",
         ),
         Lacking::Duration => (
@@ -92,8 +120,13 @@ fn about(lacking: Lacking) -> (&'static str, &'static [&'static str], &'static s
         Lacking::Host => ("no host", &[], "the same path on two hosts is one endpoint"),
         Lacking::UserAgent => (
             "no user agent",
-            &["leaked-key", "drift", "harvesting"],
-            "new programs on a key and crawlers cannot be seen",
+            &["front-end-exposure", "leaked-key", "impossible-travel", "drift", "harvesting"],
+            "browsers that use a server's key, new programs on a key and crawlers cannot be seen",
+        ),
+        Lacking::Referer => (
+            "no referer",
+            &["front-end-exposure"],
+            "a web page that uses a server's key is only known by the browsers of its visitors, so it is told later",
         ),
     }
 }
@@ -118,14 +151,15 @@ impl Blind {
             let text = format!("trusted_proxies = [\"{}\"]", sanitize::terminal(address));
             blind.paste.push(Paste { into: under(source), text });
         }
-        for one in
-            [Lacking::Key, Lacking::Duration, Lacking::BytesIn, Lacking::BytesOut, Lacking::UserAgent, Lacking::Host]
-        {
+        for one in LINES_SAY {
             let covered = sight.covered(one);
             if covered < COVERED {
                 blind.spots.push(spot(one, covered));
                 lacking.push(one);
             }
+        }
+        if sight.covered(Lacking::Key) >= COVERED {
+            blind.look_for_places(config);
         }
         if let Some(history) = sight.history().filter(|history| *history < ENOUGH) {
             blind.spots.push(Spot {
@@ -137,6 +171,34 @@ impl Blind {
         }
         blind.paste.splice(0..0, lines_to_paste(config, source, registry, sight, &lacking));
         blind
+    }
+
+    /// Where keys are used can be seen with files that the user gives.
+    fn look_for_places(&mut self, config: &Config) {
+        let city = "path = \"/var/lib/GeoIP/GeoLite2-City.mmdb\"";
+        let networks = "asn = \"/var/lib/GeoIP/GeoLite2-ASN.mmdb\"";
+        let (what, because, into, text) = match &config.geoip {
+            None => (
+                "no database of places",
+                "a key that is used in two places at once is told only if the new place makes many requests, by leaked-key",
+                "the configuration of Lapwing",
+                format!("[geoip]\n{city}\n{networks}"),
+            ),
+            Some(geoip) if geoip.asn.is_none() => (
+                "no database of networks",
+                "networks of hosters and VPNs are not known, where a key seems to travel though nobody does",
+                "the configuration of Lapwing, under [geoip]",
+                networks.to_owned(),
+            ),
+            Some(_) => return,
+        };
+        self.spots.push(Spot {
+            what: what.to_owned(),
+            covered: 1.0,
+            detectors: names(&["impossible-travel"]),
+            because: because.to_owned(),
+        });
+        self.paste.push(Paste { into: into.to_owned(), text });
     }
 
     /// Everything in sentences: what is not seen, and what to paste. Empty if nothing is hidden.
@@ -302,6 +364,10 @@ fn of_server(format: &str, lacking: Lacking) -> Option<Paste> {
             "the static configuration of Traefik (accessLog with format: json)",
             "accessLog.fields.headers.names.User-Agent: keep",
         ),
+        ("traefik-json", Lacking::Referer) => paste(
+            "the static configuration of Traefik (accessLog with format: json)",
+            "accessLog.fields.headers.names.Referer: keep",
+        ),
         ("haproxy", Lacking::Key) => {
             paste("haproxy.cfg, in the frontend", "http-request capture req.hdr(X-Api-Key) len 64")
         }
@@ -310,6 +376,7 @@ fn of_server(format: &str, lacking: Lacking) -> Option<Paste> {
         ("w3c", Lacking::BytesOut) => paste("the fields of the W3C log", "sc-bytes"),
         ("w3c", Lacking::Host) => paste("the fields of the W3C log", "cs-host"),
         ("w3c", Lacking::UserAgent) => paste("the fields of the W3C log", "cs(User-Agent)"),
+        ("w3c", Lacking::Referer) => paste("the fields of the W3C log", "cs(Referer)"),
         ("w3c", Lacking::Key) => paste("the fields of the W3C log", "cs-username"),
         ("w3c", Lacking::ForwardedFor) => paste("the fields of the W3C log", "cs(X-Forwarded-For)"),
         ("nginx-json", one) => {
@@ -333,6 +400,7 @@ fn json_field(lacking: Lacking) -> &'static str {
         Lacking::BytesOut => "\"bytes_out\": 1412",
         Lacking::Host => "\"host\": \"api.example.com\"",
         Lacking::UserAgent => "\"user_agent\": \"okhttp/4.12.0\"",
+        Lacking::Referer => "\"referer\": \"https://example.com/\"",
     }
 }
 

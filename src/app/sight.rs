@@ -35,7 +35,7 @@ pub(super) struct Sight {
     /// Requests that were looked at.
     pub(super) lines: u64,
     /// How many of them say what may be lacking.
-    pub(super) said: [u64; 7],
+    pub(super) said: [u64; 8],
     /// How many of them say where the client is.
     pub(super) countries: u64,
     /// The address that most of them come from, as the server sees it, and how many do.
@@ -49,7 +49,7 @@ pub(super) struct Sight {
 }
 
 /// In the order of the counts.
-const ALL: [Lacking; 7] = [
+const ALL: [Lacking; 8] = [
     Lacking::Key,
     Lacking::ForwardedFor,
     Lacking::Duration,
@@ -57,6 +57,7 @@ const ALL: [Lacking; 7] = [
     Lacking::BytesOut,
     Lacking::Host,
     Lacking::UserAgent,
+    Lacking::Referer,
 ];
 
 impl Sight {
@@ -109,6 +110,10 @@ impl Sight {
             Choice::Auto => parser.decision().map(|decision| decision.format),
             Choice::Template(_) | Choice::TemplateOf(..) => None,
         };
+        // Programs send no Referer: a format that has a place for it says so by its being empty.
+        if has_place_for_referer(&config.plan(source).choice, sight.format.as_deref(), registry, bytes) {
+            sight.say_all(Lacking::Referer);
+        }
         (sight.lines >= LEAST_LINES).then_some(sight)
     }
 
@@ -122,6 +127,7 @@ impl Sight {
             Lacking::BytesOut => record.bytes_out.is_some(),
             Lacking::Host => known(record.host.as_deref()),
             Lacking::UserAgent => known(record.user_agent.as_deref()),
+            Lacking::Referer => record.referer.is_some(),
         };
         self.lines += 1;
         for (count, lacking) in self.said.iter_mut().zip(ALL) {
@@ -129,6 +135,12 @@ impl Sight {
         }
         self.countries += u64::from(known(record.country.as_deref()));
         self.newest = self.newest.max(Some(record.time));
+    }
+
+    fn say_all(&mut self, lacking: Lacking) {
+        for (count, _) in self.said.iter_mut().zip(ALL).filter(|(_, known)| *known == lacking) {
+            *count = self.lines;
+        }
     }
 
     /// Share of the lines that say it.
@@ -151,6 +163,24 @@ impl Sight {
     pub(super) fn history(&self) -> Option<Span> {
         Some((self.newest? - self.oldest?).max(Span::ZERO))
     }
+}
+
+/// Whether the format names the Referer, or its lines do as one of their fields.
+fn has_place_for_referer(choice: &Choice, format: Option<&str>, registry: &Registry, bytes: &[u8]) -> bool {
+    let names = |text: &[u8]| {
+        [&b"referer"[..], b"referrer"].iter().any(|name| text.windows(name.len()).any(|w| w.eq_ignore_ascii_case(name)))
+    };
+    let told = match choice {
+        Choice::Template(text) | Choice::TemplateOf(_, text) => names(text.as_bytes()),
+        Choice::Named(_) | Choice::Auto => registry.get(format.unwrap_or_default()).is_some_and(|entry| {
+            let mut file: toml::Table = entry.text.parse().unwrap_or_default();
+            file.remove("samples");
+            file.remove("description");
+            // Caddy writes all headers that there are.
+            entry.name == "caddy" || names(file.to_string().as_bytes())
+        }),
+    };
+    told || names(bytes)
 }
 
 /// Whether an address is one of a network that is not the internet.

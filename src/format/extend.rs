@@ -15,6 +15,7 @@ pub enum Lacking {
     BytesOut,
     Host,
     UserAgent,
+    Referer,
 }
 
 /// A format that says more.
@@ -33,7 +34,7 @@ const NAME: &str = "lapwing";
 // One server after the other, whatever two of them have in common.
 #[allow(clippy::match_same_arms)]
 fn variable(syntax: Syntax, lacking: Lacking) -> Option<&'static str> {
-    use Lacking::{BytesIn, BytesOut, Duration, ForwardedFor, Host, Key, UserAgent};
+    use Lacking::{BytesIn, BytesOut, Duration, ForwardedFor, Host, Key, Referer, UserAgent};
     Some(match (syntax, lacking) {
         (Syntax::Nginx, Key) => "\"$http_x_api_key\"",
         (Syntax::Nginx, ForwardedFor) => "\"$http_x_forwarded_for\"",
@@ -42,6 +43,7 @@ fn variable(syntax: Syntax, lacking: Lacking) -> Option<&'static str> {
         (Syntax::Nginx, BytesOut) => "$body_bytes_sent",
         (Syntax::Nginx, Host) => "$host",
         (Syntax::Nginx, UserAgent) => "\"$http_user_agent\"",
+        (Syntax::Nginx, Referer) => "\"$http_referer\"",
         (Syntax::Apache, Key) => "\"%{X-Api-Key}i\"",
         (Syntax::Apache, ForwardedFor) => "\"%{X-Forwarded-For}i\"",
         (Syntax::Apache, Duration) => "%D",
@@ -50,6 +52,7 @@ fn variable(syntax: Syntax, lacking: Lacking) -> Option<&'static str> {
         (Syntax::Apache, BytesOut) => "%B",
         (Syntax::Apache, Host) => "%V",
         (Syntax::Apache, UserAgent) => "\"%{User-Agent}i\"",
+        (Syntax::Apache, Referer) => "\"%{Referer}i\"",
         // With `http-request set-var(txn.api_key) req.hdr(X-Api-Key)` before it.
         (Syntax::Haproxy, Key) => "\"%[var(txn.api_key)]\"",
         (Syntax::Haproxy, Duration) => "%Ta",
@@ -62,6 +65,7 @@ fn variable(syntax: Syntax, lacking: Lacking) -> Option<&'static str> {
         (Syntax::Envoy, BytesOut) => "%BYTES_SENT%",
         (Syntax::Envoy, Host) => "\"%REQ(:AUTHORITY)%\"",
         (Syntax::Envoy, UserAgent) => "\"%REQ(USER-AGENT)%\"",
+        (Syntax::Envoy, Referer) => "\"%REQ(REFERER)%\"",
         _ => return None,
     })
 }
@@ -140,7 +144,7 @@ mod tests {
     use super::super::template::Piece;
     use super::*;
 
-    const ALL: [Lacking; 7] = [
+    const ALL: [Lacking; 8] = [
         Lacking::Key,
         Lacking::ForwardedFor,
         Lacking::Duration,
@@ -148,6 +152,7 @@ mod tests {
         Lacking::BytesOut,
         Lacking::Host,
         Lacking::UserAgent,
+        Lacking::Referer,
     ];
 
     fn role(lacking: Lacking) -> Role {
@@ -159,6 +164,7 @@ mod tests {
             Lacking::BytesOut => Role::BytesOut,
             Lacking::Host => Role::Host,
             Lacking::UserAgent => Role::UserAgent,
+            Lacking::Referer => Role::Referer,
         }
     }
 
