@@ -5,6 +5,7 @@ use hashbrown::HashMap;
 
 use crate::detect::Parts;
 use crate::detect::user_rule::{self, Counted, Met, Told};
+use crate::engine::arrival::Texts;
 use crate::engine::names::subject_of;
 use crate::engine::rules::earlier;
 use crate::engine::{Engine, Settings};
@@ -38,7 +39,7 @@ impl Engine {
     pub(super) fn follow_rules<'a>(
         &mut self,
         event: &Event,
-        texts: [&str; 5],
+        texts: Texts<'_>,
         hits: impl Iterator<Item = (&'a Hit, &'a str)>,
         out: &mut Vec<Change>,
     ) {
@@ -54,7 +55,7 @@ impl Engine {
     }
 
     /// `Some` if there is something to tell at once.
-    fn follow_rule(&mut self, event: &Event, texts: [&str; 5], hit: &Hit, name: &str) -> Option<()> {
+    fn follow_rule(&mut self, event: &Event, texts: Texts<'_>, hit: &Hit, name: &str) -> Option<()> {
         let index = usize::from(hit.rule);
         let rules = self.settings.rules.clone();
         let rule = rules.get(index)?;
@@ -112,7 +113,7 @@ impl Engine {
         index: usize,
         rule: &Rule,
         event: &Event,
-        texts: [&str; 5],
+        texts: Texts<'_>,
         hit: &Hit,
         name: &str,
     ) -> Option<usize> {
@@ -123,7 +124,7 @@ impl Engine {
         let counted = self.rules.counted.get(index)?;
         let groups = self.rules.kept.groups.get_mut(index)?;
         let kind = rule.subject();
-        let (id, subject) = subject_of(&self.settings, kind, event, texts);
+        let (id, subject) = subject_of(&self.settings, kind, event, texts.all(event));
         let also = rule.group.iter().filter_map(|field| match field {
             Field::Key => Some((SubjectKind::Key, event.key.id)),
             Field::Client => Some((SubjectKind::Client, event.client.id)),

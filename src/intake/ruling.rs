@@ -17,6 +17,7 @@ use super::{Settings, clipped, extra, lossy};
 use crate::event::{Batch, Event, Flags, Hasher, Hit, Id, Text};
 use crate::format::{FieldPlace, Record, Value};
 use crate::rule::field::WEEKDAYS;
+use crate::rule::guard::{Guard, Heads};
 use crate::rule::spec::{Measure, Rule, What};
 use crate::rule::{Field, Line};
 use crate::sanitize;
@@ -31,6 +32,8 @@ const SHOWN: usize = 80;
 #[derive(Debug)]
 pub(super) struct Ruling {
     rules: Arc<[Rule]>,
+    /// What a line must begin with, of each rule that says so.
+    guards: Vec<Option<Vec<Guard>>>,
     zone: Zone,
     hasher: Hasher,
     sources: Vec<String>,
@@ -68,6 +71,7 @@ impl Ruling {
         }
         Ruling {
             rules: settings.rules.clone(),
+            guards: settings.rules.iter().map(Rule::guards).collect(),
             zone: settings.zone,
             hasher,
             sources: settings.names.clone(),
@@ -95,7 +99,11 @@ impl Ruling {
         // Most lines meet few rules: only for those is there more to do.
         let mut met: SmallVec<[(usize, u32); 8]> = SmallVec::new();
         let view = View { seen, event: &event, batch, ruling: self };
-        for (index, rule) in rules.iter().enumerate() {
+        let heads = view.heads();
+        for (index, (rule, guards)) in rules.iter().zip(&self.guards).enumerate() {
+            if guards.as_ref().is_some_and(|guards| !guards.iter().any(|guard| guard.passes(&heads))) {
+                continue;
+            }
             let parts = rule.matches(&view);
             if parts != 0 && view.is_scheduled(rule) {
                 met.push((index, parts));
@@ -144,6 +152,16 @@ struct View<'a, 'r> {
 }
 
 impl View<'_, '_> {
+    fn heads(&self) -> Heads {
+        let endpoint = self.event.endpoint;
+        let endpoint = endpoint.is_some().then(|| self.batch.bytes(endpoint));
+        Heads::of(self.path(), endpoint, self.seen.record.method.as_deref())
+    }
+
+    fn path(&self) -> Option<&[u8]> {
+        if self.ruling.path.is_empty() { self.seen.target.map(|target| target.path) } else { Some(&self.ruling.path) }
+    }
+
     fn is_scheduled(&self, rule: &Rule) -> bool {
         if rule.schedule.is_always() {
             return true;
@@ -298,10 +316,7 @@ impl Line for View<'_, '_> {
             }
             Field::Method => known(record.method.as_ref()),
             Field::Target => known(record.target.as_ref()),
-            Field::Path => {
-                let path = if self.ruling.path.is_empty() { self.seen.target?.path } else { &self.ruling.path };
-                Some(Cow::Borrowed(path))
-            }
+            Field::Path => self.path().map(Cow::Borrowed),
             Field::Query => self.seen.target?.query.map(Cow::Borrowed),
             Field::Parameter(name) => self
                 .seen
