@@ -5,7 +5,7 @@ mod scenario;
 
 use std::sync::OnceLock;
 
-use lapwing::detect::budget;
+use lapwing::detect::{Fact, budget};
 use lapwing::engine::{Engine, Settings};
 use lapwing::event::{Severity, SubjectKind};
 use lapwing::incident::{Again, Change, ChangeKind};
@@ -16,18 +16,8 @@ use scenario::{Site, Stream, Things, at, office};
 /// Ten ordinary days of forty consumers, lived through once, then what the story adds.
 fn ordinary(seed: u64) -> Site {
     static LIVED: OnceLock<Vec<u8>> = OnceLock::new();
-    let day = "2026-03-12T10:00:00Z";
-    let saved = LIVED.get_or_init(|| {
-        let mut site = Site::new(1, "2026-03-02T00:00:00Z");
-        site.consumers(40, 60.0);
-        site.run_until(at(day));
-        assert_eq!(site.opened(), Vec::<String>::new(), "ten ordinary days");
-        site.engine.save()
-    });
-    let mut site = Site::new(seed, day);
-    site.consumers(40, 60.0);
-    site.engine = Engine::load(Site::settings(), saved).expect("what was saved");
-    site
+    let consumers = |site: &mut Site| site.consumers(40, 60.0);
+    Site::after(&LIVED, (1, "2026-03-02T00:00:00Z"), (seed, "2026-03-12T10:00:00Z"), consumers, Site::is_silent)
 }
 
 #[test]
@@ -280,6 +270,48 @@ fn a_site_that_goes_silent_is_told_once_and_its_return_resolves_it() {
     site.finish();
     assert_eq!(site.opened(), ["traffic-drop source api"]);
     assert_eq!(site.changes.iter().filter(|c| matches!(c.kind, ChangeKind::Resolved(_))).count(), 1);
+}
+
+/// Three weeks of a shop that calls ten times a minute by day and night; from then on it does this share of that.
+fn shop(shares: &[(f64, i64)]) -> Site {
+    let mut site = Site::new(43, "2026-03-02T00:00:00Z");
+    site.consumers(10, 20.0);
+    let shop = Stream::new("shop", 10.0).steady();
+    let start = at("2026-03-18T10:00:00Z");
+    site.streams.push(shop.clone().between(at("2026-03-02T00:00:00Z"), start));
+    let mut from = start;
+    for (share, minutes) in shares {
+        let until = from + Span::from_mins(*minutes);
+        let part = Stream { scale: 10.0 * share, ..shop.clone() };
+        site.streams.push(part.between(from, until));
+        from = until;
+    }
+    site.run_until(from);
+    site.finish();
+    site
+}
+
+#[test]
+fn a_key_that_falls_silent_is_told_and_what_is_missing_is_counted_along() {
+    let site = shop(&[(0.0, 240), (1.0, 120)]);
+    assert_eq!(site.opened(), ["traffic-drop key shop"]);
+    let told: Vec<_> = site.changes.iter().filter(|c| c.incident.detector == "traffic-drop").collect();
+    let missing = |c: &Change| match c.incident.facts["missing"] {
+        Fact::Count(n) => n as f64,
+        ref other => panic!("{other:?}"),
+    };
+    let start = at("2026-03-18T10:00:00Z");
+    for change in &told {
+        let gone = change.incident.ended_at.unwrap_or(change.at).min(start + Span::from_hours(4)) - start;
+        let ratio = missing(change) / (10.0 * gone.mins_f64());
+        assert!((0.8..1.2).contains(&ratio), "{:?} after {gone}: {}", change.kind, missing(change));
+    }
+    assert!(told.len() >= 4 && matches!(told.last().unwrap().kind, ChangeKind::Resolved(_)), "{}", told.len());
+}
+
+#[test]
+fn a_lull_of_a_key_that_has_been_quiet_all_day_is_no_drop() {
+    assert_eq!(shop(&[(0.25, 300), (0.09, 70), (0.25, 120)]).opened(), [] as [String; 0]);
 }
 
 #[test]
@@ -597,17 +629,7 @@ const MONDAY: &str = "2026-03-16T08:00:00Z";
 
 fn library(seed: u64) -> Site {
     static LIVED: OnceLock<Vec<u8>> = OnceLock::new();
-    let saved = LIVED.get_or_init(|| {
-        let mut site = Site::new(3, "2026-03-02T00:00:00Z");
-        readers(&mut site);
-        site.run_until(at(MONDAY));
-        assert_eq!(site.opened(), Vec::<String>::new(), "two ordinary weeks");
-        site.engine.save()
-    });
-    let mut site = Site::new(seed, MONDAY);
-    readers(&mut site);
-    site.engine = Engine::load(Site::settings(), saved).expect("what was saved");
-    site
+    Site::after(&LIVED, (3, "2026-03-02T00:00:00Z"), (seed, MONDAY), readers, Site::is_silent)
 }
 
 fn readers(site: &mut Site) {

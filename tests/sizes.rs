@@ -6,8 +6,8 @@ mod scenario;
 use std::sync::OnceLock;
 
 use lapwing::detect::Fact;
-use lapwing::engine::Engine;
 use lapwing::event::Method;
+use lapwing::incident::kept::Reason;
 use lapwing::incident::{Change, ChangeKind};
 use lapwing::time::{Span, Timestamp};
 use scenario::{Site, Stream, Things, at};
@@ -49,20 +49,12 @@ fn service(site: &mut Site) {
 
 fn lived(seed: u64) -> Site {
     static LIVED: OnceLock<Vec<u8>> = OnceLock::new();
-    let saved = LIVED.get_or_init(|| {
-        let mut site = Site::new(7, "2026-03-02T06:00:00Z");
-        service(&mut site);
-        site.run_until(at(MORNING));
+    Site::after(&LIVED, (7, "2026-03-02T06:00:00Z"), (seed, MORNING), service, |site| {
         let third_night = at("2026-03-04T12:00:00Z");
         let later: Vec<&Change> =
             site.changes.iter().filter(|c| c.kind == ChangeKind::Opened && c.at > third_night).collect();
         assert!(later.is_empty(), "from the third night on nothing is news: {later:#?}");
-        site.engine.save()
-    });
-    let mut site = Site::new(seed, MORNING);
-    service(&mut site);
-    site.engine = Engine::load(Site::settings(), saved).expect("what was saved");
-    site
+    })
 }
 
 fn begins() -> Timestamp {
@@ -105,6 +97,26 @@ fn answers_a_hundred_times_as_large() {
     site.finish();
     assert!(site.opened().contains(&"payload-size key consumer-005".to_owned()), "{:?}", site.opened());
     assert_eq!(site.first("payload-size").unwrap().incident.unit, "bytes");
+}
+
+#[test]
+fn what_comes_every_day_is_told_once_and_learned_while_it_repeats() {
+    let mut site = lived(26);
+    let at = site.streams.iter().position(|s| s.key == "chat-1").unwrap();
+    let usual = site.streams.remove(at);
+    for day in 0..7 {
+        let from = begins() + Span::from_days(day);
+        let until = from + Span::from_hours(1);
+        let large = Stream { tokens: 8_000, ..usual.clone() };
+        site.streams.push(large.between(from, until));
+        site.streams.push(usual.clone().between(until, from + Span::DAY));
+    }
+    site.run_until(begins() + Span::from_days(7));
+    site.finish();
+    assert_eq!(site.opened(), ["payload-size key chat-1"]);
+    let repeats = site.changes.iter().filter(|c| matches!(c.kind, ChangeKind::Kept(Reason::Repeat)));
+    let days: Vec<f64> = repeats.map(|c| (c.at - begins()).days_f64().floor()).collect();
+    assert!(!days.is_empty() && days.len() <= 2, "a line of the summary until it is known: {days:?}");
 }
 
 #[test]

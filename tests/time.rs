@@ -3,7 +3,6 @@
 #[allow(unreachable_pub, dead_code)]
 mod scenario;
 
-use lapwing::engine::Engine;
 use lapwing::time::{Span, Timestamp};
 use scenario::{Site, Stream, at};
 
@@ -12,17 +11,8 @@ const START: &str = "2026-03-12T10:00:00Z";
 /// A week of ordinary life of twelve consumers.
 fn ordinary() -> Site {
     static LIVED: std::sync::OnceLock<Vec<u8>> = std::sync::OnceLock::new();
-    let saved = LIVED.get_or_init(|| {
-        let mut site = Site::new(1, "2026-03-05T00:00:00Z");
-        site.consumers(12, 30.0);
-        site.run_until(at(START));
-        assert_eq!(site.opened(), Vec::<String>::new(), "ordinary days");
-        site.engine.save()
-    });
-    let mut site = Site::new(3, START);
-    site.consumers(12, 30.0);
-    site.engine = Engine::load(Site::settings(), saved).expect("what was saved");
-    site
+    let consumers = |site: &mut Site| site.consumers(12, 30.0);
+    Site::after(&LIVED, (1, "2026-03-05T00:00:00Z"), (3, START), consumers, Site::is_silent)
 }
 
 #[test]

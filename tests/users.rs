@@ -63,17 +63,7 @@ fn browsers(key: &str, rate: f64, from: &[String]) -> Stream {
 
 fn portal(seed: u64) -> Site {
     static LIVED: OnceLock<Vec<u8>> = OnceLock::new();
-    let saved = LIVED.get_or_init(|| {
-        let mut site = Site::new(5, "2026-03-02T06:00:00Z");
-        people(&mut site);
-        site.run_until(at(MORNING));
-        assert_eq!(site.opened(), Vec::<String>::new(), "nine ordinary days");
-        site.engine.save()
-    });
-    let mut site = Site::new(seed, MORNING);
-    people(&mut site);
-    site.engine = Engine::load(Site::settings(), saved).expect("what was saved");
-    site
+    Site::after(&LIVED, (5, "2026-03-02T06:00:00Z"), (seed, MORNING), people, Site::is_silent)
 }
 
 fn begins() -> Timestamp {

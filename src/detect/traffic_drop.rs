@@ -26,6 +26,9 @@ const SURELY: f64 = 60.0;
 /// A silence must be so many times as long as all silences of the worst hour of the last day.
 const GAPS: f64 = 3.0;
 
+/// Minutes of the windows that are looked at.
+const WINDOWS: [i64; 3] = [5, 15, 60];
+
 /// How the detector is tuned.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Settings {
@@ -67,7 +70,7 @@ pub fn judge(
     site: f64,
     settings: &Settings,
 ) -> Option<Finding> {
-    let days = scene.history.days_f64().min(full.normal.age(scene.end).days_f64());
+    let days = known_days(full, scene);
     let wide = matches!(kind, SubjectKind::Site | SubjectKind::Source);
     // Without a whole day behind it, the evening looks like an outage.
     let need = match days {
@@ -87,7 +90,7 @@ pub fn judge(
     }
     let hod = scene.hour % 24;
     let mut best: Option<(f64, Span, f64, f64)> = None;
-    for (w, minutes) in [(1usize, 5i64), (2, 15), (3, 60)] {
+    for (w, minutes) in (1usize..).zip(WINDOWS) {
         let window = Span::from_mins(minutes);
         let expected = if wide {
             full.normal.expected_at_least(scene.end, window, &scene.around)
@@ -106,41 +109,100 @@ pub fn judge(
             best = Some((bits, window, seen, expected));
         }
     }
-    let (bits, window, seen, expected) = best?;
+    // In the hour after its return a window still holds the silence.
+    let (mut bits, window, seen, mut expected) = best.filter(|_| still(full, scene))?;
+    if !wide {
+        // What has been quieter than usual for hours is not odd for being a little quieter.
+        expected *= lately(full, scene, window);
+        let w = WINDOWS.iter().position(|minutes| Span::from_mins(*minutes) == window).map_or(3, |at| at + 1);
+        bits = nb_lower_tail_bits(seen, expected, full.normal.spread(w, scene.end, hod));
+        if seen > settings.ratio * expected {
+            return None;
+        }
+    }
     if bits < need {
         return None;
     }
     let started_at = onset(full, last_seen, scene, settings.ratio);
     let since = scene.end - started_at;
     let usual = expected / window.mins_f64();
+    let came = full.counts.minutes(scene.minute(), (since.mins_f64().ceil() as i64).clamp(1, 60));
+    let missing = (usual * since.mins_f64() - came as f64).max(0.0);
+    let mut finding = finding(kind, full, last_seen, scene, (seen, usual, window));
+    finding.started_at = started_at;
+    finding.bits = bits;
+    finding.excess = missing;
+    finding.impact.requests = came;
+    finding.facts.insert("missing".into(), Fact::Count(missing as u64));
+    finding.grounds = Grounds::bits(bits, need)
+        .line(format!("In {:.0} min: {seen:.0} seen, {expected:.0} usual at least.", window.mins_f64()))
+        .line(format!("{days:.1} days of history ask for {need:.0} bits."));
+    Some(finding)
+}
+
+/// Today's numbers of an open drop, of the newest window in which the usual brings enough.
+pub fn current(
+    kind: SubjectKind,
+    full: &Full,
+    last_seen: Timestamp,
+    scene: &Scene<'_>,
+    settings: &Settings,
+) -> Finding {
+    let expected = |window: Span| full.normal.usual(scene.end, window, &scene.around);
+    let enough = |minutes: &i64| expected(Span::from_mins(*minutes)) >= settings.least_expected;
+    let minutes = WINDOWS.into_iter().find(enough).unwrap_or(60);
+    let window = Span::from_mins(minutes);
+    let seen = full.counts.minutes(scene.minute(), minutes) as f64;
+    finding(kind, full, last_seen, scene, (seen, expected(window) / window.mins_f64(), window))
+}
+
+/// What is told of so many requests in a window, where so many a minute are usual.
+fn finding(
+    kind: SubjectKind,
+    full: &Full,
+    last_seen: Timestamp,
+    scene: &Scene<'_>,
+    (seen, usual, window): (f64, f64, Span),
+) -> Finding {
+    let wide = matches!(kind, SubjectKind::Site | SubjectKind::Source);
     let per_minute = seen / window.mins_f64();
-    let missing = (full.normal.expected(scene.end, since, &scene.around)).max(0.0);
     let mut facts = Facts::new();
     facts.insert("usual_per_minute".into(), Fact::Number(usual));
     facts.insert("per_minute".into(), Fact::Number(per_minute));
     facts.insert("last_seen".into(), Fact::Time(last_seen));
-    facts.insert("missing".into(), Fact::Count(missing as u64));
     if scene.end - last_seen >= Span::from_mins(2) {
         facts.insert("silent_for".into(), Fact::Span(scene.end - last_seen));
     }
-    Some(Finding {
+    // Hardly anybody misses what a small site does on its first days.
+    let wakes = wide && (usual >= WAKES || known_days(full, scene) >= 8.0);
+    Finding {
         detector: NAME,
-        started_at,
+        started_at: last_seen,
         observed: per_minute,
         expected: usual,
         unit: "requests/min",
-        bits,
-        excess: missing,
-        // Hardly anybody misses what a small site does on its first days.
-        severity: if wide && (usual >= WAKES || days >= 8.0) { Severity::Critical } else { Severity::Warning },
+        bits: 0.0,
+        excess: 0.0,
+        severity: if wakes { Severity::Critical } else { Severity::Warning },
         trend: Trend::Steady,
         impact: Impact { requests: seen as u64, errors: 0, cost: None },
         facts,
         parts: Parts::default(),
-        grounds: Grounds::bits(bits, need)
-            .line(format!("In {:.0} min: {seen:.0} seen, {expected:.0} usual at least.", window.mins_f64()))
-            .line(format!("{days:.1} days of history ask for {need:.0} bits.")),
-    })
+        grounds: Grounds::default(),
+    }
+}
+
+/// How long both the site and the stream have been watched.
+fn known_days(full: &Full, scene: &Scene<'_>) -> f64 {
+    scene.history.days_f64().min(full.normal.age(scene.end).days_f64())
+}
+
+/// The share of its usual, at most 1, that came in the two hours before the one in which a window begins.
+fn lately(full: &Full, scene: &Scene<'_>, window: Span) -> f64 {
+    let first = (scene.end - window).bucket(Span::HOUR);
+    let usual = full.normal.expected(Timestamp::of_bucket(first, Span::HOUR), Span::from_hours(2), &scene.around);
+    let seen = full.counts.hours.sum(first - 2, first - 1) as f64;
+    ((seen + 1.0) / (usual + 1.0)).min(1.0)
 }
 
 /// Whether nothing has come for so long that even the quietest hour of the last day would have brought many requests.

@@ -324,6 +324,9 @@ impl Engine {
             Verdict::Join(index) => self.book.join(index, candidate, now, rank),
             Verdict::Sharpen(index) => self.book.sharpen(index, candidate, now, rank),
             Verdict::Move(index) => self.book.hand_over(index, candidate, now, rank),
+            Verdict::Echo if TOLD_ONCE.contains(&candidate.finding.detector) => {
+                self.let_go(candidate.finding.detector, candidate.about, candidate.tag);
+            }
             Verdict::Echo => {}
             Verdict::New
                 if TOLD_ONCE.contains(&candidate.finding.detector)
@@ -334,6 +337,7 @@ impl Engine {
                     && self.book.is_repeat(&candidate, now) =>
             {
                 self.keep(&candidate, Reason::Repeat, now);
+                self.let_go(candidate.finding.detector, candidate.about, candidate.tag);
             }
             Verdict::New => {
                 let group = self.book.group_of(candidate.finding.detector, candidate.about.kind);

@@ -14,6 +14,7 @@ use crate::incident::kept::Reason;
 use crate::measure::failures::Class;
 use crate::measure::novelty::{Novelty, Seen};
 use crate::measure::repeats::Call;
+use crate::measure::ring::TICK;
 use crate::measure::rows::Full;
 use crate::time::{Span, Timestamp};
 
@@ -187,12 +188,12 @@ impl Engine {
     }
 
     fn scene_at(&self, kind: SubjectKind, now: Timestamp) -> Scene<'_> {
-        self.scene(kind, now.bucket(crate::measure::ring::TICK), self.history())
+        self.scene(kind, now.bucket(TICK), self.history())
     }
 
     /// Looks at every open incident again: whether each piece of evidence goes on, and what it has come to.
     pub(super) fn refresh(&mut self, tick: i64, history: Span) {
-        let end = Timestamp::of_bucket(tick + 1, crate::measure::ring::TICK);
+        let end = Timestamp::of_bucket(tick + 1, TICK);
         let minute = end.millis() % Span::MINUTE.millis() == 0;
         let mut index = 0;
         while let Some(entry) = self.book.entries().get(index) {
@@ -215,13 +216,14 @@ impl Engine {
             // What is a rate is counted along, since the rings do not reach back as far as an incident may last.
             let class = match entry.incident.detector.as_str() {
                 burst::NAME if title.is_some_and(|(_, tag)| tag == FLOOD) => None,
-                burst::NAME => Some(None),
+                burst::NAME | traffic_drop::NAME => Some(None),
                 error_spike::NAME => title.map(|(_, tag)| Class::ALL.get(tag as usize).copied()),
                 _ => None,
             };
             let flood = title.is_some_and(|(_, tag)| tag == FLOOD);
             let counted = class.filter(|_| !active.is_empty());
-            let along = counted.and_then(|class| self.along(entry.about, class, tick, history));
+            let missed = entry.incident.detector == traffic_drop::NAME;
+            let along = counted.and_then(|class| self.along(entry.about, class, missed, tick, history));
             let along = along.or_else(|| self.newcomers_along(tick, history).filter(|_| flood && !active.is_empty()));
             let counted = counted.is_some() || flood;
             let fresh = title.filter(|_| minute && !active.is_empty() && !entry.is_group());
@@ -271,26 +273,24 @@ impl Engine {
                 }
             }
             for evidence in held {
-                self.let_go(&evidence);
+                self.let_go(&evidence.detector, evidence.about, evidence.tag);
             }
             index += 1;
         }
     }
 
-    /// What belonged to an incident that has gone quiet is learned again.
-    fn let_go(&mut self, evidence: &Evidence) {
-        if evidence.detector == retry_loop::NAME {
-            self.repeats.hold(Id(evidence.tag), false);
-        } else if [payload_size::NAME, slow_response::NAME].contains(&evidence.detector.as_str()) {
-            self.hold_size(evidence.about, evidence.tag, None);
-        } else if evidence.detector == front_end_exposure::NAME {
-            self.release_exposure(evidence.about);
-        } else {
-            self.change_users(evidence.about, |novelty| {
+    /// What belonged to an incident that has gone quiet, or that is no news, is learned again.
+    pub(super) fn let_go(&mut self, detector: &str, about: About, tag: u64) {
+        match detector {
+            retry_loop::NAME => self.repeats.hold(Id(tag), false),
+            payload_size::NAME | slow_response::NAME => self.hold_size(about, tag, None),
+            front_end_exposure::NAME => self.release_exposure(about),
+            leaked_key::NAME => self.change_users(about, |novelty| {
                 if novelty.is_held() {
                     novelty.release(false);
                 }
-            });
+            }),
+            _ => {}
         }
     }
 
@@ -304,7 +304,7 @@ impl Engine {
     }
 
     fn goes_on(&self, evidence: &Evidence, tick: i64, history: Span) -> bool {
-        let end = Timestamp::of_bucket(tick + 1, crate::measure::ring::TICK);
+        let end = Timestamp::of_bucket(tick + 1, TICK);
         let about = evidence.about;
         if self.is_shut_out(evidence, end) {
             return false;
@@ -357,7 +357,7 @@ impl Engine {
         tick: i64,
         history: Span,
     ) -> Option<crate::detect::Finding> {
-        let end = Timestamp::of_bucket(tick + 1, crate::measure::ring::TICK);
+        let end = Timestamp::of_bucket(tick + 1, TICK);
         let row = self.row(about)?;
         match detector {
             enumeration::NAME => return self.fresh_probe(about, end),
@@ -405,26 +405,25 @@ impl Engine {
                 Some(harvesting::current(about.kind, harvest, full, &scene, &self.peers, settings))
             }
             traffic_drop::NAME => {
-                let silent = end - row.last_seen;
-                let quiet = self.site_share(tick, history);
-                let mut finding =
-                    traffic_drop::judge(about.kind, full, row.last_seen, &scene, quiet, &self.settings.traffic_drop)?;
-                finding.facts.insert("silent_for".into(), Fact::Span(silent));
-                Some(finding)
+                Some(traffic_drop::current(about.kind, full, row.last_seen, &scene, &self.settings.traffic_drop))
             }
             _ => None,
         }
     }
 
     /// What a subject does in one tick; failures of one class, or of all.
-    fn along(&self, about: About, class: Option<Class>, tick: i64, history: Span) -> Option<Along> {
+    fn along(&self, about: About, class: Option<Class>, missed: bool, tick: i64, history: Span) -> Option<Along> {
         let full = self.row(about)?.full.as_deref()?;
         let scene = self.scene(about.kind, tick, history);
         let failures = full.failures.iter().enumerate().filter(|(i, _)| class.is_none_or(|class| class.index() == *i));
         Some(Along {
             requests: u64::from(full.counts.tens.get(tick)),
             errors: failures.filter_map(|(_, f)| f.as_deref()).map(|f| u64::from(f.tens.get(tick))).sum(),
-            usual: full.normal.expected(scene.end, crate::measure::ring::TICK, &scene.around),
+            usual: if missed {
+                full.normal.usual(scene.end, TICK, &scene.around)
+            } else {
+                full.normal.expected(scene.end, TICK, &scene.around)
+            },
         })
     }
 }

@@ -144,11 +144,7 @@ impl Book {
                 // Told before under a lesser name: the better explanation is news.
                 entry.new_harm |= entry.told.is_some();
                 entry.incident.also.push(format!("{} {}", entry.incident.detector, entry.incident.subject));
-                // Whoever knows better what it is knows better when it began, unless people know it under that time.
-                entry.incident.started_at = match entry.told {
-                    Some(_) => entry.incident.started_at.min(finding.started_at),
-                    None => finding.started_at,
-                };
+                entry.incident.started_at = entry.incident.started_at.min(finding.started_at);
                 entry.incident.peak = finding.observed;
             }
             entry.rank = rank;

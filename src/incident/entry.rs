@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
 use crate::detect::grounds::Grounds;
-use crate::detect::{Finding, Impact, Trend, burst, credential_stuffing, traffic_drop};
+use crate::detect::{Fact, Finding, Impact, Trend, burst, traffic_drop};
 use crate::event::{Id, Severity, Subject, SubjectKind};
 use crate::incident::allowance::Weight;
 use crate::incident::apart::GRACE;
@@ -182,6 +182,7 @@ impl Entry {
     pub fn take(&mut self, mut finding: Finding, parts: Where, spread: Spread) {
         finding.impact.requests += self.requests_before();
         let incident = &mut self.incident;
+        let same = incident.detector == finding.detector;
         incident.detector = finding.detector.to_owned();
         incident.rule = finding.detector.to_owned();
         incident.severity = incident.severity.max(finding.severity);
@@ -192,14 +193,14 @@ impl Entry {
         incident.trend = finding.trend;
         incident.impact = larger(incident.impact, finding.impact);
         incident.facts.extend(finding.facts);
-        if self.told.is_none() && finding.grounds != Grounds::default() {
-            incident.grounds = finding.grounds;
-        }
         if self.told.is_none() {
-            // The first failures of a swarm hardly stand out from those of the hour before; the next ones say when it began.
-            let anew = finding.detector == credential_stuffing::NAME;
-            let before = if anew { finding.started_at } else { incident.started_at };
+            // The first signs hardly stand out from the hour before. With more to go by, the start is better known.
+            let better = same && !self.withheld && finding.grounds.had > incident.grounds.had;
+            let before = if better { finding.started_at } else { incident.started_at };
             incident.started_at = before.min(finding.started_at);
+            if finding.grounds != Grounds::default() {
+                incident.grounds = finding.grounds;
+            }
         }
         if parts != Where::default() {
             incident.parts = parts;
@@ -237,6 +238,10 @@ impl Entry {
         self.incident.impact.requests += requests;
         self.incident.impact.errors += errors;
         self.usual_total += usual;
+        if self.incident.detector == traffic_drop::NAME {
+            let missing = (self.usual_total - self.incident.impact.requests as f64).max(0.0);
+            self.incident.facts.insert("missing".into(), Fact::Count(missing as u64));
+        }
     }
 
     /// The numbers at the end: over the whole length, where they are rates of requests.

@@ -52,9 +52,23 @@ const HOSTED: &[&str] = &[
     "data center",
     "cloud",
     "server",
-    "vpn",
     "colo",
+    "colocation",
 ];
+
+/// Words so short that they also begin others: only whole ones count.
+const SHORT: usize = 4;
+
+/// Whether a network's name is that of a host of machines or of people's tunnels.
+fn hosts_machines(network: &str) -> bool {
+    let spaced = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { ' ' };
+    let name: String = std::iter::once(' ').chain(network.chars().map(spaced)).chain([' ']).collect();
+    let says = |word: &str| match word.len() {
+        ..=SHORT => name.contains(&format!(" {word} ")),
+        _ => name.contains(&format!(" {word}")),
+    };
+    HOSTED.iter().any(|word| says(word)) || name.contains("vpn ")
+}
 
 /// Why a database cannot be used.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
@@ -178,8 +192,7 @@ impl Atlas {
     fn is_hosted(&self, address: IpAddr) -> bool {
         let look = |networks: &Reader<Vec<u8>>| -> Option<bool> {
             let found: Network<'_> = networks.lookup(address).ok()?.decode().ok()??;
-            let name = found.autonomous_system_organization?.to_ascii_lowercase();
-            Some(HOSTED.iter().any(|word| name.contains(word)))
+            Some(hosts_machines(found.autonomous_system_organization?))
         };
         self.networks.as_ref().and_then(look).unwrap_or(false)
     }
@@ -192,6 +205,34 @@ fn open(bytes: Vec<u8>) -> Result<Reader<Vec<u8>>, GeoError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn networks_of_people_are_not_taken_for_hosts_of_machines() {
+        for name in [
+            "AMAZON-02",
+            "AWS Europe",
+            "OVH SAS",
+            "M247 Europe SRL",
+            "Acme Colo Ltd",
+            "DigitalOcean, LLC",
+            "ExpressVPN",
+            "PureVPN",
+            "my VPN",
+            "Some-Cloud",
+        ] {
+            assert!(hosts_machines(name), "{name}");
+        }
+        for name in [
+            "Colombia Movil",
+            "Lawson Telecom",
+            "Telefonica de Espana",
+            "Movhan Fibre",
+            "Observer Net",
+            "COLT Technology",
+        ] {
+            assert!(!hosts_machines(name), "{name}");
+        }
+    }
 
     #[test]
     fn what_is_no_database_is_refused() {

@@ -199,6 +199,11 @@ impl Normal {
             .sum()
     }
 
+    /// The same without regard to how the last hours were: while something is missing, it does not become less usual.
+    pub fn usual(&self, end: Timestamp, window: Span, around: &Surroundings<'_>) -> f64 {
+        self.expected(end, window, around) / self.short_factor()
+    }
+
     /// What the window of length `window` that ends at `end` should hold at the least: the smaller of what this hour of the
     /// week and this hour of the day usually bring, without today's growth. One busy week does not make silence odd.
     pub fn expected_at_least(&self, end: Timestamp, window: Span, around: &Surroundings<'_>) -> f64 {

@@ -137,7 +137,7 @@ impl<'a> Scan<'a> {
 
     /// Where the value of a name that ends at `end` begins, how deep its separator is percent-encoded, and the quote
     /// that encloses it.
-    fn value_start(&self, end: usize) -> Option<(usize, u8, Option<Unit>)> {
+    fn value_start(&self, end: usize) -> Option<(usize, u8, Option<u8>)> {
         let mut at = end;
         let mut quoted_name = false;
         let separator = loop {
@@ -155,10 +155,19 @@ impl<'a> Scan<'a> {
         };
         let mut spaced = false;
         let mut quote = None;
+        let mut quoted = quoted_name;
         while let Some(unit) = unit(self.bytes, at) {
             match unit.byte {
                 b' ' => spaced = true,
-                b'"' | b'\'' => quote = Some(unit),
+                // A quote encoded deeper than its separator belongs to the value, which ends where the separator's kind do.
+                b'"' | b'\'' if unit.level > separator.level => {
+                    quoted = true;
+                    break;
+                }
+                b'"' | b'\'' => {
+                    quoted = true;
+                    quote = Some(unit.byte);
+                }
                 b'\\' => {}
                 _ => break,
             }
@@ -168,18 +177,16 @@ impl<'a> Scan<'a> {
             }
         }
         // In a path a colon is no separator: /v1/password:reset.
-        let separates = separator.byte == b'=' || self.long_tokens || quoted_name || spaced || quote.is_some();
+        let separates = separator.byte == b'=' || self.long_tokens || quoted || spaced;
         separates.then_some((at, separator.level, quote))
     }
 
-    /// Where a value that begins at `from` ends: at its quote, or at a delimiter encoded no deeper than its separator. A
-    /// quote that is itself encoded encloses nothing that stands outside of its encoding.
-    fn value_end(&self, from: usize, level: u8, quote: Option<Unit>) -> usize {
+    /// Where a value that begins at `from` ends: at its quote, or at a delimiter encoded no deeper than its separator.
+    fn value_end(&self, from: usize, level: u8, quote: Option<u8>) -> usize {
         let mut at = from;
         while let Some(unit) = unit(self.bytes, at) {
             let ends = match (quote, unit.byte) {
-                (Some(quote), b'&' | b'#' | b' ' | b'\t' | b'\r' | b'\n') if unit.level < quote.level => true,
-                (Some(quote), byte) => byte == quote.byte,
+                (Some(quote), byte) => byte == quote,
                 (None, b'&' | b'#' | b' ' | b'\t' | b'\r' | b'\n' | b'"' | b'\'' | b'<' | b'>') => true,
                 // Either may stand in a value; outside a query they end it where a next name begins.
                 (None, b';' | b',') => !self.query && self.begins_pair(at + unit.len),
@@ -201,7 +208,7 @@ impl<'a> Scan<'a> {
     }
 
     /// Masks the value that begins here, and with an authentication scheme also what follows the scheme.
-    fn mask_value(&mut self, level: u8, quote: Option<Unit>) {
+    fn mask_value(&mut self, level: u8, quote: Option<u8>) {
         let mut end = self.value_end(self.at, level, quote);
         let scheme = decoded(self.slice(self.at, end));
         let schemes = ["bearer", "basic", "token", "apikey", "digest", "negotiate"];

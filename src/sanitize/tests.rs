@@ -77,6 +77,8 @@ fn secrets_in_values_are_masked() {
         ("/a?api%5Fkey=01234567%2689abcdef", "/a?api%5Fkey=012…def"),
         ("https://joe:correcthorsebattery@example.com/x", "https://joe:cor…ery@example.com/x"),
         ("/hook/sk_live_4eC39HqLyjWDarjtT1zd9f3a/x", "/hook/sk_live_…9f3a/x"),
+        ("/p?api_key=%22=0123456789abc&user=ann&b=%22x", "/p?api_key=?2…abc&user=ann&b=%22x"),
+        ("/p?q={%22api_key%22:%220123456789ab%22}&user=ann", "/p?q={%22api_key%22:?22…22?&user=ann"),
         ("/a?token=abcdefghijkl,mnopqrstuv;wxyz&b=1", "/a?token=abcd…wxyz&b=1"),
         ("/a;token=0123456789abcdef;b=1,c/d", "/a;token=01…def;b=1,c/d"),
         ("/v1/password:reset", "/v1/password:reset"),

@@ -1,5 +1,7 @@
 //! Traffic for scenarios: deterministic from a seed, on the log's clock, straight into the engine.
 
+use std::sync::OnceLock;
+
 use lapwing::engine::{Engine, Settings};
 use lapwing::event::{Batch, Event, Flags, Hasher, Method, Place, SourceId};
 use lapwing::incident::{Change, ChangeKind};
@@ -213,6 +215,33 @@ impl Site {
             batch: Batch::default(),
             counter: 0,
         }
+    }
+
+    /// What `people` have lived through from `start` to `until`, checked and kept once for all stories of a file; then a
+    /// story of its own seed goes on from there.
+    pub fn after(
+        lived: &OnceLock<Vec<u8>>,
+        (first, start): (u64, &str),
+        (seed, until): (u64, &str),
+        people: impl Fn(&mut Site),
+        check: impl FnOnce(&Site),
+    ) -> Site {
+        let saved = lived.get_or_init(|| {
+            let mut site = Site::new(first, start);
+            people(&mut site);
+            site.run_until(at(until));
+            check(&site);
+            site.engine.save()
+        });
+        let mut site = Site::new(seed, until);
+        people(&mut site);
+        site.engine = Engine::load(Site::settings(), saved).expect("what was saved");
+        site
+    }
+
+    /// Nothing was told.
+    pub fn is_silent(&self) {
+        assert_eq!(self.opened(), Vec::<String>::new(), "ordinary days");
     }
 
     /// `n` ordinary consumers with Zipf sizes.

@@ -252,7 +252,10 @@ impl Actor {
         let about = &ROUTES[usize::from(route)];
         let has_id = about.path.contains("{id}");
         let popular = |random: &mut Random, n: u64| (n as f64 * random.unit().powi(3)) as u64;
+        // What was deleted is gone.
+        let gone = about.method == lapwing::event::Method::Delete;
         let thing = match self.things {
+            Things::Popular(_) if gone => random.below(900_000) as u32,
             Things::Popular(n) => (mix(self.salt ^ popular(random, n)) % 900_000) as u32,
             Things::Any(n) => random.below(n) as u32,
             Things::Walk => {

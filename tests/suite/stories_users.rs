@@ -2,6 +2,7 @@
 
 use super::actor::Things;
 use super::address::Addresses;
+use super::cast::read;
 use super::label::{Label, client, key};
 use super::play::Play;
 use super::shape::HOUR;
@@ -40,6 +41,7 @@ pub const STORIES: &[Story] = &[
         let (from, until) = (play.at(30.0), play.at(600.0));
         let world = &mut play.world;
         let monitor = world.actors[world.who("tulip")].extra(world.seed ^ 0x42, 0.2, from, until).every(300);
+        let monitor = monitor.only(read("/v1/users/{id}"));
         world.actors.push(monitor.asking(Things::Same).at(Addresses::strangers(66, 2)).agent("Chrome"));
         play.lasts(10 * HOUR);
     }),
