@@ -458,6 +458,12 @@ fn check_says_what_the_lines_do_not_show_and_what_to_paste() {
     let line = "    log_format lapwing '$remote_addr - $remote_user [$time_local] \"$request\" $status $body_bytes_sent \
                 \"$http_referer\" \"$http_user_agent\" \"$http_x_api_key\" $request_time $request_length $host';";
     assert!(out.contains(line), "{out}");
+    assert!(!out.contains("[geoip]"), "without keys nothing travels: {out}");
+    let keyed = file(dir.path(), "keyed.log", lines(120).as_bytes());
+    let text = format!("state_dir = \"{}\"\n[source.api]\npath = [\"{keyed}\"]\n", state.display());
+    let (_, out, _) = run(&["check", "--config", &file(dir.path(), "keyed.toml", text.as_bytes())], b"");
+    let places = "    [geoip]\n    path = \"/var/lib/GeoIP/GeoLite2-City.mmdb\"\n    asn = \"/var/lib/GeoIP/GeoLite2-ASN.mmdb\"\n";
+    assert!(out.contains("no database of places: ") && out.contains(places), "{out}");
     let (_, out, _) = run(&["check", "--json", "--config", &config], b"");
     let unseen = out.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
     let unseen: Vec<_> = unseen.filter(|value| value["unseen"].is_array()).collect();

@@ -100,7 +100,7 @@ impl Check {
             output.line(&format!("note: source \"{source}\": {sentence}"))?;
         }
         for step in &blind.paste {
-            output.line(&format!("  paste into {}:\n    {}", step.into, step.text))?;
+            output.line(&format!("  paste into {}:\n    {}", step.into, step.text.replace('\n', "\n    ")))?;
         }
         Ok(())
     }

@@ -124,7 +124,7 @@ fn text(picture: &Picture) -> String {
             let _ = writeln!(out, "  {sentence}");
         }
         for step in &source.blind.paste {
-            let _ = writeln!(out, "  paste into {}:\n    {}", step.into, step.text);
+            let _ = writeln!(out, "  paste into {}:\n    {}", step.into, step.text.replace('\n', "\n    "));
         }
     }
     if let Some(judging) = picture.engine.get("judging").and_then(|lines| lines.as_array()) {
