@@ -366,6 +366,10 @@ pub fn is_calm(full: &Full, scene: &Scene<'_>, floor: f64) -> bool {
     seen <= 1.5 * expected || seen - expected < floor / 2.0
 }
 
+/// Of what a window of an hour or more brought beyond the usual, on the average of its parts, the newest part must still bring
+/// this share: what eases is no news any more.
+const EASED: f64 = 0.5;
+
 /// Windows up to 5 minutes: at least 6 of the last 8 ten-second buckets are high. Longer ones: at least half of their
 /// minutes are above the usual, and the newest two still are.
 pub fn is_sustained(full: &Full, scene: &Scene<'_>, now: Now, window: Span) -> bool {
@@ -391,7 +395,8 @@ pub fn is_sustained(full: &Full, scene: &Scene<'_>, now: Now, window: Span) -> b
         let above = (0..hours).filter(|i| f64::from(full.counts.hours.get(last - i)) > 1.2 * per_hour).count() as i64;
         let hour = full.counts.minutes(scene.minute(), 60) as f64;
         let usual = full.normal.expected(scene.end, Span::HOUR, &scene.around);
-        return newest && above * 2 >= hours && hour > 1.3 * usual + usual.sqrt() + 3.0;
+        let more = hours_seen(full, scene, hours) / hours as f64 - per_hour;
+        return newest && above * 2 >= hours && hour > 1.3 * usual + usual.sqrt() + 3.0 && hour - usual >= EASED * more;
     }
     // Twelve parts of an hour, fifteen minutes of a quarter.
     let width = if minutes == 60 { 5 } else { 1 };
@@ -406,7 +411,8 @@ pub fn is_sustained(full: &Full, scene: &Scene<'_>, now: Now, window: Span) -> b
     let lately = minutes < 60 || {
         let last = scene.minute();
         let quarter = full.counts.mins.sum(last - 14, last) as f64;
-        quarter > 1.3 * 3.0 * usual + (3.0 * usual).sqrt() + 3.0
+        let more = full.counts.minutes(last, 60) as f64 / 4.0 - 3.0 * usual;
+        quarter > 1.3 * 3.0 * usual + (3.0 * usual).sqrt() + 3.0 && quarter - 3.0 * usual >= EASED * more
     };
     newest && lately && above * 2 >= parts
 }

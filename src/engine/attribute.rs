@@ -75,6 +75,10 @@ impl Engine {
             if kind != SubjectKind::Endpoint && !burst::is_sustained(full, &scene, now, candidate.window) {
                 return None;
             }
+            // What is too little to be told of a caller is so wherever it shows.
+            if kind == SubjectKind::Client && most.now.seen - most.now.expected < self.settings.burst.floor_of(kind) {
+                return None;
+            }
             let judged = burst::Judgement {
                 bits: candidate.finding.bits,
                 need: candidate.finding.grounds.needed,
@@ -119,7 +123,8 @@ impl Engine {
                 let full = row.full.as_deref()?;
                 let mut now = burst::look_back(full, &scene, minutes);
                 // Who has just come is expected to be like the others, but nothing of what it does was there before.
-                now.expected *= 1.0 - (-full.normal.age(scene.end).days_f64()).exp();
+                let came = row.first_seen > scene.end - window.scale(1.25);
+                now.expected *= if came { 0.0 } else { 1.0 - (-full.normal.age(scene.end).days_f64()).exp() };
                 Some(Active { about: About { kind, id: row.id }, slot, now })
             })
             .collect()
