@@ -360,8 +360,12 @@ impl Batch {
 
     /// The characters of a text of one of its events.
     pub fn text(&self, text: Text) -> &str {
-        let bytes = self.text.get(text.at as usize..(text.at + text.len) as usize);
-        bytes.and_then(|bytes| std::str::from_utf8(bytes).ok()).unwrap_or_default()
+        std::str::from_utf8(self.bytes(text)).unwrap_or_default()
+    }
+
+    /// The same as bytes: who only compares them need not have them checked.
+    pub fn bytes(&self, text: Text) -> &[u8] {
+        self.text.get(text.at as usize..(text.at + text.len) as usize).unwrap_or_default()
     }
 
     /// Empties it and keeps its memory.

@@ -440,3 +440,33 @@ fn a_reader_that_leaves_ends_it_quietly() {
         output.status
     );
 }
+
+#[test]
+fn check_says_what_the_lines_do_not_show_and_what_to_paste() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = file(dir.path(), "access.log", lines(120).replace("- acme [", "- - [").as_bytes());
+    let state = dir.path().join("state");
+    let text = format!("state_dir = \"{}\"\n[source.api]\npath = [\"{log}\"]\n", state.display());
+    let config = file(dir.path(), "lapwing.toml", text.as_bytes());
+    let (code, out, err) = run(&["check", "--config", &config], b"");
+    assert_eq!(code, 0, "it is no error: {out}{err}");
+    assert!(
+        out.contains("note: source \"api\": no key in any line: callers are told apart by their addresses alone"),
+        "{out}"
+    );
+    assert!(out.contains("no request time in any line") && out.contains("only 2 min of history"), "{out}");
+    let line = "    log_format lapwing '$remote_addr - $remote_user [$time_local] \"$request\" $status $body_bytes_sent \
+                \"$http_referer\" \"$http_user_agent\" \"$http_x_api_key\" $request_time $request_length $host';";
+    assert!(out.contains(line), "{out}");
+    assert!(!out.contains("[geoip]"), "without keys nothing travels: {out}");
+    let keyed = file(dir.path(), "keyed.log", lines(120).as_bytes());
+    let text = format!("state_dir = \"{}\"\n[source.api]\npath = [\"{keyed}\"]\n", state.display());
+    let (_, out, _) = run(&["check", "--config", &file(dir.path(), "keyed.toml", text.as_bytes())], b"");
+    let places = "    [geoip]\n    path = \"/var/lib/GeoIP/GeoLite2-City.mmdb\"\n    asn = \"/var/lib/GeoIP/GeoLite2-ASN.mmdb\"\n";
+    assert!(out.contains("no database of places: ") && out.contains(places), "{out}");
+    let (_, out, _) = run(&["check", "--json", "--config", &config], b"");
+    let unseen = out.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
+    let unseen: Vec<_> = unseen.filter(|value| value["unseen"].is_array()).collect();
+    assert_eq!((unseen.len(), unseen[0]["lines"].as_u64()), (1, Some(120)), "{out}");
+    assert!(unseen[0]["paste"][0]["text"].as_str().unwrap().starts_with("log_format lapwing"), "{out}");
+}

@@ -74,3 +74,29 @@ fn what_is_silenced_is_not_told_and_what_begins_with_a_deploy_says_so() {
     assert!(run(&["mark", "list", "--json"]).contains("\"what\":\"v1.4.2\""), "marks outlive a restart");
     assert!(run(&["silence", "list", "--json"]).contains("\"author\":\"ben\""));
 }
+
+#[test]
+fn a_replay_keeps_the_same_maintenance_and_knows_the_same_deploys() {
+    let home = Home::new(RULES);
+    let now = unix_now() / 3600 * 3600 - 7200;
+    let lines = ["imports", "reports", "orders"].iter().enumerate().flat_map(|(at, what)| {
+        (0..5).map(move |n| {
+            traffic::call(now + 60 * at as i64 + n, "203.0.113.9", "acme", &format!("/v1/{what}/{n}"), 200)
+        })
+    });
+    traffic::append(&home.log(), lines.collect());
+    let log = home.log();
+    let deploy = format!("{}=v1.4.2", lapwing::time::Timestamp::from_secs(now - 120));
+    let arguments = ["replay", "--json", "--deploy", &deploy, log.to_str().unwrap()];
+    let done = home.run(&arguments);
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    let told = support::daemon::notices(&done.stdout);
+    let opened: Vec<&str> = told.iter().filter(|n| n["type"] == "opened").filter_map(|n| n["rule"].as_str()).collect();
+    assert_eq!(opened, ["imports", "orders"], "reports are maintained: {told:?}");
+    assert!(told.iter().all(|n| n["rule"] != "reports"), "nor is their end told");
+    let summary = told[0]["summary"].as_str().unwrap();
+    assert!(summary.contains("the deploy v1.4.2, marked at "), "{summary}");
+    let wrong = home.run(&["replay", "--deploy", "yesterday=x", log.to_str().unwrap()]);
+    assert_eq!(wrong.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&wrong.stderr).contains("expected a time such as"));
+}

@@ -294,6 +294,91 @@ fn a_key_that_does_other_things_is_a_line_and_a_release_is_not() {
     assert!(!site.opened().iter().any(|o| o.starts_with("drift")), "{:?}", site.opened());
 }
 
+/// Goes on in steps until then; with `restart`, the state is saved and taken up again after each, and names of places that
+/// were met are not said again.
+fn live(site: &mut Site, until: Timestamp, step: Span, restart: bool) {
+    let mut now = site.engine.newest().unwrap_or(at(MORNING)).floor(Span::MINUTE);
+    while now < until {
+        now = (now + step).min(until);
+        site.run_until(now);
+        if restart {
+            site.engine = Engine::load(Site::settings(), &site.engine.save()).expect("what was saved");
+        }
+    }
+}
+
+/// All that was told, and all lines of summaries.
+fn said(mut site: Site) -> (Vec<Change>, Vec<Change>) {
+    site.finish();
+    let kept = site.engine.kept().collect();
+    (site.changes, kept)
+}
+
+#[test]
+fn a_restart_between_singapore_and_frankfurt_changes_nothing() {
+    let story = |restart: bool| {
+        let mut site = portal(33);
+        let from = begins() + Span::from_mins(40);
+        let traveller = at_place("consumer-004", frankfurt(), "192.0.2.9", "curl/8");
+        site.streams.push(traveller.between(from, from + Span::from_mins(50)));
+        // Singapore was met, then one request from Frankfurt, then two: each time the daemon starts anew.
+        live(&mut site, from + Span::from_mins(4), Span::from_mins(11), restart);
+        if restart {
+            site.places.clear();
+        }
+        live(&mut site, begins() + Span::from_hours(5), Span::from_mins(4), restart);
+        said(site)
+    };
+    let (changes, kept) = story(true);
+    let told = changes.iter().find(|c| c.kind == ChangeKind::Opened).expect("told");
+    assert_eq!(&*told.incident.detector, "impossible-travel");
+    assert_eq!(told.incident.facts.get("from_place"), Some(&Fact::Text("Singapore (SG)".into())));
+    assert_eq!(told.incident.facts.get("to_place"), Some(&Fact::Text("Frankfurt am Main (DE)".into())));
+    assert_eq!((changes, kept), story(false));
+}
+
+#[test]
+fn restarts_in_the_weeks_in_which_a_key_is_handed_on_change_nothing() {
+    let story = |restart: bool| {
+        let mut site = Site::new(44, "2026-03-02T00:00:00Z");
+        site.consumers(4, 2.0);
+        let day = |n: i64| at("2026-03-02T00:00:00Z") + Span::from_days(n);
+        for n in 0..14 {
+            let from = if n < 3 { 0 } else { 7 + 2 * (n - 3) };
+            let mut user = Stream::new("handed-on", 0.03).steady().between(day(from), day(40));
+            user.clients = vec![format!("198.19.{n}.1")];
+            site.streams.push(user);
+        }
+        site.run_until(day(1));
+        // At another hour each time.
+        live(&mut site, day(30), Span::from_hours(31), restart);
+        said(site)
+    };
+    let (changes, kept) = story(true);
+    let lines: Vec<_> = kept.iter().filter(|c| c.incident.detector == "shared-key").collect();
+    assert_eq!(lines.len(), 1, "{kept:?}");
+    assert_eq!((changes, kept), story(false));
+}
+
+#[test]
+fn restarts_in_the_days_in_which_a_key_changes_what_it_does_change_nothing() {
+    let story = |restart: bool| {
+        let mut site = Site::new(45, "2026-03-02T00:00:00Z");
+        site.consumers(8, 6.0);
+        let day = |n: i64| at("2026-03-02T00:00:00Z") + Span::from_days(n);
+        site.run_until(day(1));
+        live(&mut site, day(11), Span::from_hours(31), restart);
+        site.streams[2].endpoints = vec!["/v1/reports/{id}".into(), "/v1/exports".into()];
+        live(&mut site, day(15), Span::from_hours(7), restart);
+        said(site)
+    };
+    let (changes, kept) = story(true);
+    let lines: Vec<_> =
+        kept.iter().filter(|c| c.incident.detector == "drift").map(|c| &*c.incident.subject.name).collect();
+    assert_eq!(lines, ["consumer-002"]);
+    assert_eq!((changes, kept), story(false));
+}
+
 #[test]
 fn the_status_says_what_is_not_seen_and_which_keys_stand_in_urls() {
     let judging = |in_url: bool, knows_places: bool| {

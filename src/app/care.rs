@@ -26,6 +26,10 @@ const CLOCK: &str = "source-clock";
 const TOO_MANY: f64 = 0.2;
 /// of at least so many lines,
 const FEWEST_LINES: u64 = 10;
+/// or a smaller share than that, which is so many times the source's usual, of so many lines;
+const JUMP: (f64, f64, u64) = (0.05, 5.0, 200);
+/// what is usual is known from so many lines on;
+const USUAL_LINES: u64 = 1000;
 /// over this window,
 const WINDOW: Span = Span::from_mins(5);
 /// for this long.
@@ -70,6 +74,9 @@ pub(super) type Guess<'a> = dyn Fn() -> Option<(Option<String>, String)> + 'a;
 struct Kept {
     /// Moments of our own time with lines offered and rejected by then.
     window: VecDeque<(Span, u64, u64)>,
+    /// Share of the lines that usually cannot be read, as of when they were few.
+    usual: f64,
+    jumped_for: Span,
     bad_for: Span,
     good_for: Span,
     lines: u64,
@@ -141,12 +148,17 @@ impl Care {
         if lines < FEWEST_LINES {
             return;
         }
-        if share > TOO_MANY {
-            (kept.bad_for, kept.good_for) = (kept.bad_for + step, Span::ZERO);
-        } else {
-            (kept.bad_for, kept.good_for) = (Span::ZERO, kept.good_for + step);
+        if kept.bad_for == Span::ZERO && kept.jumped_for == Span::ZERO && offered_before >= USUAL_LINES {
+            kept.usual = rejected_before as f64 / offered_before as f64;
         }
-        let (bad, good) = (kept.bad_for >= LASTING, kept.good_for >= LASTING);
+        let known = offered_before >= USUAL_LINES;
+        let jumped = known && lines >= JUMP.2 && share > JUMP.0 && share > JUMP.1 * kept.usual;
+        let too_many = share > TOO_MANY;
+        kept.bad_for = if too_many { kept.bad_for + step } else { Span::ZERO };
+        kept.jumped_for = if jumped || too_many { kept.jumped_for + step } else { Span::ZERO };
+        kept.good_for = if jumped || too_many { Span::ZERO } else { kept.good_for + step };
+        // A moment of nonsense is seen for as long as the window.
+        let (bad, good) = (kept.bad_for >= LASTING || kept.jumped_for >= LASTING + WINDOW, kept.good_for >= LASTING);
         if bad && !self.is_open(FORMAT, view.name) {
             let name = view.name;
             let percent = (share * 100.0).round();
@@ -317,6 +329,7 @@ impl Care {
             at: now,
             drill: false,
             money: None,
+            outcome: None,
             consumer: None,
             kept: None,
         };

@@ -1,11 +1,12 @@
 //! What `check` and `drill` try out: formats, templates, access to the logs, and the way to every receiver.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context;
 
 use super::Failure;
+use super::blind::Blind;
 use super::geo;
 use super::machine;
 use super::replay::{plain, registry};
@@ -71,6 +72,22 @@ pub fn check(config: &Config) -> Vec<Diagnostic> {
         }
     }
     found
+}
+
+/// What cannot be seen in the lines of each source, with what to paste; sources in whose lines all is seen are left out.
+pub fn unseen(config: &Config) -> Vec<(String, Blind)> {
+    // Told by [`check`].
+    let Ok(registry) = Registry::with_dir(&config.parsers_dir).map(Arc::new) else { return Vec::new() };
+    let of = |source: &Source| {
+        let followed = vec![(crate::event::SourceId(0), source.files.clone())];
+        let mut follower = Follower::new(followed, config.limits, Vec::new()).ok()?;
+        follower.scan(Span::ZERO);
+        let files = follower.status().into_iter().flat_map(|status| status.files);
+        let paths: Vec<PathBuf> = files.map(|file| file.path).collect();
+        let blind = Blind::of(config, source, &registry, &paths)?;
+        (!blind.spots.is_empty()).then(|| (source.files.name.clone(), blind))
+    };
+    config.sources.iter().filter_map(of).collect()
 }
 
 /// Runs the tests that stand beside rules.

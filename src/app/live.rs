@@ -15,6 +15,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::answers::Desk;
 use super::backfill::backfill;
+use super::blind::Eyes;
 use super::care::Care;
 use super::ledger::Ledger;
 use super::memory::Governor;
@@ -351,6 +352,7 @@ impl Daemon {
             clock: self.clock.clone(),
             governor: Governor::new(config.memory),
             service: true,
+            eyes: Eyes::default(),
             care: Care::new(self.store.open_incidents().into_iter().map(|row| row.notice)),
             ledger,
         };
@@ -412,6 +414,7 @@ pub fn watch(config: Config, hear: Hear, started: impl FnOnce(&str)) -> Result<(
         clock: clock.clone(),
         governor: Governor::new(config.memory),
         service: false,
+        eyes: Eyes::default(),
         care: Care::default(),
         ledger: None,
     };

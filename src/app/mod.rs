@@ -48,6 +48,10 @@ mod memory;
 pub mod live;
 mod marked;
 
+mod sight;
+
+pub mod blind;
+
 pub mod checking;
 
 pub mod rule_tests;

@@ -190,6 +190,11 @@ impl Pipeline {
         (0..self.plans.len()).for_each(|stream| self.near(stream, now));
     }
 
+    /// The known formats.
+    pub(super) fn registry(&self) -> &Arc<Registry> {
+        &self.registry
+    }
+
     /// The ids of the configured sources, in the order of the configuration: stream `n` is source `n`.
     pub fn source_ids(&self) -> Vec<SourceId> {
         self.streams.iter().take(self.plans.len()).map(|s| s.source).collect()

@@ -10,6 +10,7 @@ use globset::GlobBuilder;
 
 use super::Failure;
 use super::front::{Front, judge};
+use super::marked;
 use super::merge::{Merge, Unread};
 use super::pipeline::{Pipeline, PipelineError, Secrets};
 use super::tally::Tally;
@@ -19,11 +20,13 @@ use crate::detect::grounds::Grounds;
 use crate::engine::EngineStatus;
 use crate::event::Batch;
 use crate::format::Registry;
-use crate::incident::Change;
 use crate::incident::allowance::Allowance;
 use crate::incident::kept::would_tell;
+use crate::incident::{Again, Change, ChangeKind, Incident};
 use crate::notice::{Notice, NoticeType};
+use crate::notify::Upkeep;
 use crate::source::history;
+use crate::store::Mark;
 use crate::time::{Clock, Span, SystemClock, Timestamp};
 
 /// What is to be replayed.
@@ -37,6 +40,8 @@ pub struct Replay {
     pub until: Option<Timestamp>,
     /// Learn what is usual from the whole log first, then judge it from its first line.
     pub two_pass: bool,
+    /// Deploys, the oldest first: what begins or ends with one says so.
+    pub marks: Vec<Mark>,
 }
 
 /// What came of a replay.
@@ -154,13 +159,21 @@ impl Pass<'_> {
         let mut changes: Vec<Change> = Vec::new();
         let size = merge.size();
         let mut told = Ok(());
+        let mut upkeep = Upkeep::new(self.config.routes().maintenance);
+        let mut looked = Timestamp::MIN;
         let mut passed_over = Vec::new();
         let (front, engine) = pipeline.parts();
         side_by_side(
             |on| read(front, &mut merge, what.until, on),
             |piece| {
                 passed_over.append(&mut judge(engine, &piece.batch, &mut changes));
-                told = tell_all(&mut changes, what, teller, &mut summary, tell);
+                told = tell_all(&mut changes, what, teller, &mut upkeep, &mut summary, tell);
+                let now = engine.judged_until().unwrap_or_default();
+                if told.is_ok() && upkeep.is_holding() && now - looked >= HELD_EVERY {
+                    looked = now;
+                    let open = engine.open_incidents();
+                    told = tell_held(open, now, what, teller, &mut upkeep, &mut summary, tell);
+                }
                 progress(self.from * size + piece.consumed, self.passes * size);
                 told.is_ok()
             },
@@ -168,7 +181,7 @@ impl Pass<'_> {
         told?;
         pipeline.note_defects(&passed_over);
         pipeline.finish(&mut changes);
-        tell_all(&mut changes, what, teller, &mut summary, tell)?;
+        tell_all(&mut changes, what, teller, &mut upkeep, &mut summary, tell)?;
         summary.unread = std::mem::take(&mut merge.unread);
         Ok(summary)
     }
@@ -200,26 +213,64 @@ impl Budget {
     }
 }
 
-fn tell_all(
-    changes: &mut Vec<Change>,
+/// How often, by the log's clock, it is looked at what silence is kept about: as live.
+const HELD_EVERY: Span = Span::from_secs(30);
+
+/// Tells what goes on of that about which silence was kept until now.
+fn tell_held(
+    open: Vec<Incident>,
+    now: Timestamp,
     what: &Replay,
+    teller: &Teller,
+    upkeep: &mut Upkeep,
+    summary: &mut Summary,
+    tell: Tell<'_>,
+) -> Result<(), Failure> {
+    let change = |incident| {
+        let mut change = Change { kind: ChangeKind::Updated(Again::Reminder), incident, at: now };
+        marked::explain(&mut change, &what.marks);
+        change
+    };
+    let changes: Vec<Change> = open.into_iter().map(change).collect();
+    for notice in upkeep.overdue(changes.iter().map(|change| teller.notice(change))) {
+        let known = changes.iter().find(|change| change.incident.id == notice.incident);
+        tell_one(&notice, known.map(|change| &change.incident.grounds), teller, summary, tell)?;
+    }
+    Ok(())
+}
+
+fn tell_one(
+    notice: &Notice,
+    grounds: Option<&Grounds>,
     teller: &Teller,
     summary: &mut Summary,
     tell: Tell<'_>,
 ) -> Result<(), Failure> {
-    for change in changes.drain(..) {
+    if notice.kind == NoticeType::Opened {
+        *summary.opened.entry(notice.rule.clone()).or_default() += 1;
+    }
+    summary.notices += 1;
+    tell(notice, grounds.unwrap_or(&Grounds::default()), teller)
+}
+
+fn tell_all(
+    changes: &mut Vec<Change>,
+    what: &Replay,
+    teller: &Teller,
+    upkeep: &mut Upkeep,
+    summary: &mut Summary,
+    tell: Tell<'_>,
+) -> Result<(), Failure> {
+    for mut change in changes.drain(..) {
         if what.since.is_some_and(|since| change.at < since) {
             continue;
         }
-        let notice = teller.notice(&change);
-        if notice.kept.is_some() {
+        marked::explain(&mut change, &what.marks);
+        let mut notice = teller.notice(&change);
+        if notice.kept.is_some() || !upkeep.hear(&mut notice) {
             continue;
         }
-        if notice.kind == NoticeType::Opened {
-            *summary.opened.entry(notice.rule.clone()).or_default() += 1;
-        }
-        summary.notices += 1;
-        tell(&notice, &change.incident.grounds, teller)?;
+        tell_one(&notice, Some(&change.incident.grounds), teller, summary, tell)?;
     }
     Ok(())
 }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 
 use super::answers::Explained;
+use super::blind::Eyes;
 use super::care::{Care, View};
 use super::ledger::Ledger;
 use super::marked;
@@ -78,6 +79,8 @@ pub(super) struct Session {
     pub(super) service: bool,
     /// Watches over the sources.
     pub(super) care: Care,
+    /// What the sources' lines do not say.
+    pub(super) eyes: Eyes,
     /// Where every counted line is entered, for tests.
     pub(super) ledger: Option<Ledger>,
 }
@@ -199,6 +202,9 @@ impl Session {
                 if now - moments.silence >= SILENCES_EVERY {
                     moments.silence = now;
                     self.look_at_silences(wall, &mut moments, now);
+                }
+                if stand.at_end {
+                    self.eyes.look(&self.teller.config(), self.pipeline.registry(), &stand.picture, now);
                 }
                 self.look(&stand, wall, &mut moments);
                 self.tell_of_itself(&mut troubles, wall, now);
@@ -378,6 +384,7 @@ impl Session {
         let mut sources = self.pipeline.source_status();
         for (source, id) in sources.iter_mut().zip(ids) {
             let Some((_, picture)) = stand.picture.sources.iter().find(|(s, _)| *s == id) else { continue };
+            source.blind = self.eyes.of(&source.name);
             let SourcePicture { waiting, behind, eta, open_files, files, more_files, troubles } = picture.clone();
             source.waiting = waiting;
             source.bytes_behind = behind;

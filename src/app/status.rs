@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use serde::{Deserialize, Serialize};
 
 use super::answers::Explained;
+use super::blind::Blind;
 use crate::time::{Span, Timestamp};
 
 /// The whole picture.
@@ -114,6 +115,8 @@ pub struct SourceStatus {
     pub more_files: usize,
     /// What is wrong with it, in sentences.
     pub troubles: Vec<String>,
+    /// What its newest lines do not say, and what to paste so that they do.
+    pub blind: Blind,
 }
 
 /// What happened to files since the start, and how they are watched.

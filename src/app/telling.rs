@@ -40,6 +40,11 @@ impl Teller {
         Teller { hindsight, ..self }
     }
 
+    /// The configuration in force.
+    pub(super) fn config(&self) -> Arc<Config> {
+        self.config.clone()
+    }
+
     /// The notice of a change, with the severity that its rule wants.
     pub fn notice(&self, change: &Change) -> Notice {
         let mut notice = self.renderer.compose(change);

@@ -8,7 +8,7 @@ use clap::Args;
 use super::ConfigArgument;
 use super::output::Output;
 use crate::app::Failure;
-use crate::app::{checking, rule_tests};
+use crate::app::{blind, checking, rule_tests};
 use crate::config::{Config, Invalid};
 use crate::diag::{Diagnostic, Weight};
 
@@ -46,6 +46,10 @@ impl Check {
         for diagnostic in &found {
             self.show(output, diagnostic)?;
         }
+        let unseen = config.as_ref().map(checking::unseen).unwrap_or_default();
+        for (source, blind) in &unseen {
+            self.show_blind(output, source, blind)?;
+        }
         let errors = found.iter().filter(|d| d.weight == Weight::Error).count();
         if errors > 0 {
             output.flush()?;
@@ -82,6 +86,23 @@ impl Check {
             }
         }
         Ok(if failed { ExitCode::from(1) } else { ExitCode::SUCCESS })
+    }
+
+    /// What a source's lines do not say, and what to paste.
+    fn show_blind(&self, output: &mut Output, source: &str, blind: &blind::Blind) -> Result<(), Failure> {
+        if self.json {
+            let (lines, spots, paste) = (blind.lines, &blind.spots, &blind.paste);
+            let unseen = serde_json::json!({"source": source, "lines": lines, "unseen": spots, "paste": paste});
+            output.json(&unseen)?;
+            return Ok(());
+        }
+        for sentence in blind.sentences() {
+            output.line(&format!("note: source \"{source}\": {sentence}"))?;
+        }
+        for step in &blind.paste {
+            output.line(&format!("  paste into {}:\n    {}", step.into, step.text.replace('\n', "\n    ")))?;
+        }
+        Ok(())
     }
 
     fn show(&self, output: &mut Output, diagnostic: &Diagnostic) -> Result<(), Failure> {

@@ -169,6 +169,11 @@ impl ConfigArgument {
         Ok(loaded.config)
     }
 
+    /// Whether it was named on the command line.
+    fn is_named(&self) -> bool {
+        self.config.is_some()
+    }
+
     /// The named configuration; without a name, what holds without a file.
     fn load_if_named(&self, output: &Output) -> Result<Config, Failure> {
         if self.config.is_some() { self.load(output) } else { Ok(Config::default()) }

@@ -20,6 +20,22 @@ pub(super) struct Output {
     pub colour_on_stderr: bool,
 }
 
+/// JSON as it is always written, but for the controls that it lets stand as they are: DEL and those from U+0080 to U+009F,
+/// which terminals obey.
+struct Visible;
+
+impl serde_json::ser::Formatter for Visible {
+    fn write_string_fragment<W: Write + ?Sized>(&mut self, writer: &mut W, fragment: &str) -> io::Result<()> {
+        let mut rest = fragment;
+        while let Some((at, control)) = rest.char_indices().find(|(_, c)| matches!(c, '\u{7f}'..='\u{9f}')) {
+            writer.write_all(&rest.as_bytes()[..at])?;
+            write!(writer, "\\u{:04x}", u32::from(control))?;
+            rest = &rest[at + control.len_utf8()..];
+        }
+        writer.write_all(rest.as_bytes())
+    }
+}
+
 impl Output {
     pub(super) fn new(when: When, quiet: bool) -> Self {
         let terminal = io::stdout().is_terminal();
@@ -40,7 +56,8 @@ impl Output {
 
     /// One JSON value a line.
     pub(super) fn json(&mut self, value: &impl serde::Serialize) -> io::Result<()> {
-        serde_json::to_writer(&mut self.results, value)?;
+        let mut serializer = serde_json::Serializer::with_formatter(&mut self.results, Visible);
+        value.serialize(&mut serializer)?;
         self.results.write_all(b"\n")
     }
 
@@ -141,4 +158,21 @@ pub(super) fn start_log(common: &Common, daemon: bool) {
     // Set at most once a process; tests may have set another.
     let journal = std::env::var_os("JOURNAL_STREAM").is_some();
     let _ = if journal { builder.without_time().try_init() } else { builder.try_init() };
+}
+
+#[cfg(test)]
+mod tests {
+    use serde::Serialize;
+
+    use super::*;
+
+    #[test]
+    fn json_holds_no_control_that_a_terminal_obeys() {
+        let mut bytes = Vec::new();
+        let text = "a\u{7f}b\u{9b}31m\u{85}\u{a0}\u{1b}\"é";
+        text.serialize(&mut serde_json::Serializer::with_formatter(&mut bytes, Visible)).unwrap();
+        let json = String::from_utf8(bytes).unwrap();
+        assert_eq!(json, "\"a\\u007fb\\u009b31m\\u0085\u{a0}\\u001b\\\"é\"");
+        assert_eq!(serde_json::from_str::<String>(&json).unwrap(), text);
+    }
 }

@@ -10,12 +10,15 @@ use super::ConfigArgument;
 use super::output::Output;
 use crate::app::Failure;
 use crate::app::answers::Explained;
+use crate::app::control::{self, Ask};
 use crate::app::replay::{self, Budget, Summary};
 use crate::app::telling::Teller;
+use crate::config::Config;
 use crate::detect::grounds::Grounds;
 use crate::notice::terminal::Style;
 use crate::notice::words;
 use crate::notice::{Notice, NoticeType};
+use crate::store::Mark;
 use crate::time::{Clock, Span, SystemClock, Timestamp};
 
 /// Read existing logs on a virtual clock and show what would have been sent
@@ -45,6 +48,9 @@ pub(super) struct Replay {
     /// Learn what is usual from the whole log first, then judge it from its first line: for logs too short to learn from
     #[arg(long)]
     two_pass: bool,
+    /// Something was deployed then: what begins or ends with it says so. Those of a running daemon are known without
+    #[arg(long, value_name = "TIME[=WHAT]", value_parser = deploy)]
+    deploy: Vec<Mark>,
     /// Read lines up to then
     #[arg(long, value_name = "TIME", value_parser = instant)]
     until: Option<Timestamp>,
@@ -56,15 +62,37 @@ pub(super) fn instant(text: &str) -> Result<Timestamp, String> {
         .ok_or_else(|| format!("expected a time such as 2026-03-02T14:00:00Z or 2026-03-02, found \"{text}\""))
 }
 
+/// A deploy of the command line: `2026-03-10T14:00:00Z=v1.4.2`.
+fn deploy(text: &str) -> Result<Mark, String> {
+    let (at, what) = text.split_once('=').unwrap_or((text, ""));
+    Ok(Mark { at: instant(at)?, what: what.to_owned(), author: String::new(), subject: None })
+}
+
 impl Replay {
-    pub(super) fn run(self, output: &mut Output) -> Result<ExitCode, Failure> {
+    /// Deploys of the command line, and those that the daemon of a named configuration knows.
+    fn marks(&mut self, config: &Config) -> Vec<Mark> {
+        let mut marks = std::mem::take(&mut self.deploy);
+        if self.config.is_named() {
+            let paths =
+                config.socket.clone().map_or_else(|| control::likely_paths(&config.state_dir), |path| vec![path]);
+            // Where none runs there are none to know.
+            let known = control::ask(&paths, &Ask::Marks).ok();
+            marks.extend(known.and_then(|known| serde_json::from_value::<Vec<Mark>>(known).ok()).unwrap_or_default());
+        }
+        marks.sort_by_key(|mark| mark.at);
+        marks
+    }
+
+    pub(super) fn run(mut self, output: &mut Output) -> Result<ExitCode, Failure> {
         if let (Some(since), Some(until)) = (self.since, self.until)
             && since >= until
         {
             return Err(Failure::Usage("--since is not before --until: nothing would be shown".to_owned()));
         }
         let config = self.config.load_if_named(output)?;
-        let what = replay::Replay { files: self.files, since: self.since, until: self.until, two_pass: self.two_pass };
+        let marks = self.marks(&config);
+        let (since, until, two_pass) = (self.since, self.until, self.two_pass);
+        let what = replay::Replay { files: self.files, since, until, two_pass, marks };
         let explain = self.explain;
         let style = Style { colour: output.colour, width: output.width() };
         let bar = output.shows_progress().then(bar);

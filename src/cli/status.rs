@@ -118,6 +118,15 @@ fn text(picture: &Picture) -> String {
             let _ = writeln!(out, "  and {} more files", source.more_files);
         }
     }
+    for source in picture.sources.iter().filter(|source| !source.blind.spots.is_empty()) {
+        let _ = writeln!(out, "\nwhat the newest {} lines of source {} do not show:", source.blind.lines, source.name);
+        for sentence in source.blind.sentences() {
+            let _ = writeln!(out, "  {sentence}");
+        }
+        for step in &source.blind.paste {
+            let _ = writeln!(out, "  paste into {}:\n    {}", step.into, step.text.replace('\n', "\n    "));
+        }
+    }
     if let Some(judging) = picture.engine.get("judging").and_then(|lines| lines.as_array()) {
         let _ = writeln!(out, "\nwhat can be judged:");
         for line in judging.iter().filter_map(|line| line.as_str()) {

@@ -112,7 +112,7 @@ impl Engine {
         self.rules.watch(event.time - self.known_before);
         let hits = batch.hits_of(self.at_event);
         if !hits.is_empty() {
-            let texts = Texts::Carried(batch).all(event);
+            let texts = Texts::Carried(batch);
             self.follow_rules(event, texts, hits.iter().map(|hit| (hit, batch.text(hit.name))), out);
         }
     }
@@ -150,7 +150,7 @@ impl Engine {
         let hits = self.rules.waited();
         self.count(event, Hint::default(), texts, out);
         if !hits.is_empty() {
-            self.follow_rules(event, texts.all(event), hits.iter().map(|(hit, name)| (hit, &**name)), out);
+            self.follow_rules(event, texts, hits.iter().map(|(hit, name)| (hit, &**name)), out);
         }
     }
 }

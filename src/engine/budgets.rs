@@ -107,8 +107,7 @@ impl Engine {
             told |= self.charge_one(index, event, texts, spent).is_some();
         }
         if told {
-            let (now, settings) = (self.latest(event.time), self.settings.book);
-            self.book.tick(now, &settings, self.telling(now), out);
+            self.tick_book(self.latest(event.time), out);
         }
     }
 

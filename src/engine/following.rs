@@ -5,6 +5,7 @@ use hashbrown::HashMap;
 
 use crate::detect::Parts;
 use crate::detect::user_rule::{self, Counted, Met, Told};
+use crate::engine::arrival::Texts;
 use crate::engine::names::subject_of;
 use crate::engine::rules::earlier;
 use crate::engine::{Engine, Settings};
@@ -38,7 +39,7 @@ impl Engine {
     pub(super) fn follow_rules<'a>(
         &mut self,
         event: &Event,
-        texts: [&str; 5],
+        texts: Texts<'_>,
         hits: impl Iterator<Item = (&'a Hit, &'a str)>,
         out: &mut Vec<Change>,
     ) {
@@ -47,14 +48,14 @@ impl Engine {
             told |= self.follow_rule(event, texts, hit, name).is_some();
         }
         if told {
-            let (now, settings) = (self.latest(event.time), self.settings.book);
+            let now = self.latest(event.time);
             self.price_incidents(now);
-            self.book.tick(now, &settings, self.telling(now), out);
+            self.tick_book(now, out);
         }
     }
 
     /// `Some` if there is something to tell at once.
-    fn follow_rule(&mut self, event: &Event, texts: [&str; 5], hit: &Hit, name: &str) -> Option<()> {
+    fn follow_rule(&mut self, event: &Event, texts: Texts<'_>, hit: &Hit, name: &str) -> Option<()> {
         let index = usize::from(hit.rule);
         let rules = self.settings.rules.clone();
         let rule = rules.get(index)?;
@@ -90,6 +91,7 @@ impl Engine {
                     (met.map(News::Met), None)
                 }
                 (Counted::Chain(plan), State::Chain(chain), _) => {
+                    chain.note(plan, hit.parts, event.time, event.cost_or_zero(), failed > 0);
                     let completed = chain.take(plan, hit.parts, event.time);
                     (completed.map(News::Completed), chain.due())
                 }
@@ -111,7 +113,7 @@ impl Engine {
         index: usize,
         rule: &Rule,
         event: &Event,
-        texts: [&str; 5],
+        texts: Texts<'_>,
         hit: &Hit,
         name: &str,
     ) -> Option<usize> {
@@ -122,7 +124,7 @@ impl Engine {
         let counted = self.rules.counted.get(index)?;
         let groups = self.rules.kept.groups.get_mut(index)?;
         let kind = rule.subject();
-        let (id, subject) = subject_of(&self.settings, kind, event, texts);
+        let (id, subject) = subject_of(&self.settings, kind, event, texts.all(event));
         let also = rule.group.iter().filter_map(|field| match field {
             Field::Key => Some((SubjectKind::Key, event.key.id)),
             Field::Client => Some((SubjectKind::Client, event.client.id)),
@@ -172,7 +174,11 @@ impl Engine {
                         Counted::Chain(plan) => plan.wanted.iter().map(|(_, times)| u64::from(*times)).sum(),
                         Counted::Window { .. } => 1,
                     };
-                    let first = Harm { since: completed.start, requests, ..Harm::default() };
+                    let (errors, cost) = match &group.state {
+                        State::Chain(chain) => chain.harm(completed),
+                        State::Window(_) => (0, 0.0),
+                    };
+                    let first = Harm { since: completed.start, requests, errors, cost, ..Harm::default() };
                     let known = group.harm.unwrap_or(first);
                     Harm { active: completed.end.max(known.active), times: known.times + 1, ..known }
                 }

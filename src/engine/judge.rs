@@ -124,7 +124,10 @@ impl Engine {
             _ => endpoints,
         });
         self.price_incidents(end);
-        self.book.tick(end, &settings, self.telling(end), out);
+        self.tick_book(end, out);
+        if end.millis() % Span::MINUTE.millis() == 0 {
+            self.look_after(end, out);
+        }
         if end.millis() % Span::MINUTE.millis() == 0 && !self.quiet {
             self.book.sum_up(end, end + self.settings.zone.offset(end), &settings, out);
         }
@@ -279,6 +282,10 @@ impl Engine {
             let share = full.counts.ticks(newest, 30) as f64 / (site.counts.ticks(newest, 30) as f64).max(1.0);
             finding.facts.insert("share_of_site".into(), Fact::Share(share.min(1.0)));
         }
+        if about.kind == SubjectKind::Site && finding.detector == burst::NAME && tag != FLOOD {
+            let crowd = self.crowd(finding.started_at, finding.excess);
+            finding.facts.extend(crowd);
+        }
         if about.kind == SubjectKind::Site && finding.detector == burst::NAME && self.site_up.keys_seen >= 5 {
             finding.facts.insert("keys_up".into(), Fact::Count(u64::from(self.site_up.keys_up)));
             finding.facts.insert("keys_total".into(), Fact::Count(u64::from(self.site_up.keys_seen)));
@@ -306,6 +313,9 @@ impl Engine {
 
     /// Puts a finding where it belongs in the book.
     pub(super) fn place_finding(&mut self, mut candidate: Candidate, now: Timestamp) {
+        if self.is_aftermath(&candidate, now) {
+            return;
+        }
         if let Some(severity) = self.settings.severities.get(candidate.finding.detector) {
             candidate.finding.severity = *severity;
         }

@@ -3,11 +3,13 @@
 //!
 //! It does no I/O, holds no lock and looks at no clock. The same events give the same changes, whatever the speed.
 
+mod aftermath;
 mod arrival;
 mod attribute;
 mod budgets;
 mod clocks;
 mod count;
+mod crowd;
 mod days;
 mod doors;
 mod drops;
@@ -28,6 +30,7 @@ mod rules;
 mod saved;
 mod scales;
 mod scope;
+mod sources;
 mod spending;
 mod spikes;
 mod status;
@@ -35,7 +38,6 @@ mod totals;
 mod travels;
 mod urgent;
 
-use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
@@ -50,6 +52,7 @@ use crate::engine::clocks::Clocks;
 use crate::engine::totals::Means;
 use crate::event::{Hasher, Id, Place, Severity, SubjectKind};
 use crate::incident::Change;
+use crate::incident::after::After;
 use crate::incident::book::{self, Book, Telling};
 use crate::incident::kept::Weighed;
 use crate::intake::routes::Routes;
@@ -61,7 +64,7 @@ use crate::measure::peers::Peers;
 use crate::measure::probes::Probes;
 use crate::measure::repeats::Repeats;
 use crate::measure::ring::TICK;
-use crate::measure::rows::{Limits, Row, Rows};
+use crate::measure::rows::{Limits, Rows};
 use crate::measure::scope::Scopes;
 use crate::measure::sharing::Sharings;
 use crate::measure::sizes::Scales;
@@ -248,6 +251,8 @@ pub struct Engine {
     rules: rules::Rules,
     spend: Spend,
     book: Book,
+    /// Callers of whom people know, and how they are answered since.
+    after: After,
     routes: Routes,
     /// Template to the endpoint it is counted under: saves asking the tree; rebuilt on demand.
     route_ids: HashMap<Id, Id>,
@@ -317,6 +322,7 @@ impl Engine {
             place_names: HashMap::new(),
             logs_in_by_reading: settings.credential_stuffing.reads(),
             book: Book::default(),
+            after: After::default(),
             routes: Routes::default(),
             route_ids: HashMap::new(),
             agents: HashMap::new(),
@@ -359,23 +365,6 @@ impl Engine {
         self.accounts.arrange(&self.settings.budgets);
         self.rules.arrange(&self.settings.rules);
         self.list_busy();
-    }
-
-    /// Where there is one source its requests are the site's: what those are made of is counted once, for the site.
-    fn thin_sources(&mut self) {
-        self.sources.set_lean(self.settings.sources.len() == 1 && self.sources.len() <= 1);
-    }
-
-    /// The sources with what they were spared.
-    fn whole_sources(&self) -> Cow<'_, [Row]> {
-        let Some(site) = self.site.row(SITE).filter(|_| self.sources.is_lean()) else {
-            return Cow::Borrowed(self.sources.saved());
-        };
-        let mut sources = self.sources.saved().to_vec();
-        for source in &mut sources {
-            source.take_parts(site);
-        }
-        Cow::Owned(sources)
     }
 
     /// While quiet, everything is learned and judged, but incidents that are over are told to nobody. Those that are

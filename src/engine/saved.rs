@@ -160,8 +160,9 @@ impl Engine {
         later.put("walked", &[self.keys.walked(), self.clients.walked()]);
         let failing = [&self.site, &self.sources, &self.endpoints, &self.keys, &self.clients, &self.doors];
         later.put("held", &failing.map(Rows::held));
-        later.put("rules", &self.rules.kept);
+        later.put("ruled", &self.rules.kept);
         later.put("spend", &self.spend);
+        later.put("after", &self.after);
         postcard::to_extend(&later, bytes).unwrap_or_default()
     }
 
@@ -224,7 +225,9 @@ impl Engine {
         engine.accounts.budgets = loaded.budgets;
         engine.accounts.arrange(&engine.settings.budgets);
         engine.spend = later.take("spend")?;
-        engine.rules.kept = later.take("rules")?;
+        engine.after = later.take("after")?;
+        // "rules", before sequences knew what they cost, is passed over: their groups begin anew.
+        engine.rules.kept = later.take("ruled")?;
         engine.rules.arrange(&engine.settings.rules);
         engine.book = loaded.book;
         engine.routes = loaded.routes;

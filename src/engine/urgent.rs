@@ -57,9 +57,8 @@ impl Engine {
         }
         self.judge_login(event, out);
         if found {
-            let settings = self.settings.book;
             self.price_incidents(event.time);
-            self.book.tick(event.time, &settings, self.telling(event.time), out);
+            self.tick_book(event.time, out);
         }
     }
 
@@ -234,7 +233,12 @@ impl Engine {
                 let place = entry.evidence.iter().position(own);
                 place.is_some_and(|place| !active.contains(&place))
             };
-            let fresh = fresh.filter(|title| !over(title));
+            // Nor is what somebody does in vain since being shut out a part of the probing that it is shut out for.
+            let vain = |title: &(About, u64)| {
+                let tries = [enumeration::NAME, credential_stuffing::NAME];
+                tries.contains(&entry.incident.detector.as_str()) && self.is_refused_now(title.0, end)
+            };
+            let fresh = fresh.filter(|title| !over(title) && !vain(title));
             let fresh = fresh.and_then(|(about, tag)| {
                 let mut finding = self.fresh(entry.incident.detector.as_str(), about, tag, tick, history)?;
                 finding.severity = *self.settings.severities.get(finding.detector).unwrap_or(&finding.severity);
@@ -302,6 +306,9 @@ impl Engine {
     fn goes_on(&self, evidence: &Evidence, tick: i64, history: Span) -> bool {
         let end = Timestamp::of_bucket(tick + 1, TICK);
         let about = evidence.about;
+        if self.is_shut_out(evidence, end) {
+            return false;
+        }
         if evidence.detector == retry_loop::NAME {
             let sighting = self.repeats.look(Id(evidence.tag), end);
             let settings = &self.settings.retry_loop;
@@ -380,7 +387,12 @@ impl Engine {
             burst::NAME => {
                 let now = burst::look(full, &scene);
                 let judged = burst::judge(about.kind, full, now, &scene, 1, &self.settings.burst);
-                Some(burst::current(full, &scene, judged, now))
+                let mut finding = burst::current(full, &scene, judged, now);
+                if about.kind == SubjectKind::Site {
+                    let crowd = self.crowd(finding.started_at, finding.excess);
+                    finding.facts.extend(crowd);
+                }
+                Some(finding)
             }
             error_spike::NAME => {
                 let class = *Class::ALL.get(tag as usize)?;

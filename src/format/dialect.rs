@@ -103,6 +103,11 @@ pub(super) fn compile(text: &str, syntax: Syntax) -> Result<Compiled, FormatErro
     Ok(Compiled { pieces, escape, warnings })
 }
 
+/// The format itself, out of its directive and its quotes.
+pub(super) fn plain_text(text: &str, syntax: Syntax) -> Option<String> {
+    unwrap(text, syntax).ok().map(|pasted| pasted.text)
+}
+
 /// Names that servers themselves give to formats, where one is pasted instead of a format.
 const BY_NAME: &[(&str, &str)] = &[
     ("common", "%h %l %u %t \"%r\" %>s %b"),

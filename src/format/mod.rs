@@ -48,6 +48,8 @@ mod python;
 
 mod dialect;
 
+mod extend;
+
 mod joining;
 
 mod template;
@@ -96,6 +98,7 @@ use crate::time::Timestamp;
 pub use choice::{Choice, ChoiceError};
 pub use dialect::Syntax;
 pub use envelope::Envelope;
+pub use extend::{Extended, Lacking, extend};
 pub use fields::{Context, FieldPlace, Fields, MAPPABLE, alike};
 pub use file::{FileError, Sample};
 pub use guess::{Guess, Lack, SAMPLE_LINES, Vote, guess};

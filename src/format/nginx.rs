@@ -22,6 +22,12 @@ pub(super) fn pieces(text: &str, warnings: &mut Vec<String>) -> Result<(Vec<Piec
     Ok((variables_in(&Pasted::new(&characters), warnings)?, escape))
 }
 
+/// The format itself, out of its directive and its quotes, and how it escapes.
+pub(super) fn plain_text(text: &str) -> Result<(Escape, String), FormatError> {
+    let (escape, characters) = unwrap(text)?;
+    Ok((escape, characters.into_iter().map(|(c, _)| c).collect()))
+}
+
 /// Takes `log_format name escape=json '...' '...';` off, or the quotes, or nothing.
 fn unwrap(text: &str) -> Result<(Escape, Vec<Placed>), FormatError> {
     let body = text.trim_start();

@@ -332,7 +332,7 @@ impl Entry {
 
     /// Over when calm for a fifth of its length, between 5 and 30 minutes; each detector's own idea of "going on" keeps
     /// `active_at` moving until then.
-    pub(super) fn is_over(&self, now: Timestamp) -> bool {
+    pub fn is_over(&self, now: Timestamp) -> bool {
         let active = self.last_active();
         if self.is_budget() {
             return now - active >= GRACE;

@@ -32,6 +32,8 @@ pub enum Reason {
     Repeat,
     /// A little evidence is lacking.
     Short,
+    /// It was told, and what was told of is refused since then.
+    Knocking,
 }
 
 impl Reason {
@@ -42,6 +44,7 @@ impl Reason {
             Reason::Information => "for information",
             Reason::Repeat => "told before, not larger this time",
             Reason::Short => "a little less clear than the alert budget asks for",
+            Reason::Knocking => "told before, still knocking",
         }
     }
 }
@@ -99,7 +102,7 @@ pub fn would_tell<'a>(record: impl Iterator<Item = &'a Weighed>, under: &Allowan
         .filter(|one| match one.reason {
             None | Some(Reason::Budget) => one.surplus.is_none_or(|surplus| surplus >= more),
             Some(Reason::Short) => one.surplus.is_some_and(|surplus| surplus >= more),
-            Some(Reason::Information | Reason::Repeat) => false,
+            Some(Reason::Information | Reason::Repeat | Reason::Knocking) => false,
         })
         .filter(|one| one.always || used.admit(one.weight, one.at, other))
         .count()

@@ -1,5 +1,6 @@
 //! What is going on: incidents, each with one cause, one opening, updates and one end.
 
+pub mod after;
 pub mod allowance;
 pub mod apart;
 pub mod book;
@@ -92,6 +93,10 @@ pub enum Again {
     Reminder,
     /// The same goes on from another address.
     Moved,
+    /// All it sends is refused now: what was done about it works.
+    Refused,
+    /// A part of what it sends is refused, the rest gets through.
+    PartlyRefused,
 }
 
 /// How an incident ended.

@@ -231,9 +231,7 @@ impl Intake {
             place,
         });
         if !self.ruling.is_empty() {
-            let (peer, chain) = (record.client.as_deref(), record.forwarded_for.as_deref());
-            let client = real_client(peer, chain, &settings.trusted_proxies);
-            let seen = Seen { record, target, client };
+            let seen = Seen { record, target, trusted: &settings.trusted_proxies };
             self.ruling.look(&seen, batch, &mut self.names);
         }
     }

@@ -6,7 +6,10 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use super::client::Client;
+use ipnet::IpNet;
+use smallvec::SmallVec;
+
+use super::client::{Client, real_client};
 use super::consumer::{Consumer, is_foreign};
 use super::key::Names;
 use super::target::{Target, percent_decoded};
@@ -14,6 +17,7 @@ use super::{Settings, clipped, extra, lossy};
 use crate::event::{Batch, Event, Flags, Hasher, Hit, Id, Text};
 use crate::format::{FieldPlace, Record, Value};
 use crate::rule::field::WEEKDAYS;
+use crate::rule::guard::{Guard, Heads};
 use crate::rule::spec::{Measure, Rule, What};
 use crate::rule::{Field, Line};
 use crate::sanitize;
@@ -28,6 +32,8 @@ const SHOWN: usize = 80;
 #[derive(Debug)]
 pub(super) struct Ruling {
     rules: Arc<[Rule]>,
+    /// What a line must begin with, of each rule that says so.
+    guards: Vec<Option<Vec<Guard>>>,
     zone: Zone,
     hasher: Hasher,
     sources: Vec<String>,
@@ -47,7 +53,8 @@ pub(super) struct Ruling {
 pub(super) struct Seen<'a, 'r> {
     pub(super) record: &'a Record<'r>,
     pub(super) target: Option<Target<'a>>,
-    pub(super) client: Option<Client<'a>>,
+    /// Proxies whose forwarded-for is believed: the client's address is asked for by few rules only.
+    pub(super) trusted: &'a [IpNet],
 }
 
 impl Ruling {
@@ -64,6 +71,7 @@ impl Ruling {
         }
         Ruling {
             rules: settings.rules.clone(),
+            guards: settings.rules.iter().map(Rule::guards).collect(),
             zone: settings.zone,
             hasher,
             sources: settings.names.clone(),
@@ -88,13 +96,26 @@ impl Ruling {
             self.path = path;
         }
         let rules = self.rules.clone();
-        for (index, rule) in rules.iter().enumerate() {
+        // Most lines meet few rules: only for those is there more to do.
+        let mut met: SmallVec<[(usize, u32); 8]> = SmallVec::new();
+        let view = View { seen, event: &event, batch, ruling: self };
+        let heads = view.heads();
+        for (index, (rule, guards)) in rules.iter().zip(&self.guards).enumerate() {
+            if guards.as_ref().is_some_and(|guards| !guards.iter().any(|guard| guard.passes(&heads))) {
+                continue;
+            }
+            let parts = rule.matches(&view);
+            if parts != 0 && view.is_scheduled(rule) {
+                met.push((index, parts));
+            }
+        }
+        for (index, parts) in met {
+            let Some(rule) = rules.get(index) else { continue };
             let mut bytes = std::mem::take(&mut self.bytes);
             let view = View { seen, event: &event, batch, ruling: self };
-            let parts = rule.matches(&view);
-            let found = (parts != 0 && view.is_scheduled(rule))
-                .then(|| Some((view.value(rule)?, view.group(rule, &mut bytes)?, view.thing(rule, &mut bytes)?)))
-                .flatten();
+            let found = view
+                .value(rule)
+                .and_then(|value| Some((value, view.group(rule, &mut bytes)?, view.thing(rule, &mut bytes)?)));
             let name = found.filter(|_| !says_it_all(rule)).map(|_| view.name(rule, names));
             self.bytes = bytes;
             let Some((value, group, thing)) = found else { continue };
@@ -131,6 +152,16 @@ struct View<'a, 'r> {
 }
 
 impl View<'_, '_> {
+    fn heads(&self) -> Heads {
+        let endpoint = self.event.endpoint;
+        let endpoint = endpoint.is_some().then(|| self.batch.bytes(endpoint));
+        Heads::of(self.path(), endpoint, self.seen.record.method.as_deref())
+    }
+
+    fn path(&self) -> Option<&[u8]> {
+        if self.ruling.path.is_empty() { self.seen.target.map(|target| target.path) } else { Some(&self.ruling.path) }
+    }
+
     fn is_scheduled(&self, rule: &Rule) -> bool {
         if rule.schedule.is_always() {
             return true;
@@ -272,7 +303,7 @@ impl View<'_, '_> {
 impl Line for View<'_, '_> {
     fn text(&self, field: &Field) -> Option<Cow<'_, [u8]>> {
         let record = self.seen.record;
-        let own = |text: Text| text.is_some().then(|| Cow::Borrowed(self.batch.text(text).as_bytes()));
+        let own = |text: Text| text.is_some().then(|| Cow::Borrowed(self.batch.bytes(text)));
         match field {
             Field::Key => own(self.event.key),
             Field::Client => own(self.event.client),
@@ -285,10 +316,7 @@ impl Line for View<'_, '_> {
             }
             Field::Method => known(record.method.as_ref()),
             Field::Target => known(record.target.as_ref()),
-            Field::Path => {
-                let path = if self.ruling.path.is_empty() { self.seen.target?.path } else { &self.ruling.path };
-                Some(Cow::Borrowed(path))
-            }
+            Field::Path => self.path().map(Cow::Borrowed),
             Field::Query => self.seen.target?.query.map(Cow::Borrowed),
             Field::Parameter(name) => self
                 .seen
@@ -341,7 +369,8 @@ impl Line for View<'_, '_> {
     }
 
     fn address(&self) -> Option<IpAddr> {
-        match self.seen.client? {
+        let (peer, chain) = (self.seen.record.client.as_deref(), self.seen.record.forwarded_for.as_deref());
+        match real_client(peer, chain, self.seen.trusted)? {
             Client::Address(ip) => Some(ip),
             Client::Host(_) => None,
         }

@@ -13,6 +13,8 @@ use crate::time::{Span, Timestamp};
 const DISORDER: Span = Span::from_secs(15);
 /// Chains that wait to be judged.
 const WAITING: usize = 16;
+/// Lines of which it is known what they cost and whether they failed.
+const LINES: usize = 64;
 
 /// What a sequence asks for. Events are bits.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -51,6 +53,14 @@ pub struct Completed {
     pub end: Timestamp,
 }
 
+/// What a line of a sequence did.
+#[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
+struct Line {
+    at: Timestamp,
+    cost: f64,
+    failed: u32,
+}
+
 /// How far one group has come.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Chain {
@@ -62,12 +72,14 @@ pub struct Chain {
     seen: Vec<(u32, Timestamp)>,
     /// Complete but for what must not have come, and until when that is waited for.
     waiting: Vec<(Completed, Timestamp)>,
+    /// The newest lines of its steps that cost something or failed.
+    lines: Vec<Line>,
 }
 
 impl Chain {
     /// Nothing has come yet; events have been seen since `watched`.
     pub fn new(watched: Timestamp) -> Self {
-        Chain { watched, places: Vec::new(), seen: Vec::new(), waiting: Vec::new() }
+        Chain { watched, places: Vec::new(), seen: Vec::new(), waiting: Vec::new(), lines: Vec::new() }
     }
 
     /// Takes the events of one line. A sequence that came about with it, unless something must not come.
@@ -83,6 +95,30 @@ impl Chain {
         }
         self.waiting.push((completed, until));
         None
+    }
+
+    /// Notes what a line cost and whether it failed: what comes about later counts from its first step. Of very many lines
+    /// the oldest are taken together.
+    pub fn note(&mut self, plan: &Plan, events: u32, now: Timestamp, cost: f64, failed: bool) {
+        let wanted = plan.wanted.iter().fold(0, |all, (event, _)| all | event);
+        if events & wanted == 0 || (cost <= 0.0 && !failed) {
+            return;
+        }
+        // What waits to be judged began at most twice the span ago.
+        self.lines.retain(|line| now - line.at <= plan.over.times(2));
+        if self.lines.len() >= LINES {
+            let oldest = self.lines.remove(0);
+            if let Some(next) = self.lines.first_mut() {
+                (next.cost, next.failed) = (next.cost + oldest.cost, next.failed + oldest.failed);
+            }
+        }
+        self.lines.push(Line { at: now, cost, failed: u32::from(failed) });
+    }
+
+    /// What a sequence that came about cost from its first step to its last, and how many of its lines failed.
+    pub fn harm(&self, completed: &Completed) -> (u64, f64) {
+        let within = self.lines.iter().filter(|line| completed.start <= line.at && line.at <= completed.end);
+        within.fold((0, 0.0), |(failed, cost), line| (failed + u64::from(line.failed), cost + line.cost))
     }
 
     /// When the next judgement is due.
@@ -119,7 +155,10 @@ impl Chain {
     /// Bytes that it has beside itself.
     pub fn bytes(&self) -> usize {
         let places: usize = self.places.iter().map(|times| 24 + times.capacity() * 8).sum();
-        places + self.seen.capacity() * 16 + self.waiting.capacity() * size_of::<(Completed, Timestamp)>()
+        places
+            + self.seen.capacity() * 16
+            + self.lines.capacity() * size_of::<Line>()
+            + self.waiting.capacity() * size_of::<(Completed, Timestamp)>()
     }
 
     /// What must not come breaks what waits for it not to.
@@ -236,6 +275,29 @@ impl Chain {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_sequence_cost_counts_from_its_first_step() {
+        let plan = plan(&[(A, 1), (B, 2)], &[0, 0, 0, 0], true);
+        let mut chain = Chain::new(at(0));
+        let mut step = |second, event, cost, failed| {
+            chain.note(&plan, event, at(second), cost, failed);
+            let completed = chain.take(&plan, event, at(second));
+            completed.map(|completed| chain.harm(&completed))
+        };
+        assert_eq!(step(0, A, 7.0, false), None, "a first step that comes to nothing");
+        assert_eq!(step(2 * 600, A, 1.5, false), None);
+        assert_eq!(step(2 * 600 + 10, C, 100.0, true), None, "what is no step is no part of it");
+        assert_eq!(step(2 * 600 + 20, B, 0.25, true), None);
+        assert_eq!(step(2 * 600 + 30, B, 0.25, false), Some((1, 2.0)));
+        // Very many lines: their sum holds.
+        let mut chain = Chain::new(at(0));
+        for n in 0..1000 {
+            chain.note(&plan, A, at(n / 10), 1.0, false);
+        }
+        assert!(chain.lines.len() <= LINES);
+        assert!((chain.harm(&Completed { start: at(0), end: at(100) }).1 - 1000.0).abs() < 1e-9);
+    }
 
     const A: u32 = 1;
     const B: u32 = 2;

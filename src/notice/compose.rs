@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use super::safe::{self, VALUE_CHARS};
 use super::template::{TemplateError, Templates};
-use super::{Money, Notice, NoticeType, SCHEMA, Whose, words};
+use super::{Money, Notice, NoticeType, Outcome, SCHEMA, Whose, words};
 use crate::detect::grounds::Grounds;
 use crate::detect::{Fact, Facts, Impact, Trend};
 use crate::event::SubjectKind;
@@ -33,6 +33,7 @@ const FULL_HISTORY: Span = Span::from_days(8);
 const FACTS: &[&str] = &[
     // burst
     "factor", "per_minute", "usual_per_minute", "hour_label", "share_of_site", "keys_up", "keys_total", "window", "new_keys", "usual_new_keys",
+    "new_clients", "new_client_networks", "new_client_requests",
     // error-spike
     "class", "share", "usual_share", "errors", "callers", "statuses",
     // leaked-key
@@ -63,6 +64,10 @@ const FACTS: &[&str] = &[
     "measure", "spent", "limit", "used", "step", "period", "period_start", "period_end", "runs_out", "counted_since",
     // traffic-drop
     "last_seen", "silent_for", "missing", "expected_window",
+    // what became of it, whatever found it
+    "after", "ended_by", "over_since", "refused_since", "refused_for", "refused_per_minute", "allowed_per_minute", "refused_statuses",
+    "refused_trend", "silent_since", "gone", "gone_share", "now_per_minute", "now_usual", "now_requests", "now_failed", "members",
+    "members_stopped", "members_refused", "fix", "fix_at", "fix_before",
     // rules of the users' own
     "deploy", "deploy_at", "deploy_before", "rule_limit", "compare", "factor_of", "rule_factor", "group", "steps", "times", "cooldown", "routed",
 ];
@@ -154,6 +159,7 @@ pub(super) fn notice(templates: &Templates, change: &Change, whose: Option<&Whos
         summary: texts.summary,
         actions: texts.actions,
         money: Money::of(change, zone),
+        outcome: Outcome::of(change),
         consumer: whose.cloned(),
         at: change.at,
         drill: false,
@@ -273,7 +279,10 @@ fn view(change: &Change, whose: Option<&Whose>, zone: Zone) -> View {
         parts.iter().take(64).map(clean).collect::<Vec<_>>()
     };
     let (prefix, ending) = match change.kind {
-        ChangeKind::Opened | ChangeKind::Kept(_) => (String::new(), ""),
+        // Of what became of it the title says so itself.
+        ChangeKind::Opened | ChangeKind::Kept(_) | ChangeKind::Updated(Again::Refused | Again::PartlyRefused) => {
+            (String::new(), "")
+        }
         ChangeKind::Updated(Again::Worse) => ("Worse: ".to_owned(), ""),
         ChangeKind::Updated(Again::Reminder) => {
             (format!("Still going on after {}: ", words::roughly(end - incident.started_at)), "")

@@ -8,6 +8,8 @@ mod whose;
 
 mod money;
 
+mod outcome;
+
 mod template;
 
 mod compose;
@@ -44,6 +46,7 @@ use crate::time::Timestamp;
 
 pub use money::Money;
 pub use note::Note;
+pub use outcome::Outcome;
 pub use render::{Renderer, Settings};
 pub use template::TemplateError;
 pub use whose::Whose;
@@ -108,6 +111,9 @@ pub struct Notice {
     /// What it costs: so far, an hour now, and by the next morning of a working day if nobody acts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub money: Option<Money>,
+    /// What became of it: how it ended, or that its caller is refused and still knocks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outcome: Option<Outcome>,
     /// Who the key belongs to that it is about, or that most of it comes from, if the configuration says so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub consumer: Option<Whose>,

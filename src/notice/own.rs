@@ -53,6 +53,7 @@ pub fn notice(
         at: now,
         drill: false,
         money: None,
+        outcome: None,
         consumer: None,
         kept: None,
     }

@@ -1,5 +1,6 @@
 //! A realistic sample of everything that can be told: templates are tried with them, `lapwing drill` sends them.
 
+mod aftermath;
 mod harvests;
 mod incidents;
 mod own;
@@ -12,9 +13,10 @@ use crate::detect::{Fact, Impact, Trend};
 use crate::incident::{Again, Change, ChangeKind, Ending, Incident, Where};
 use crate::time::{Span, Timestamp};
 
-/// Samples of every detector, each opened, updated and resolved, for the subjects that it is usually about.
+/// Samples of every detector, each opened, updated and resolved, for the subjects that it is usually about; then what
+/// becomes of them.
 pub fn changes() -> Vec<Change> {
-    incidents().iter().flat_map(life).collect()
+    incidents().iter().flat_map(life).chain(aftermath::changes()).collect()
 }
 
 /// The opening of one detector's sample, at `at`: what a drill sends. `None` for a name without a sample.
@@ -161,6 +163,7 @@ pub(crate) fn notice(incident: &str, kind: super::NoticeType) -> super::Notice {
         at,
         drill: false,
         money: None,
+        outcome: None,
         consumer: None,
         kept: None,
     }

@@ -1,6 +1,5 @@
 //! Silence that is kept, until it is broken: by a ceiling, or by its end.
 
-use std::collections::BTreeSet;
 use std::sync::PoisonError;
 
 use super::outbox::Shared;
@@ -8,15 +7,6 @@ use super::silence::{above, covers, in_spite_of, level_name};
 use crate::notice::{Notice, NoticeType};
 use crate::store::Silence;
 use crate::time::Timestamp;
-
-/// What silence was kept about since the start.
-#[derive(Debug, Default)]
-pub(super) struct Hush {
-    /// Incidents that would have been told.
-    held: BTreeSet<String>,
-    /// Windows of maintenance and incidents that went beyond their ceilings.
-    broken: BTreeSet<(String, String)>,
-}
 
 impl Shared {
     /// Whether silence is kept about a notice, and what to say where it is told in spite of one.
@@ -52,25 +42,28 @@ impl Shared {
     /// Remembers about what silence is kept, so that it is told when the silence ends.
     pub(super) fn note_held(&self, notice: &Notice, silenced: bool) {
         let mut hush = self.hush.lock().unwrap_or_else(PoisonError::into_inner);
-        if silenced && notice.kind != NoticeType::Resolved {
-            hush.held.insert(notice.incident.clone());
+        if silenced && notice.ended_at.is_none() {
+            hush.incidents.insert(notice.incident.clone());
         } else {
-            hush.held.remove(&notice.incident);
+            hush.incidents.remove(&notice.incident);
         }
         if notice.kind == NoticeType::Resolved {
             hush.broken.retain(|(_, incident)| *incident != notice.incident);
         }
+        let held = hush.clone();
+        drop(hush);
+        self.kept(self.store.set_held(held));
     }
 
     /// Whether anything may have to be told by and by.
     pub(super) fn keeps_silence(&self) -> bool {
-        !self.hush.lock().unwrap_or_else(PoisonError::into_inner).held.is_empty()
+        !self.hush.lock().unwrap_or_else(PoisonError::into_inner).incidents.is_empty()
     }
 
     /// Of open incidents those that silence was kept about and that are to be told now.
     pub(super) fn overdue(&self, open: &[Notice]) -> Vec<Notice> {
         let (now, stored) = (self.clock.now(), self.store.silences());
-        let held = self.hush.lock().unwrap_or_else(PoisonError::into_inner).held.clone();
+        let held = self.hush.lock().unwrap_or_else(PoisonError::into_inner).incidents.clone();
         let mut due = Vec::new();
         for notice in open.iter().filter(|notice| held.contains(&notice.incident)) {
             let windows = self.routes.maintenance.iter().flat_map(|window| window.silences(notice.at));
@@ -101,6 +94,9 @@ impl Shared {
         if let Some(window) = &silence.window {
             let mut hush = self.hush.lock().unwrap_or_else(PoisonError::into_inner);
             hush.broken.insert((window.clone(), incident.to_owned()));
+            let held = hush.clone();
+            drop(hush);
+            self.kept(self.store.set_held(held));
             return;
         }
         self.kept(self.store.change_silence(silence.id, |known| {

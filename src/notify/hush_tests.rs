@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::outbox_tests::{House, PausedClock, TEXT, opened};
 use super::{Maintenance, Routes, with_levels};
 use crate::notice::{Notice, NoticeType, sample};
-use crate::store::{IncidentRow, Silence, Store};
+use crate::store::{Cut, IncidentRow, Silence, Store};
 use crate::time::{Clock, Span};
 
 fn house(clock: &Arc<PausedClock>, routes: Routes) -> House {
@@ -98,6 +98,26 @@ async fn what_costs_too_much_is_told_and_a_silence_that_ends_tells_what_still_go
     other.kind = NoticeType::Resolved;
     assert!(house.outbox.decide(&[other]).is_empty());
     assert!(!house.outbox.keeps_silence());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_silence_is_kept_about_outlives_a_restart_with_its_ceiling() {
+    let clock = PausedClock::new();
+    let before = house(&clock, Routes::default());
+    before.store.add_silence(Silence { times: Some(3.0), ..silence(&clock) }).unwrap();
+    let rows = vec![IncidentRow::new(at_level(50.0, None), clock.now())];
+    before.store.cut(Cut { snapshot: Vec::new(), incidents: rows, outbox: Vec::new() }).unwrap();
+    assert!(before.outbox.decide(&[at_level(50.0, None)]).is_empty());
+    // Of what is over nothing is kept.
+    let over = Notice { incident: "B".to_owned(), ..at_level(50.0, None) };
+    assert!(before.outbox.decide(std::slice::from_ref(&over)).is_empty());
+    let after = House::on(clock.clone(), before.store.clone(), &[("ops", TEXT, vec![])], Routes::default());
+    assert!(after.outbox.keeps_silence());
+    assert!(after.outbox.overdue(&[at_level(149.0, None), over]).is_empty());
+    let due = after.outbox.overdue(&[at_level(150.0, None)]);
+    assert_eq!(due.iter().map(|n| n.incident.as_str()).collect::<Vec<_>>(), ["A"]);
+    after.pass(Span::HOUR).await;
+    assert_eq!(after.outbox.overdue(&[at_level(60.0, None)]).len(), 1, "its end is told as well");
 }
 
 #[tokio::test(start_paused = true)]

@@ -17,6 +17,7 @@ mod route;
 mod silence;
 mod slack;
 mod terminal;
+mod upkeep;
 mod webhook;
 
 #[cfg(test)]
@@ -44,6 +45,7 @@ pub use pace::PaceSettings;
 pub use route::Routes;
 pub use silence::{Maintenance, covers, with_levels};
 pub use terminal::{Terminal, TerminalSettings};
+pub use upkeep::Upkeep;
 pub use webhook::WebhookSettings;
 
 use crate::notice::Notice;

@@ -7,13 +7,12 @@ use tokio::sync::{Notify, watch};
 use tokio::task::{JoinHandle, JoinSet};
 
 use super::health::{ChannelState, ChannelStatus, about_channel};
-use super::hush::Hush;
 use super::lane::{Lane, Step, Turned, Verdict};
 use super::{ChannelKind, Message, Notifier, Outcome, PaceSettings, Render, Routes, covers};
 use crate::event::{Hasher, Severity};
 use crate::fault;
 use crate::notice::{Notice, NoticeType};
-use crate::store::{OutboxRow, Store, StoreError};
+use crate::store::{Held, OutboxRow, Store, StoreError};
 use crate::time::{Clock, Span, Timestamp};
 
 /// A message in flight gets this long when the daemon stops.
@@ -52,7 +51,7 @@ pub(super) struct Shared {
     /// Rung for a channel that should be tried at once.
     pub(super) repaired: Mutex<Vec<String>>,
     /// What silence was kept about.
-    pub(super) hush: Mutex<Hush>,
+    pub(super) hush: Mutex<Held>,
 }
 
 impl Outbox {
@@ -74,6 +73,7 @@ impl Outbox {
         }
         let bells = channels.iter().map(|_| Notify::new()).collect();
         let states = Mutex::new(BTreeMap::new());
+        let held = store.held();
         let shared = Arc::new(Shared {
             channels,
             routes,
@@ -84,7 +84,7 @@ impl Outbox {
             states,
             bells,
             repaired: Mutex::new(Vec::new()),
-            hush: Mutex::default(),
+            hush: Mutex::new(held),
         });
         let (stop, stopped) = watch::channel(false);
         let workers = (0..shared.channels.len())
@@ -169,6 +169,8 @@ impl Shared {
                 let mut notice = notice.clone();
                 let wanted = match notice.kind {
                     NoticeType::Resolved => heard,
+                    // What becomes of it after its end is told to those who heard of it.
+                    NoticeType::Updated if notice.ended_at.is_some() => heard && routed && !silenced,
                     NoticeType::Opened | NoticeType::Updated => routed && !silenced,
                 };
                 if !wanted {

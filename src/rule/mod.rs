@@ -2,13 +2,14 @@
 //! meet them.
 //!
 //! A condition is read (`token`, `parse`), its names and types are checked (`check`) and what is left is a small
-//! tree (`condition`) that asks a line for its fields: nothing is looked up by name when lines come, and nothing is
+//! tree (`condition`) that asks a line for its fields, behind a first look at how it begins (`guard`): nothing is looked up by name when lines come, and nothing is
 //! allocated. Everything that is wrong is a [`Problem`] with its place in the text.
 
 pub mod bound;
 mod check;
 pub mod condition;
 pub mod field;
+pub mod guard;
 mod parse;
 pub mod schedule;
 pub mod spec;

@@ -9,6 +9,7 @@ use proptest::prelude::*;
 use super::bound::{self, Against, Unit};
 use super::condition::Line;
 use super::field::{FIELDS, Field, Kind};
+use super::guard::Heads;
 use super::schedule::Schedule;
 use super::spec::{Step, parse_step};
 use super::words::{self, Piece};
@@ -293,8 +294,57 @@ fn words_name_what_there_is() {
     assert!(words::parse("{whom}").unwrap_err().help.unwrap().contains("\"who\""));
 }
 
+#[test]
+fn a_guard_says_how_lines_begin_that_can_meet_a_condition() {
+    let passes = |text: &str, path: &str, method: &str| {
+        let guard = compile(text).unwrap().guard();
+        let heads = Heads::of(Some(path.as_bytes()), None, Some(method.as_bytes()));
+        guard.map(|guard| guard.passes(&heads))
+    };
+    for (text, expected) in [
+        ("path == \"/login\"", Some(true)),
+        ("path == \"/log\"", Some(false)),
+        ("path == \"/login/7\"", Some(false)),
+        ("path startswith \"/log\"", Some(true)),
+        ("path startswith \"/login\"", Some(true)),
+        ("path startswith \"/login/\"", Some(false)),
+        ("path startswith [\"/v1\", \"/l\"]", Some(true)),
+        ("status == 500 and method == \"GET\" and path contains \"x\"", Some(false)),
+        ("method in [\"GET\", \"post\"] and status == 500", Some(true)),
+        ("path == \"/a\" or path startswith \"/b\"", Some(false)),
+        ("path == \"/a\" or path startswith \"/lo\"", Some(true)),
+        ("endpoint == \"/login\"", Some(false)),
+        // Nothing can be said by these.
+        ("path != \"/a\"", None),
+        ("path == \"/a\" or method == \"GET\"", None),
+        ("path == \"/a\" or status == 500", None),
+        ("not path startswith \"/a\"", None),
+        ("status == 500", None),
+    ] {
+        assert_eq!(passes(text, "/login", "POST"), expected, "{text}");
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
+
+    #[test]
+    fn what_does_not_pass_a_guard_cannot_meet_its_condition(
+        text in guarded(),
+        path in "/[ab]{0,9}",
+        endpoint in proptest::option::of("/[ab]{0,9}"),
+        method in "[aA][bB]{0,9}",
+    ) {
+        let condition = compile(&text).unwrap();
+        let leak = |text: &str| -> &'static str { Box::leak(text.to_owned().into_boxed_str()) };
+        let mut given = Given::default();
+        given.texts.extend([("path", leak(&path)), ("method", leak(&method))]);
+        given.texts.extend(endpoint.as_deref().map(|endpoint| ("endpoint", leak(endpoint))));
+        let heads = Heads::of(Some(path.as_bytes()), endpoint.as_deref().map(str::as_bytes), Some(method.as_bytes()));
+        if condition.guard().is_some_and(|guard| !guard.passes(&heads)) {
+            prop_assert!(!condition.holds(&given), "{text}: {path} {endpoint:?} {method}");
+        }
+    }
 
     /// Whatever stands there: an answer, and problems that lie within the text.
     #[test]
@@ -336,6 +386,23 @@ fn slowly(pattern: &[u8], text: &[u8]) -> bool {
         (Some((p, rest)), Some((t, texts))) => p == t && slowly(rest, texts),
         _ => false,
     }
+}
+
+/// Conditions about what guards look at, and beside it.
+fn guarded() -> impl Strategy<Value = String> {
+    let tests = prop_oneof![
+        ("(path|endpoint)", "(==|!=|startswith|endswith|contains)", "/[ab]{0,9}")
+            .prop_map(|(f, o, v)| format!("{f} {o} \"{v}\"")),
+        ("(path|endpoint)", "/[ab]{0,9}", "/[ab]{0,9}").prop_map(|(f, a, b)| format!("{f} in [\"{a}\", \"{b}\"]")),
+        ("(==|startswith)", "[aA][bB]{0,9}").prop_map(|(o, v)| format!("method {o} \"{v}\"")),
+        Just("status exists".to_owned()),
+    ];
+    tests.prop_recursive(3, 12, 3, |inner| {
+        prop_oneof![
+            (inner.clone(), "(and|or)", inner.clone()).prop_map(|(a, o, b)| format!("({a} {o} {b})")),
+            inner.prop_map(|a| format!("not ({a})")),
+        ]
+    })
 }
 
 fn texts() -> impl Strategy<Value = String> {

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use super::held::Held;
 use super::journal::{Content, Op, Table};
 use super::marks::Mark;
 use super::rows::{ChannelRow, IncidentRow, OutboxRow, Silence};
@@ -30,6 +31,9 @@ pub(super) struct Meta {
     /// What people noted of the site's life, the oldest first.
     #[serde(default)]
     pub(super) marks: Vec<Mark>,
+    /// About what silence is kept.
+    #[serde(default)]
+    pub(super) held: Held,
     /// A sealed copy of the secret file.
     pub(super) secret: Vec<u8>,
     /// The run that wrote this ended in order.

@@ -10,6 +10,7 @@
 
 mod directory;
 mod error;
+mod held;
 mod incidents;
 mod journal;
 mod marks;
@@ -29,6 +30,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 pub use error::StoreError;
+pub use held::Held;
 pub use marks::Mark;
 pub use open::Recovery;
 pub use rows::{ChannelRow, IncidentRow, OutboxRow, PaceRow, Silence};

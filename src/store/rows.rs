@@ -127,7 +127,8 @@ impl IncidentRow {
 
     /// Whether it still goes on.
     pub fn is_open(&self) -> bool {
-        self.notice.kind != NoticeType::Resolved
+        // What is told of it after its end does not open it again.
+        self.notice.kind != NoticeType::Resolved && self.notice.ended_at.is_none()
     }
 }
 

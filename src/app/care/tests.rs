@@ -92,6 +92,21 @@ fn f27_a_format_that_changed_is_told_once_with_a_sample_and_a_guess() {
 }
 
 #[test]
+fn a_jump_of_unread_lines_is_told_by_what_is_usual() {
+    let mut day = Day::new();
+    day.seconds(1200, 20, 0);
+    // One line in ten: no fifth, but unheard of here.
+    day.seconds(400, 18, 0);
+    day.seconds(900, 18, 2);
+    assert_eq!(day.kinds(), [(FORMAT, NoticeType::Opened)]);
+    assert!(day.told[0].title.starts_with("10 % of the lines of source api"), "{}", day.told[0].title);
+    day.seconds(7200, 18, 2);
+    assert_eq!(day.told.len(), 1, "it does not become usual while it goes on");
+    day.seconds(900, 20, 0);
+    assert_eq!(day.kinds()[1..], [(FORMAT, NoticeType::Resolved)]);
+}
+
+#[test]
 fn f28_f31_a_file_that_stays_unreadable_is_told_after_ten_minutes() {
     let mut day = Day::new();
     let trouble = |unread| Trouble {

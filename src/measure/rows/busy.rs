@@ -51,3 +51,14 @@ impl Rows {
         }
     }
 }
+
+impl super::Row {
+    /// All requests of a subject that came within the last day, or nearly.
+    pub fn requests_since_new(&self) -> u64 {
+        let full = self.full.as_deref().map(|full| {
+            let newest = full.counts.hours.newest();
+            u64::from(super::FULL_AT) + full.counts.hours.sum(newest - 23, newest)
+        });
+        full.unwrap_or(u64::from(self.requests))
+    }
+}
