@@ -12,7 +12,7 @@
 
 use super::grounds::Grounds;
 use super::scene::{Scene, Sensitivity};
-use super::{DetectorKind, Fact, Facts, Finding, Impact, Parts, Trend};
+use super::{DetectorKind, Fact, Facts, Finding, Impact, Parts, Trend, burst};
 use crate::event::{Severity, SubjectKind};
 use crate::measure::harvest::{Harvest, Seen};
 use crate::measure::peers::{Kind, Peak, Peers};
@@ -270,7 +270,9 @@ fn onset(harvest: &Harvest, full: &Full, scene: &Scene<'_>, seen: &Seen) -> Time
         }
         start = n;
     }
-    Timestamp::of_bucket(start, Span::HOUR)
+    let start = Timestamp::of_bucket(start, Span::HOUR);
+    // Who is found within the hour began in one of its minutes.
+    if scene.end - start > Span::HOUR { start } else { start.max(burst::onset(full, scene, Span::HOUR)) }
 }
 
 fn finding(harvest: &Harvest, full: &Full, scene: &Scene<'_>, look: &Look) -> Finding {

@@ -82,7 +82,8 @@ impl Engine {
             let judged = burst::Judgement {
                 bits: candidate.finding.bits,
                 need: candidate.finding.grounds.needed,
-                window: candidate.window,
+                // Its part was seen within the last hour: its beginning is looked for there first.
+                window: candidate.window.min(Span::HOUR),
                 calm: false,
                 sustained: true,
                 tolerance: 1.3,

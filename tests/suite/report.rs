@@ -253,7 +253,11 @@ pub fn complaints(runs: &[Run], known: &[&str]) -> Vec<String> {
             }
             let off = v.start_error().unwrap_or(0);
             if label.loud && off > 2 * MINUTE {
-                out.push(format!("{about}: start off by {}: {what}", seconds(off as f64 / 1000.0)));
+                out.push(format!(
+                    "{about}: start off by {}: {what} told as {}",
+                    seconds(off as f64 / 1000.0),
+                    told_line(first)
+                ));
             }
             let again: Vec<String> =
                 v.opened[1..].iter().map(|m| format!("{} {} at {}", m.detector, m.subject, time(m.at))).collect();
