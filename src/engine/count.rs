@@ -114,7 +114,7 @@ impl Engine {
             self.keyed = (self.keyed.0 + 1, self.keyed.1 + u64::from(event.flags.has(Flags::KEY_IN_URL)));
             self.note_habit(&event, day, slot);
         }
-        self.note_sizes(&event, day);
+        self.note_sizes(&event, day, key_slot);
         self.note_scope(&event, day);
         self.note_outcome(&event, (written, texts), client_slot);
         self.judge_at_once(&event, day as i32, key_slot, out);

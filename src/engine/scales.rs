@@ -18,7 +18,7 @@ const TIME: u64 = What::Duration as u64;
 
 impl Engine {
     /// Notes how large a request and its answer were, and how long it took. What fails says nothing of either.
-    pub(super) fn note_sizes(&mut self, event: &Event, day: i64) {
+    pub(super) fn note_sizes(&mut self, event: &Event, day: i64, key_slot: Option<u32>) {
         let (sizes, slow) = (self.settings.payload_size.enabled, self.settings.slow_response.enabled);
         if !(200..400).contains(&event.status) || !event.endpoint.is_some() || !(sizes || slow) {
             return;
@@ -41,7 +41,9 @@ impl Engine {
             return;
         }
         let usual = self.route_scales.take(event.endpoint.id, &values, when, most);
-        if !event.key.is_some() {
+        // Of a few calls nothing is known to be usual.
+        let known = key_slot.and_then(|slot| self.keys.get(slot)).is_some_and(|row| row.full.is_some());
+        if !known {
             return;
         }
         // Of a key, against what is usual on the route.
