@@ -21,7 +21,7 @@ pub const KIND: DetectorKind = DetectorKind {
     rank: 80,
 };
 
-/// Requests that the quietest hour would have brought in a silence that is told in the first week.
+/// Requests that a silence must have cost to be told as one; in the first week, those of the quietest hour.
 const SURELY: f64 = 60.0;
 /// A silence must be so many times as long as all silences of the worst hour of the last day.
 const GAPS: f64 = 3.0;
@@ -165,7 +165,9 @@ fn finding(
     (seen, usual, window): (f64, f64, Span),
 ) -> Finding {
     let wide = matches!(kind, SubjectKind::Site | SubjectKind::Source);
-    let per_minute = seen / window.mins_f64();
+    // What came before a silence that says enough by itself is no part of it.
+    let silent = usual * (scene.end - last_seen).mins_f64() >= SURELY;
+    let per_minute = if silent { 0.0 } else { seen / window.mins_f64() };
     let mut facts = Facts::new();
     facts.insert("usual_per_minute".into(), Fact::Number(usual));
     facts.insert("per_minute".into(), Fact::Number(per_minute));
