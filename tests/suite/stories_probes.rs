@@ -72,6 +72,9 @@ pub const STORIES: &[Story] = &[
         let crawler = crawler.at(Addresses::Even((1..6).map(|n| company(32, 1) & 0xFFFF_FF00 | n).collect()));
         let crawler = Actor { key: String::new(), source: 1, from, ..crawler }.asking(Things::Any(20_000));
         play.world.actors.push(crawler.failing(0.3, 404));
+        // So may that its pages' are, which few others read.
+        let label = Label::new("error-spike", endpoint("/docs/{id}"), from, from + 7 * HOUR);
+        play.add(label.or_by("burst").optional());
         play.lasts(8 * HOUR);
     }),
     story("probing: a client asks for one broken link all day, a reader has stale ones", true, |play| {
@@ -80,6 +83,10 @@ pub const STORIES: &[Story] = &[
         play.world.actors.push(link.asking(Things::Same).every(10).failing(1.0, 404));
         let reader = somebody(play, read("/blog/{id}"), 2.0, Addresses::Fixed(vec![company(31, 2)]), from, until);
         play.world.actors.push(reader.asking(Things::Any(80)).failing(0.2, 404).agent("Firefox"));
+        // Six times what is usual on pages that few others read: it may be said, in the morning and in the evening.
+        for (from, until) in [(from, from + 8 * HOUR), (from + 8 * HOUR, until)] {
+            play.add(Label::new("burst", endpoint("/docs/{id}"), from, until).optional());
+        }
         play.lasts(11 * HOUR);
     }),
     story("probing: a page is taken away, and a customer still asks for what was there", false, |play| {
@@ -114,8 +121,12 @@ pub const STORIES: &[Story] = &[
     story("scope: a poller of weeks begins to change one path that hardly anybody changes", false, |play| {
         let (from, until) = (play.at(20.0), play.at(140.0));
         let world = &mut play.world;
+        let callers = |route: u16| world.actors.iter().filter(|a| a.routes.iter().any(|r| r.0 == route)).count();
+        let changed = (0..super::cast::API - 3)
+            .filter(|route| !matches!(super::cast::ROUTES[usize::from(*route)].method, Method::Get));
+        let route = changed.min_by_key(|route| callers(*route)).expect("a path that is changed");
         let writer = world.actors[world.who("fjord")].extra(world.seed ^ 7, 1.0, from, until);
-        let writer = writer.only(number(Method::Delete, "/v1/jobs/{id}")).asking(Things::Any(5000));
+        let writer = writer.only(route).asking(Things::Any(5000));
         world.actors.push(writer.failing(0.0, 500));
         play.add(Label::new("scope-creep", key("fjord"), from, until));
     }),
@@ -155,7 +166,8 @@ pub const STORIES: &[Story] = &[
         let callers: Vec<Actor> = play.world.actors.iter().filter(|a| !a.key.is_empty()).step_by(3).cloned().collect();
         for (n, actor) in callers.into_iter().enumerate() {
             let more = actor.extra(play.world.seed ^ 9, 0.2, from + 7 * n as i64 * MINUTE, i64::MAX);
-            play.world.actors.push(more.only(number(Method::Post, "/v1/webhooks")).failing(0.0, 500));
+            let more = more.only(number(Method::Post, "/v1/webhooks")).failing(0.0, 500);
+            play.world.actors.push(more.asking(Things::Any(5000)));
         }
         play.lasts(8 * HOUR);
     }),
@@ -212,9 +224,11 @@ pub const STORIES: &[Story] = &[
         play.world.actors.push(office.failing(0.15, 401));
         let job = guesser(play, 1.0, Addresses::Fixed(vec![company(41, 3)]), from, from + 8 * HOUR);
         play.world.actors.push(job.asking(Things::Same).every(60));
-        // That it repeats itself may be said.
-        let label = Label::new("retry-loop", client(company(41, 3)), from, from + 8 * HOUR);
-        play.add(label.touching([endpoint("/login")]).optional());
+        // Thrice as many as usual log in there: a burst of that path, and fairly told if it is.
+        let label = Label::new("burst", endpoint("/login"), from, from + 40 * MINUTE);
+        play.add(label.or_on(client(company(41, 2))).optional());
+        // That the job repeats itself may be said as well.
+        play.add(Label::new("retry-loop", client(company(41, 3)), from, from + 8 * HOUR).optional());
         play.lasts(9 * HOUR);
     }),
     story("passwords: log-ins are broken for everybody", true, |play| {

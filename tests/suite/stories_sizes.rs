@@ -90,9 +90,10 @@ pub const STORIES: &[Story] = &[
     story("slow: a path of a few calls a minute takes six times as long", false, |play| {
         let (from, until) = (play.at(20.0), play.at(140.0));
         let rate = |path: &str| play.rate_of(path, from);
-        let some =
-            ROUTES[..40].iter().filter(|route| route.ms >= 60 && rate(route.path) >= 4.0).map(|route| route.path);
-        let path = some.min_by(|a, b| rate(a).total_cmp(&rate(b))).expect("a path of some calls");
+        let slow = |path: &str| ROUTES.iter().filter(|route| route.path == path).all(|route| route.ms >= 60);
+        let some = ROUTES[..40].iter().map(|route| route.path).filter(|path| slow(path));
+        let off = |path: &str| (rate(path) - 6.0).abs();
+        let path = some.min_by(|a, b| off(a).total_cmp(&off(b))).expect("a path of some calls");
         let who = Who::Everybody;
         play.world.slowness.push(Slowness { who, path: Some(path), from, until, slower: 6.0, larger: 1.0 });
         play.add(Label::new("slow-response", endpoint(path), from, until).within(HOUR));
