@@ -247,7 +247,7 @@ impl Travels {
                     break;
                 }
                 self.networks.retain(|network, (keys, last)| {
-                    keys.len() > 1 || day - *last <= days || days < 0 && (network ^ turn).count_ones() % 2 == 0
+                    keys.len() > 1 || day - *last <= days || days < 0 && (network ^ turn).count_ones().is_multiple_of(2)
                 });
             }
         }

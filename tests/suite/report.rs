@@ -239,7 +239,7 @@ pub fn complaints(runs: &[Run], known: &[&str]) -> Vec<String> {
             let told: Vec<&Told> = v.told().collect();
             if !v.is_found() {
                 if !label.probe {
-                    let only = if !v.lines.is_empty() { " (but a line of the daily summary)" } else { "" };
+                    let only = if v.lines.is_empty() { "" } else { " (but a line of the daily summary)" };
                     out.push(format!("{about}: not told: {what}{only}"));
                 }
                 continue;

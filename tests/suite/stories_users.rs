@@ -58,7 +58,7 @@ pub const STORIES: &[Story] = &[
         let page = Actor::new(seed, "widget", Shape::Flat, 2.0).agent("Firefox").at(Addresses::strangers(69, 40));
         play.world.actors.push(Actor { from, page: true, ..page });
         let world = &mut play.world;
-        let crawler = world.actors[world.who("maple")].extra(seed ^ 70, 0.1, from, from + 5 * HOUR);
+        let crawler = world.actors[world.who("maple")].extra(seed ^ 0x46, 0.1, from, from + 5 * HOUR);
         world.actors.push(crawler.at(Addresses::strangers(70, 2)).agent("Googlebot"));
         // That somebody else uses the key may be said.
         let strangers = (0..2).map(|n| client(super::address::stranger(70, n)));
