@@ -10,7 +10,7 @@ use suite::mix::Plan;
 use suite::people::Size;
 use suite::report;
 use suite::score::Run;
-use suite::story::{self, Town};
+use suite::story::{self, History, Story, Town};
 use suite::write::{self, Form};
 
 /// Seeds with which settings may be tuned, and those of which the figures are reported. Whoever mends what held-out seeds
@@ -113,11 +113,14 @@ fn work(jobs: Vec<Job>, threads: usize) -> Vec<Run> {
                     let runs = match job {
                         Job::Mix(plan) => vec![plan.run()],
                         Job::Stories(seed, wanted) => {
-                            let town = Town::raise(seed, Size::Full);
-                            let told = story::all()
-                                .into_iter()
-                                .filter(|s| wanted.as_deref().is_none_or(|w| s.name.contains(w)))
-                                .map(|story| town.tell(story));
+                            // Several parts of names stand with bars between.
+                            let wanted = |name: &str| {
+                                wanted.as_deref().is_none_or(|w| w.split('|').any(|part| name.contains(part)))
+                            };
+                            let stories: Vec<&Story> = story::all().into_iter().filter(|s| wanted(s.name)).collect();
+                            let last = stories.iter().map(|s| s.history).max().unwrap_or(History::Long);
+                            let town = Town::raise_to(seed, Size::Full, last);
+                            let told = stories.into_iter().map(|story| town.tell(story));
                             let mut runs: Vec<Run> = told.collect();
                             runs.push(town.raised);
                             runs

@@ -106,7 +106,11 @@ fn a_database_that_cannot_be_used_is_an_error_of_the_check_and_a_warning_at_work
     let (fine, text) = lapwing(dir.path(), &["check", "--config", "lapwing.toml"]);
     assert!(fine, "{text}");
     std::fs::write(dir.path().join("bad.mmdb"), b"<html>moved</html>").unwrap();
+    let countries = database("GeoLite2-Country", &[("203.0.113.0/24", city("Singapore", "SG", 1.3521, 103.8198))]);
+    std::fs::write(dir.path().join("country.mmdb"), countries).unwrap();
     for (geoip, place, words) in [
+        ("[geoip]\npath = \"country.mmdb\"\n", "lapwing.toml:8", "too coarse to tell how far apart two places are"),
+        ("[geoip]\npath = \"country.mmdb\"\n", "lapwing.toml:8", "GeoLite2-City"),
         ("[geoip]\npath = \"bad.mmdb\"\n", "lapwing.toml:8", "it is no database in MaxMind's format"),
         ("[geoip]\npath = \"none.mmdb\"\n", "lapwing.toml:8", "there is no such file"),
         ("[geoip]\npath = \"asn.mmdb\"\n", "lapwing.toml:8", "expected one of cities"),

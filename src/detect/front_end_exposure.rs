@@ -7,7 +7,7 @@
 //! of apps never come here.
 //!
 //! Facts: `browser_networks` (count), `browser_requests` (count), `page_share` (share of them that a web page made: with a
-//! Referer), `servers_for` (span: how long only servers used it), `server_networks` (count: known ones),
+//! Referer or an Origin), `servers_for` (span: how long only servers used it), `server_networks` (count: known ones),
 //! `usual_browser_networks` (number a day).
 
 use super::grounds::Grounds;

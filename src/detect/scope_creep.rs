@@ -70,9 +70,9 @@ const FIRST_WRITE: f64 = 11.0;
 const SENSITIVE_BITS: f64 = 3.0;
 const DENIED_BITS: f64 = 4.0;
 /// A reader that goes on to change things, which were served: what it adds that hardly any other key changes anything
-/// there, and that readers of this site hardly ever begin to (fewer a week than this).
+/// there, and that readers of this site hardly ever begin to (fewer a week than this: none in two weeks, or as seldom).
 const RARELY_WRITTEN: f64 = 3.0;
-const READERS_STAY: (f64, f64) = (4.0, 0.25);
+const READERS_STAY: (f64, f64) = (4.0, 0.275);
 /// It goes on as long as anything new was called within so long.
 const OVER_AFTER: Span = Span::from_mins(30);
 

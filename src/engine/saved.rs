@@ -148,8 +148,8 @@ impl Engine {
         later.put("logins", &self.logins);
         later.put("doors", &self.doors.saved());
         later.put("doors-entered", &self.doors_entered);
-        later.put("route-scales", &self.route_scales);
-        later.put("key-scales", &self.key_scales);
+        later.put("route-sizes", &self.route_scales);
+        later.put("key-sizes", &self.key_scales);
         later.put("scopes", &self.scopes);
         later.put("exposures", &self.exposures);
         later.put("sharings", &self.sharings);
@@ -195,8 +195,8 @@ impl Engine {
         engine.logins = later.take("logins")?;
         engine.doors = Rows::restore(SubjectKind::Endpoint, one(DOORS), later.take("doors")?);
         engine.doors_entered = later.take("doors-entered")?;
-        engine.route_scales = later.take("route-scales")?;
-        engine.key_scales = later.take("key-scales")?;
+        engine.route_scales = later.take("route-sizes")?;
+        engine.key_scales = later.take("key-sizes")?;
         engine.scopes = later.take("scopes")?;
         engine.exposures = later.take("exposures")?;
         engine.sharings = later.take("sharings")?;

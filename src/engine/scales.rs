@@ -40,7 +40,7 @@ impl Engine {
         if values.is_empty() {
             return;
         }
-        let usual = self.route_scales.take(event.endpoint.id, &values, when, most);
+        let usual = self.route_scales.take((event.endpoint.id, event.key.id), &values, when, most);
         // Of a few calls nothing is known to be usual.
         let known = key_slot.and_then(|slot| self.keys.get(slot)).is_some_and(|row| row.full.is_some());
         if !known {
@@ -53,7 +53,7 @@ impl Engine {
             *what != What::Duration && usual > 0.0
         });
         if !values.is_empty() {
-            self.key_scales.take(event.key.id, &values, when, most);
+            self.key_scales.take((event.key.id, event.endpoint.id), &values, when, most);
         }
     }
 
@@ -114,7 +114,9 @@ impl Engine {
         let Some(full) = self.keys.row(about.id).and_then(|row| row.full.as_deref()) else { return false };
         let Some(own) = self.key_scales.of(about.id, what) else { return false };
         let shares = full.endpoints.shares();
-        shares.iter().filter(|part| part.now >= CALLED).any(|part| self.grew_for_others(about.id, own, part.id, what))
+        let called = shares.iter().filter(|part| part.now >= CALLED).map(|part| part.id);
+        // However seldom it calls the route of most of them.
+        called.chain(own.mostly_by()).any(|route| self.grew_for_others(about.id, own, route, what))
     }
 
     fn grew_for_others(&self, key: Id, own: &Sizes, route: Id, what: What) -> bool {
@@ -125,9 +127,9 @@ impl Engine {
             return true;
         }
         let mine = self.endpoints.row(route).and_then(|row| row.full.as_deref()).map_or(1.0, |e| e.keys.share_of(key));
-        let share = |sizes: &Sizes| f64::from(sizes.far_of_newest(64)) / f64::from(sizes.newest().max(1));
         // Of what the others get there, so much is far out.
-        mine < 0.95 && (share(sizes) - mine * share(own)) / (1.0 - mine) > 0.2
+        let (far, all) = sizes.far_of_others(key);
+        mine < 0.95 && far >= 3 && f64::from(far) > 0.2 * (1.0 - mine) * f64::from(all)
     }
 
     /// While an incident is open, nothing is learned.

@@ -68,6 +68,7 @@ impl<'a> Draft<'a> {
             Role::Cost if value.is_empty() => {}
             Role::Cost => record.cost = Some(field::decimal(&value).filter(|cost| *cost >= 0.0).ok_or(Reason::Number)?),
             Role::Duration => record.duration = field::duration(&value, unit).map_err(|()| Reason::Number)?,
+            Role::Origin => self.named("origin", value),
             Role::UpstreamAddr => self.named("upstream_addr", value),
             Role::UpstreamStatus => self.named("upstream_status", value),
             Role::UpstreamTime => self.named("upstream_time", value),

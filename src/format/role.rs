@@ -26,6 +26,8 @@ pub(super) enum Role {
     BytesIn,
     Duration,
     Referer,
+    /// The page whose script made the request.
+    Origin,
     UserAgent,
     Host,
     RequestId,
@@ -97,6 +99,7 @@ impl Role {
             self,
             Role::UserAgent
                 | Role::Referer
+                | Role::Origin
                 | Role::Host
                 | Role::ApiKey
                 | Role::Consumer
@@ -127,6 +130,7 @@ const NAMES: &[(&str, Role)] = &[
     ("bytes_in", Role::BytesIn),
     ("duration", Role::Duration),
     ("referer", Role::Referer),
+    ("origin", Role::Origin),
     ("user_agent", Role::UserAgent),
     ("host", Role::Host),
     ("request_id", Role::RequestId),
@@ -172,7 +176,8 @@ pub(super) fn by_header(name: &[u8]) -> Option<Known> {
 fn by_plain_name(name: &[u8]) -> Option<Known> {
     use Role::{
         ApiKey, BodyDigest, BytesIn, BytesOut, Client, Consumer, Cost, Country, ForwardedFor, Host, Method, Model,
-        Path, Protocol, Query, Referer, Request, RequestId, Status, Target, Time, TokensIn, TokensOut, User, UserAgent,
+        Origin, Path, Protocol, Query, Referer, Request, RequestId, Status, Target, Time, TokensIn, TokensOut, User,
+        UserAgent,
     };
     let (role, rank) = match name {
         b"time" | b"timestamp" | b"ts" | b"msec" | b"datetime" | b"eventtime" | b"startutc" | b"timegenerated" => {
@@ -230,6 +235,7 @@ fn by_plain_name(name: &[u8]) -> Option<Known> {
         b"httprequestbodybytes" | b"requestcontentsize" | b"clientrequestbytes" => (BytesIn, 0),
         b"contentlength" | b"httpcontentlength" => (BytesIn, 1),
         b"httpreferer" | b"referer" | b"referrer" | b"requestreferer" | b"clientrequestreferer" => (Referer, 0),
+        b"httporigin" | b"origin" | b"requestorigin" | b"requestheadersorigin" => (Origin, 0),
         b"httpuseragent" | b"useragent" | b"requestuseragent" | b"useragentoriginal" => (UserAgent, 0),
         b"clientrequestuseragent" | b"agent" | b"httprequestuseragent" | b"ua" => (UserAgent, 1),
         b"host" | b"vhost" | b"requesthost" | b"virtualhost" | b"clientrequesthost" | b"domain" => (Host, 0),

@@ -96,7 +96,8 @@ impl Straight {
 
 fn lane(step: &Step) -> Option<Lane> {
     use Role::{
-        BytesIn, BytesOut, Client, Duration, Host, Ignored, Referer, Request, RequestId, Status, Time, User, UserAgent,
+        BytesIn, BytesOut, Client, Duration, Host, Ignored, Origin, Referer, Request, RequestId, Status, Time, User,
+        UserAgent,
     };
     let way = match (&step.shape, step.known.role) {
         (Shape::Address, Client | Ignored) => Way::Address,
@@ -106,7 +107,7 @@ fn lane(step: &Step) -> Option<Lane> {
         (Shape::Number | Shape::Whole, BytesIn | BytesOut | Ignored) => Way::Digits,
         (Shape::Status, Status | Ignored) => Way::Status,
         (Shape::Seconds, Duration | Ignored) => Way::Decimal,
-        (Shape::Any, Request | Referer | UserAgent | Host | RequestId | Ignored) if step.quoted => Way::Quoted,
+        (Shape::Any, Request | Referer | Origin | UserAgent | Host | RequestId | Ignored) if step.quoted => Way::Quoted,
         _ => return None,
     };
     // Without a literal between two fields, and in quotes that only look like some, there is more to be thought over.
@@ -225,6 +226,7 @@ impl Lane {
             // An empty referer is a fact.
             Role::Referer => record.referer = borrowed,
             Role::UserAgent => record.user_agent = borrowed,
+            Role::Origin if !value.is_empty() => record.extra.push(("origin", Cow::Borrowed(value))),
             Role::Host if !value.is_empty() => record.host = borrowed,
             Role::RequestId if !value.is_empty() => record.request_id = borrowed,
             _ => {}

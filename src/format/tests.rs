@@ -55,6 +55,46 @@ fn a_sample_that_does_not_fit_and_a_format_without_sample_are_found() {
 }
 
 #[test]
+fn the_origin_of_a_request_is_read_wherever_formats_have_it() {
+    let line = |origin: &str| {
+        format!(r#"192.0.2.1 - acme [02/Mar/2026:14:31:07 +0000] "GET /a HTTP/1.1" 200 5 "-" "-" "{origin}""#)
+    };
+    let origin = |record: &Record<'_>| {
+        record
+            .extra
+            .iter()
+            .find(|(name, _)| *name == "origin")
+            .map(|(_, value)| String::from_utf8_lossy(value).into_owned())
+    };
+    for format in [
+        format!("{COMBINED} \"$http_origin\""),
+        r#"%h %l %u %t "%r" %>s %b "%{Referer}i" "%{User-Agent}i" "%{Origin}i""#.to_owned(),
+    ] {
+        let template = Template::new("log_format", &format, Zone::UTC).unwrap();
+        let said = template.parse(line("https://shop.example").as_bytes()).map(|record| origin(&record));
+        assert_eq!(said.unwrap().as_deref(), Some("https://shop.example"), "{format}");
+        assert_eq!(template.parse(line("-").as_bytes()).map(|record| origin(&record)).unwrap(), None);
+    }
+    let json = json::Json::new("json", Vec::new(), &[], Zone::UTC);
+    for name in ["origin", "http_origin", "Origin"] {
+        let line = format!(
+            r#"{{"time":"2026-03-02T14:31:07Z","client":"203.0.113.9","method":"GET","path":"/a","status":200,"{name}":"https://shop.example"}}"#
+        );
+        let record = json.parse(line.as_bytes()).unwrap();
+        assert_eq!(origin(&record).as_deref(), Some("https://shop.example"), "{name}");
+    }
+    let iis = w3c::W3c::new(
+        "w3c",
+        &["date time c-ip cs-method cs-uri-stem sc-status cs(Origin)".to_owned()],
+        Vec::new(),
+        &[],
+        Zone::UTC,
+    );
+    let record = iis.parse(b"2026-03-02 14:31:07 203.0.113.9 GET /a 200 https://shop.example").unwrap();
+    assert_eq!(origin(&record).as_deref(), Some("https://shop.example"));
+}
+
+#[test]
 fn pasted_nginx_formats_read_as_nginx_means_them() {
     let line = r#"192.0.2.1 - acme [02/Mar/2026:14:31:07 +0000] "GET /a HTTP/1.1" 200 5 "-" "-" 0.031"#;
     let expected = Ok("192.0.2.1 acme GET /a HTTP/1.1 200 0.031".to_owned());

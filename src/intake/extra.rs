@@ -13,6 +13,7 @@ const SHOWN_CHARS: usize = 400;
 /// Fields of one meaning under the names that servers give them, the best first.
 #[rustfmt::skip]
 const KNOWN: &[(Known, &[&str])] = &[
+    (Known::Origin, &["origin"]),
     (Known::UpstreamAddr, &["upstream_addr", "upstream_host", "ServiceAddr", "upstream"]),
     (Known::UpstreamStatus, &["upstream_status", "OriginStatus", "target_status_code", "origin_response_status"]),
     (Known::UpstreamTime, &["upstream_time", "upstream_response_time", "OriginDuration", "target_processing_time", "upstream_service_time"]),
@@ -23,6 +24,7 @@ const KNOWN: &[(Known, &[&str])] = &[
 
 #[derive(Clone, Copy)]
 enum Known {
+    Origin,
     UpstreamAddr,
     UpstreamStatus,
     UpstreamTime,
@@ -41,6 +43,7 @@ pub(super) fn describe(record: &Record<'_>, names: &mut Names) -> EventView {
         taken.push(at);
         let text = Some(shown(name, value, names));
         match known {
+            Known::Origin => view.origin = text,
             Known::UpstreamAddr => view.upstream_addr = text,
             Known::UpstreamStatus => view.upstream_status = text,
             Known::UpstreamTime => view.upstream_time = text,

@@ -76,6 +76,13 @@ pub enum GeoError {
     /// Not a database, or a damaged one.
     #[error("it is no database in MaxMind's format, or damaged: {0}")]
     Damaged(String),
+    /// Of countries: it has no coordinates, and the middle of a country is farther from its edges than what counts as far.
+    #[error(
+        "it is a database of countries (\"{0}\"), which are too coarse to tell how far apart two places are; \
+         download one of cities: GeoLite2-City (free of charge, `EditionIDs GeoLite2-City` in GeoIP.conf, then \
+         `geoipupdate`) or DB-IP's City Lite in MMDB form"
+    )]
+    Countries(String),
     /// Of another kind.
     #[error("it is a database of the kind \"{found}\"; expected {expected}")]
     Other {
@@ -150,7 +157,10 @@ impl Atlas {
     pub fn new(cities: Vec<u8>, networks: Option<Vec<u8>>) -> Result<Self, (bool, GeoError)> {
         let cities = open(cities).map_err(|error| (false, error))?;
         let kind = &cities.metadata().database_type;
-        if (kind.contains("Country") || kind.contains("ASN")) && !kind.contains("City") {
+        if kind.contains("Country") && !kind.contains("City") {
+            return Err((false, GeoError::Countries(kind.clone())));
+        }
+        if kind.contains("ASN") && !kind.contains("City") {
             let expected = "one of cities, which has coordinates (GeoLite2-City, say)";
             return Err((false, GeoError::Other { found: kind.clone(), expected }));
         }

@@ -178,7 +178,8 @@ impl Intake {
                 Class::Other => flags,
             };
         }
-        if record.referer.as_deref().is_some_and(is_page) {
+        let origin = || record.extra.iter().find(|(name, _)| *name == "origin").map(|(_, value)| &**value);
+        if record.referer.as_deref().is_some_and(is_page) || origin().is_some_and(is_page) {
             flags = flags.with(Flags::PAGE);
         }
         let method = record.method.as_deref().map_or(Method::Other, Method::parse);
@@ -390,9 +391,9 @@ fn ids_of(client: Client<'_>, hasher: &Hasher, text: &mut String, network: &mut 
     }
 }
 
-/// Whether a Referer names a web page.
-fn is_page(referer: &[u8]) -> bool {
-    let starts = |scheme: &[u8]| referer.get(..scheme.len()).is_some_and(|head| head.eq_ignore_ascii_case(scheme));
+/// Whether a Referer, or an Origin, names a web page.
+fn is_page(header: &[u8]) -> bool {
+    let starts = |scheme: &[u8]| header.get(..scheme.len()).is_some_and(|head| head.eq_ignore_ascii_case(scheme));
     starts(b"http://") || starts(b"https://")
 }
 

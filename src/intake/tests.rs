@@ -47,6 +47,11 @@ fn what_called_and_how_the_key_came_is_noted_in_bits() {
     assert_eq!(flags(by(firefox, "https://shop.example/cart")), [true, false, true, false]);
     assert_eq!(flags(by("python-requests/2.32.3", "-")), [false, true, false, false]);
     assert_eq!(flags(by("acme/1", "HTTP://x")), [false, false, true, false]);
+    let mut cross = by("acme/1", "");
+    for (origin, page) in [("https://shop.example", true), ("null", false), ("10.0.0.7:8080", false)] {
+        cross.extra = [("origin", value(origin).unwrap())].into_iter().collect();
+        assert_eq!(flags(cross.clone())[2], page, "{origin}");
+    }
     assert_eq!(flags(get(&format!("/a?api_key={SECRET}"))), [false, false, false, true]);
     assert_eq!(flags(Record { api_key: value(SECRET), ..get("/a") }), [false; 4], "in a header");
 }

@@ -58,6 +58,9 @@ pub struct EventView {
     /// The client's country.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub country: Option<String>,
+    /// The Origin header: the page whose script made the request.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub origin: Option<String>,
     /// The servers behind, as logged: several with commas between.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub upstream_addr: Option<String>,
@@ -88,6 +91,7 @@ impl EventView {
             ("model", &self.model),
             ("request_id", &self.request_id),
             ("country", &self.country),
+            ("origin", &self.origin),
             ("upstream_addr", &self.upstream_addr),
             ("upstream_status", &self.upstream_status),
             ("upstream_time", &self.upstream_time),

@@ -38,7 +38,7 @@ pub struct User {
     pub first: Timestamp,
     /// See `first`.
     pub last: Timestamp,
-    /// Requests, and those that a web page made: with a Referer.
+    /// Requests, and those that a web page made: with a Referer or an Origin.
     pub requests: u32,
     /// See `requests`.
     pub pages: u32,

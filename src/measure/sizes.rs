@@ -24,7 +24,7 @@ const DAY_KEPT: f32 = 0.98;
 /// Subjects are never fewer or more than this, however much memory there is.
 const MOST: (usize, usize) = (128, 20_000);
 /// Bytes a series takes, about.
-const BYTES: usize = 420;
+const BYTES: usize = 440;
 
 /// What is measured.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -62,11 +62,12 @@ pub enum Far {
 }
 
 impl Far {
-    /// So many of 64 are far out by chance now and then.
-    const fn chance(self) -> u32 {
+    /// More of 64 than these are far out when something runs, and no more when it is over, if of the usual values this
+    /// share is far out.
+    fn chance(self, usual: f32) -> (u32, u32) {
         match self {
-            Far::Middle => 22,
-            Far::Most => 0,
+            Far::Middle => ((96.0 * usual) as u32 + 12, (64.0 * usual) as u32 + 3),
+            Far::Most => (0, 0),
         }
     }
 }
@@ -99,6 +100,13 @@ pub struct Sizes {
     far: u32,
     /// When the newest of them came.
     far_at: Timestamp,
+    /// Values since then, far out or not.
+    all: u32,
+    /// Who made most of those far out, if anybody did, and by how many more than all others at least.
+    by: Id,
+    votes: u32,
+    /// The share of the usual values that is far out.
+    usual_far: f32,
     /// Mean of the logarithms (base 2) of those.
     far_size: f32,
     /// The local day, values far out on it, and the two days that had most.
@@ -124,6 +132,10 @@ impl Sizes {
             since: t,
             far: 0,
             far_at: t,
+            all: 0,
+            by: Id::NONE,
+            votes: 0,
+            usual_far: 0.0,
             far_size: 0.0,
             day: i64::MIN,
             today: 0,
@@ -133,7 +145,7 @@ impl Sizes {
     }
 
     /// Takes a value on a local day. Whether many of the newest are far out.
-    fn take(&mut self, value: u32, t: Timestamp, day: i64, far: Far) -> bool {
+    fn take(&mut self, value: u32, (t, day): (Timestamp, i64), far: Far, by: Id) -> bool {
         let hour = t.bucket(Span::HOUR);
         if hour > self.hour || self.limit == u32::MAX && self.weight >= KNOWN {
             self.fade(hour, far);
@@ -148,14 +160,22 @@ impl Sizes {
         let is_far = value >= self.limit;
         self.newest = self.newest << 1 | u64::from(is_far);
         self.taken = (self.taken + 1).min(64);
-        let chance = far.chance();
+        let (starts, ends) = far.chance(self.usual_far);
         if self.running {
-            self.running = self.newest.count_ones() > chance / 2;
-        } else if is_far && self.newest.count_ones() > chance {
+            self.running = self.newest.count_ones() > ends.max(starts.min(22) / 2);
+        } else if is_far && self.newest.count_ones() > if starts == 0 { 0 } else { starts.max(22) } {
             self.running = true;
             (self.since, self.far, self.far_size) = (t, 0, 0.0);
+            (self.all, self.votes) = (0, 0);
         }
+        self.all = self.all.saturating_add(1);
         if is_far {
+            // Each that another made outweighs one: whoever is left made most.
+            if self.by == by || self.votes == 0 {
+                (self.by, self.votes) = (by, self.votes.saturating_add(1));
+            } else {
+                self.votes -= 1;
+            }
             self.far = self.far.saturating_add(1);
             self.far_size += (f64::from(value.max(1)).log2() as f32 - self.far_size) / self.far as f32;
             self.far_at = self.far_at.max(t);
@@ -186,6 +206,8 @@ impl Sizes {
                 Far::Most => self.quantile(0.99),
             };
             self.limit = (2.0 * from).min(4e9) as u32;
+            let beyond = self.bins.get(bin_of(self.limit)..).unwrap_or_default();
+            self.usual_far = beyond.iter().sum::<f32>() / self.weight;
         }
     }
 
@@ -251,6 +273,17 @@ impl Sizes {
         (self.since, self.far, f64::from(self.far_size).exp2())
     }
 
+    /// How many of those since were made by others than `who` at least, and how many values there were since in all.
+    pub fn far_of_others(&self, who: Id) -> (u32, u32) {
+        let rest = self.far.saturating_sub(self.votes) / 2;
+        (if self.by == who { rest } else { rest + self.votes.min(self.far) }, self.all)
+    }
+
+    /// Who made most of those since, if anybody did.
+    pub fn mostly_by(&self) -> Option<Id> {
+        (self.votes > 0 && self.by.is_some()).then_some(self.by)
+    }
+
     /// How long values have been far out: from the first to the newest of them.
     pub fn far_for(&self) -> Span {
         self.far_at - self.since
@@ -306,8 +339,8 @@ impl Scales {
     }
 
     /// Takes values of a subject, all of one request. `most` series are kept. Answers with the middle of what was usual of
-    /// each, 0 where that is not known.
-    pub fn take(&mut self, id: Id, values: &[Value], (t, day): (Timestamp, i64), most: usize) -> [f32; 5] {
+    /// each, 0 where that is not known. `by`: whose request it was, or on which route.
+    pub fn take(&mut self, (id, by): (Id, Id), values: &[Value], when: (Timestamp, i64), most: usize) -> [f32; 5] {
         let mut middles = [0.0; 5];
         if self.series >= most && !self.subjects.contains_key(&id) {
             self.make_room(most);
@@ -319,10 +352,10 @@ impl Scales {
             let added = &mut self.series;
             let sizes = place.get_or_insert_with(|| {
                 *added += 1;
-                Box::new(Sizes::new(t))
+                Box::new(Sizes::new(when.0))
             });
             middles[what.index()] = sizes.middle;
-            many |= sizes.take(*value, t, day, *far);
+            many |= sizes.take(*value, when, *far, by);
         }
         if many && !series.listed {
             series.listed = true;
@@ -409,7 +442,7 @@ mod tests {
 
     fn put(scales: &mut Scales, n: i64, value: u32) {
         let t = START + Span::from_mins(n);
-        scales.take(Id(1), &[(What::TokensIn, value, Far::Most)], (t, t.bucket(Span::DAY)), 1000);
+        scales.take((Id(1), Id::NONE), &[(What::TokensIn, value, Far::Most)], (t, t.bucket(Span::DAY)), 1000);
     }
 
     #[test]
@@ -443,9 +476,9 @@ mod tests {
         for n in 0..2000u64 {
             let t = START + Span::from_secs(n as i64);
             for _ in 0..3 {
-                scales.take(Id(1), &[(What::Response, 1000, Far::Most)], (t, 1), 128);
+                scales.take((Id(1), Id::NONE), &[(What::Response, 1000, Far::Most)], (t, 1), 128);
             }
-            scales.take(Id(10 + n), &[(What::Response, 1000, Far::Most)], (t, 1), 128);
+            scales.take((Id(10 + n), Id::NONE), &[(What::Response, 1000, Far::Most)], (t, 1), 128);
             assert!(scales.series <= 128 + 1);
         }
         assert!(scales.of(Id(1), What::Response).is_some_and(|s| s.weight() > 5000.0));

@@ -239,9 +239,16 @@ impl Travels {
         }
         if self.networks.len() >= NETWORKS {
             self.networks.retain(|_, (_, last)| day - *last <= GATEWAY_DAYS);
-            if self.networks.len() >= NETWORKS {
-                // One in two of those with a single key: gateways stay.
-                self.networks.retain(|network, (keys, _)| keys.len() > 1 || network % 2 == 0);
+            // Those with a single key go, the oldest first, and of today's one in two: gateways stay. A few of the new
+            // ones would always be turned away if the same went each time.
+            let turn = (seen.time.millis() / 60_000) as u32;
+            for days in [7, 2, 0, -1] {
+                if self.networks.len() <= NETWORKS / 4 * 3 {
+                    break;
+                }
+                self.networks.retain(|network, (keys, last)| {
+                    keys.len() > 1 || day - *last <= days || days < 0 && (network ^ turn).count_ones().is_multiple_of(2)
+                });
             }
         }
         if self.networks.len() < NETWORKS {
@@ -373,5 +380,13 @@ mod tests {
             travels.absorb(&seen(40_000, 90_000 + key, singapore(), 7), &BOUNDS, 100);
         }
         assert_eq!(travels.keys_of(mixed(7)), KEYS);
+        // However many phones come by: gateways are found among them.
+        for n in 0..60_000u64 {
+            travels.absorb(&seen(41_000 + n as i64 / 40, n % 50, singapore(), 100_000 + n), &BOUNDS, 100);
+            if n % 1000 == 0 {
+                travels.absorb(&seen(41_000 + n as i64 / 40, 100 + n / 1000 % 4, singapore(), 50), &BOUNDS, 100);
+            }
+        }
+        assert!(travels.keys_of(mixed(50)) >= 4 && travels.networks.len() <= NETWORKS);
     }
 }

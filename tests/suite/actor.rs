@@ -105,6 +105,10 @@ pub struct Actor {
     pub ms: Option<u32>,
     /// Its answers are so many times as large as others get.
     pub large: f64,
+    /// What it sends is so many times as large as usual.
+    pub heavy: f64,
+    /// A web page makes its calls: they have a Referer.
+    pub page: bool,
     /// It is part of an incident: faults of the service and ups and downs of the crowd do not change it.
     pub injected: bool,
     pub random: Random,
@@ -137,6 +141,8 @@ impl Actor {
             pace: None,
             ms: None,
             large: 1.0,
+            heavy: 1.0,
+            page: false,
             injected: false,
             random,
             salt,
@@ -277,7 +283,7 @@ impl Actor {
                 if same {
                     700 + (self.salt % 900) as u32
                 } else {
-                    (600.0 * (0.8 * random.normal()).exp()) as u32 + 40
+                    (600.0 * self.heavy * (0.8 * random.normal()).exp()) as u32 + 40
                 }
             }
             _ => 0,

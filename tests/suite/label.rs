@@ -2,7 +2,7 @@
 
 use lapwing::event::{Subject, SubjectKind};
 
-use super::shape::{HOUR, MINUTE};
+use super::shape::{DAY, HOUR, MINUTE};
 
 /// An incident that was put into the traffic.
 #[derive(Clone, Debug)]
@@ -23,6 +23,8 @@ pub struct Label {
     pub loud: bool,
     /// It may be told once; nobody is blamed for silence.
     pub optional: bool,
+    /// A line of the daily summary is enough: it is nothing that anybody is woken for.
+    pub summary: bool,
     /// So small that it only shows where finding begins: part of the curves, not of the recall.
     pub probe: bool,
     /// Which curve its size belongs to, and the size.
@@ -34,7 +36,10 @@ impl Label {
         let within = match kind {
             "retry-loop" => 2 * HOUR,
             "harvesting" => 3 * HOUR,
-            "scope-creep" => HOUR,
+            "scope-creep" | "impossible-travel" | "front-end-exposure" => HOUR,
+            // At the end of a day, and of weeks.
+            "drift" => 26 * HOUR,
+            "shared-key" => 24 * DAY,
             "leaked-key" | "enumeration" | "credential-stuffing" | "payload-size" | "slow-response" => 30 * MINUTE,
             _ => 15 * MINUTE,
         };
@@ -48,6 +53,7 @@ impl Label {
             within,
             loud: false,
             optional: false,
+            summary: matches!(kind, "drift" | "shared-key"),
             probe: false,
             size: None,
         }

@@ -1,8 +1,10 @@
 //! Who calls: a town of a few dozen callers for the stories, a city of five hundred for the long mix.
 
+use lapwing::event::Method;
+
 use super::actor::{Actor, Noise, Things};
 use super::address::{Addresses, CLOUD_LIFE, company};
-use super::cast::{agent, read};
+use super::cast::{agent, number, read};
 use super::random::Random;
 use super::shape::{DAY, HOUR, Shape};
 use super::world::{Passers, World};
@@ -159,6 +161,10 @@ pub fn town(seed: u64, size: Size, now: i64) -> World {
         let scale = 20.0 * much / (n + 1) as f64 + 0.2;
         world.actors.push(caller(seed, &format!("consumer-{n:02}"), kind, scale));
     }
+    // What only the back office calls.
+    let office = Actor::new(seed, "backoffice", Shape::Office { zone: 0, rest: 0.1 }, 0.6).agent("axios");
+    let routes = vec![(read("/v1/admin/accounts"), 0.7), (number(Method::Post, "/v1/users/{id}/roles"), 1.0)];
+    world.actors.push(Actor { routes, ..office });
     machines(&mut world);
     world.passers = Passers { visits: 1.2 * much, scans: 25.0, logins: 4.0 * much };
     world

@@ -18,7 +18,7 @@ pub struct Run {
     pub verdicts: Vec<Verdict>,
     pub falses: Vec<Told>,
     /// Lines of the daily summary that belong to no incident.
-    pub false_lines: u32,
+    pub false_lines: Vec<Told>,
     /// False alarms of each simple method.
     pub false_alarms: [u32; METHODS.len()],
 }
@@ -45,20 +45,26 @@ pub struct Verdict {
     /// Notices of any kind that belong to it.
     pub notices: u32,
     /// Lines of the daily summary that belong to it.
-    pub lines: u32,
+    pub lines: Vec<Told>,
     /// Simple methods that raised something for it.
     pub alarms: [bool; METHODS.len()],
 }
 
 impl Verdict {
+    /// Openings, and lines of the daily summary where they are enough.
+    pub fn told(&self) -> impl Iterator<Item = &Told> {
+        self.opened.iter().chain(self.lines.iter().filter(|_| self.label.summary))
+    }
+
     /// Told while it could still matter.
     pub fn is_found(&self) -> bool {
-        self.opened.iter().any(|told| told.at <= self.label.end.max(self.label.start + self.label.within))
+        let end = self.label.end.max(self.label.start + self.label.within);
+        self.told().any(|told| told.at <= end)
     }
 
     /// Milliseconds from its start to the first opening.
     pub fn delay(&self) -> Option<i64> {
-        self.opened.first().map(|told| told.at - self.label.start)
+        self.told().next().map(|told| told.at - self.label.start)
     }
 
     pub fn in_time(&self) -> bool {
@@ -67,15 +73,15 @@ impl Verdict {
 
     /// Milliseconds between the told and the true start.
     pub fn start_error(&self) -> Option<i64> {
-        self.opened.first().map(|told| (told.started_at - self.label.start).abs())
+        self.told().next().map(|told| (told.started_at - self.label.start).abs())
     }
 
     pub fn right_subject(&self) -> bool {
-        self.opened.first().is_some_and(|told| self.label.subjects.contains(&told.subject))
+        self.told().next().is_some_and(|told| self.label.subjects.contains(&told.subject))
     }
 
     pub fn right_detector(&self) -> bool {
-        self.opened.first().is_some_and(|told| self.label.detectors.contains(&told.detector.as_str()))
+        self.told().next().is_some_and(|told| self.label.detectors.contains(&told.detector.as_str()))
     }
 }
 
@@ -88,10 +94,16 @@ pub fn score(scenario: &str, seed: u64, labels: &[Label], changes: &[Change]) ->
         events: 0,
         verdicts: labels
             .iter()
-            .map(|l| Verdict { label: l.clone(), opened: Vec::new(), notices: 0, lines: 0, alarms: [false; 3] })
+            .map(|l| Verdict {
+                label: l.clone(),
+                opened: Vec::new(),
+                notices: 0,
+                lines: Vec::new(),
+                alarms: [false; 3],
+            })
             .collect(),
         falses: Vec::new(),
-        false_lines: 0,
+        false_lines: Vec::new(),
         false_alarms: [0; 3],
     };
     let mut owners: Vec<(String, Option<usize>)> = Vec::new();
@@ -117,8 +129,8 @@ pub fn score(scenario: &str, seed: u64, labels: &[Label], changes: &[Change]) ->
             // Summaries come once a day: what they speak of was then, not now.
             let told = Told { at: incident.detected_at.millis(), ..told };
             match owner(&run, &told) {
-                Some(owner) => run.verdicts[owner].lines += 1,
-                None => run.false_lines += 1,
+                Some(owner) => run.verdicts[owner].lines.push(told),
+                None => run.false_lines.push(told),
             }
             continue;
         }

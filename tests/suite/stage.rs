@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use lapwing::engine::{Engine, Settings};
-use lapwing::event::{Batch, Event, Flags, Hasher, Id, SourceId, Text};
+use lapwing::event::{Batch, Event, Flags, Hasher, Id, Place, SourceId, Text};
 use lapwing::incident::Change;
 use lapwing::intake::agent::{Agents, Class};
 use lapwing::time::{Timestamp, Zone};
@@ -11,6 +11,7 @@ use lapwing::time::{Timestamp, Zone};
 use super::actor::Call;
 use super::baseline::{Alarm, Baselines};
 use super::cast::{AGENTS, CRAWLERS, ROUTES};
+use super::places;
 use super::random::mix;
 use super::shape::{MINUTE, ZONES};
 use super::world::{NOBODY, SOURCES, World};
@@ -81,14 +82,14 @@ impl Feed {
             put.resize(n, None);
         }
         for call in calls {
-            let event = self.event(call);
+            let event = self.event(world, call);
             self.batch.events.push(event);
         }
         self.events += calls.len() as u64;
         &self.batch
     }
 
-    fn event(&mut self, call: &Call) -> Event {
+    fn event(&mut self, world: &World, call: &Call) -> Event {
         let route = &ROUTES[usize::from(call.route)];
         let batch = &mut self.batch;
         let mut put = |put: &mut Vec<Option<Text>>, names: &[Name], index: usize| match put[index] {
@@ -122,6 +123,10 @@ impl Feed {
             Some(Class::Server) => flags.with(Flags::SERVER),
             _ => flags,
         };
+        let by = world.actors.get(actor).filter(|_| keyed);
+        if by.is_some_and(|by| by.page) {
+            flags = flags.with(Flags::PAGE);
+        }
         Event {
             time: Timestamp::from_millis(call.time),
             key,
@@ -142,7 +147,7 @@ impl Feed {
             source: SourceId(call.source),
             method: route.method,
             flags,
-            place: lapwing::event::Place::NONE,
+            place: by.map_or(Place::NONE, |by| places::of(world, by, call.client)),
         }
     }
 }

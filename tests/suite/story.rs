@@ -132,8 +132,8 @@ fn ages(size: Size) -> [(History, i64); 6] {
 /// All stories, in the order of the report.
 pub fn all() -> Vec<&'static Story> {
     use super::{
-        stories_bursts, stories_errors, stories_leaks, stories_loops, stories_ordinary, stories_probes, stories_rest,
-        stories_sizes, stories_users, stories_young,
+        stories_bursts, stories_days, stories_errors, stories_leaks, stories_loops, stories_ordinary, stories_probes,
+        stories_rest, stories_sizes, stories_travel, stories_users, stories_young,
     };
     [
         stories_ordinary::STORIES,
@@ -145,6 +145,8 @@ pub fn all() -> Vec<&'static Story> {
         stories_probes::STORIES,
         stories_sizes::STORIES,
         stories_users::STORIES,
+        stories_travel::STORIES,
+        stories_days::STORIES,
         stories_young::STORIES,
     ]
     .into_iter()

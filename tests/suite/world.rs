@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use lapwing::event::Place;
+
 use super::actor::{Actor, Call};
 use super::cast::{ROUTES, agent, number, read};
 use super::random::Random;
@@ -95,6 +97,8 @@ pub struct World {
     pub gaps: Vec<(i64, i64, Option<u16>)>,
     pub clockwork: Vec<Clockwork>,
     pub holidays: Vec<(u8, i64)>,
+    /// Networks of which it is known where they are, beside those of callers: the first address of 256, and where.
+    pub places: Vec<(u32, Place)>,
     later: BTreeMap<i64, Vec<Call>>,
     random: Random,
 }
@@ -115,6 +119,7 @@ impl World {
             gaps: Vec::new(),
             clockwork: Vec::new(),
             holidays: Vec::new(),
+            places: Vec::new(),
             later: BTreeMap::new(),
             random: Random::new(seed, "world"),
         }
