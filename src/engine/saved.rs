@@ -150,7 +150,7 @@ impl Engine {
         later.put("doors-entered", &self.doors_entered);
         later.put("route-sizes", &self.route_scales);
         later.put("key-sizes", &self.key_scales);
-        later.put("scopes", &self.scopes);
+        later.put("key-scopes", &self.scopes);
         later.put("exposures", &self.exposures);
         later.put("sharings", &self.sharings);
         later.put("drifts", &self.drifts);
@@ -197,7 +197,7 @@ impl Engine {
         engine.doors_entered = later.take("doors-entered")?;
         engine.route_scales = later.take("route-sizes")?;
         engine.key_scales = later.take("key-sizes")?;
-        engine.scopes = later.take("scopes")?;
+        engine.scopes = later.take("key-scopes")?;
         engine.exposures = later.take("exposures")?;
         engine.sharings = later.take("sharings")?;
         engine.drifts = later.take("drifts")?;

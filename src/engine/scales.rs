@@ -129,7 +129,7 @@ impl Engine {
         let mine = self.endpoints.row(route).and_then(|row| row.full.as_deref()).map_or(1.0, |e| e.keys.share_of(key));
         // Of what the others get there, so much is far out.
         let (far, all) = sizes.far_of_others(key);
-        mine < 0.95 && far >= 3 && f64::from(far) > 0.2 * (1.0 - mine) * f64::from(all)
+        far >= 3 && f64::from(far) > 0.2 * (1.0 - mine) * f64::from(all)
     }
 
     /// While an incident is open, nothing is learned.

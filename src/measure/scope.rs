@@ -68,11 +68,13 @@ pub struct Scope {
     day: i64,
     today: SmallVec<[Begun; 2]>,
     listed: bool,
-    /// It had only read for long when it began to change things.
+    /// It had only read for long when it began to change things, and it went on to.
     turned: bool,
+    /// See `turned`.
+    went_on: bool,
 }
 
-/// How often somebody who had only read for long begins to change things: old ones fade, half of them in four weeks.
+/// How often somebody who had only read for long begins to change things and goes on to: old ones fade, half of them in four weeks.
 #[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
 struct Turned {
     count: f32,
@@ -128,6 +130,7 @@ impl Scope {
             today: SmallVec::new(),
             listed: false,
             turned: false,
+            went_on: false,
         }
     }
 
@@ -228,9 +231,15 @@ impl Scopes {
             begun.denied = begun.denied.saturating_add(u32::from(seen.denied));
             begun.served = begun.served.saturating_add(u32::from(seen.served));
             // Whoever goes on to change things is looked at again.
-            if seen.writes && seen.served && begun.served == MATERIAL && !scope.listed {
-                scope.listed = true;
-                self.listed.push(seen.key);
+            if seen.writes && seen.served && begun.served == MATERIAL {
+                if scope.turned && !scope.went_on {
+                    scope.went_on = true;
+                    self.turned.note(t);
+                }
+                if !scope.listed {
+                    scope.listed = true;
+                    self.listed.push(seen.key);
+                }
             }
         } else if !scope.knows(pair) {
             // What is not there is no route; who is denied has tried.
@@ -243,9 +252,8 @@ impl Scopes {
                     let writers = self.writers.entry(pair).or_insert(0);
                     *writers = writers.saturating_add(1);
                 }
-                if scope.writes == 0 && !scope.turned && scope.is_reader(t) {
+                if scope.writes == 0 && scope.is_reader(t) {
                     scope.turned = true;
-                    self.turned.note(t);
                 }
             }
             if t - scope.first_at >= Span::DAY {
@@ -305,7 +313,7 @@ impl Scopes {
 
     /// How many readers other than this key begin to change things in a week, as far as is known here.
     pub fn turn_a_week(&self, key: Id, now: Timestamp) -> f64 {
-        let own = f64::from(u8::from(self.keys.get(&key).is_some_and(|scope| scope.turned)));
+        let own = f64::from(u8::from(self.keys.get(&key).is_some_and(|scope| scope.went_on)));
         // Four weeks of fading memory weigh as much as 28 / ln 2 days of full memory.
         let fading = 28.0 / std::f64::consts::LN_2;
         let watched = fading * (1.0 - (-(now - self.turned.since).max(Span::ZERO).days_f64() / fading).exp());

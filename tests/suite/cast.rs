@@ -26,7 +26,7 @@ const fn costed(path: &'static str, ms: u32, bytes: u32, cost: f32) -> Route {
 use Method::{Delete, Get, Head, Patch, Post, Put};
 
 /// Routes of the API come first, then what only browsers, scanners and machines call.
-pub const ROUTES: [Route; 58] = [
+pub const ROUTES: [Route; 59] = [
     route(Get, "/v1/orders", 45, 9_000),
     route(Get, "/v1/orders/{id}", 25, 1_400),
     route(Post, "/v1/orders", 80, 400),
@@ -85,6 +85,7 @@ pub const ROUTES: [Route; 58] = [
     route(Post, "/login", 120, 300),
     route(Get, "/v1/admin/accounts", 40, 6_000),
     route(Post, "/v1/users/{id}/roles", 50, 200),
+    route(Delete, "/v1/webhooks/{id}", 30, 20),
 ];
 
 /// Routes that keys call.

@@ -163,7 +163,8 @@ pub fn town(seed: u64, size: Size, now: i64) -> World {
     }
     // What only the back office calls.
     let office = Actor::new(seed, "backoffice", Shape::Office { zone: 0, rest: 0.1 }, 0.6).agent("axios");
-    let routes = vec![(read("/v1/admin/accounts"), 0.7), (number(Method::Post, "/v1/users/{id}/roles"), 1.0)];
+    let routes = vec![(read("/v1/admin/accounts"), 0.7), (number(Method::Post, "/v1/users/{id}/roles"), 0.9)];
+    let routes = [routes, vec![(number(Method::Delete, "/v1/webhooks/{id}"), 1.0)]].concat();
     world.actors.push(Actor { routes, ..office });
     machines(&mut world);
     world.passers = Passers { visits: 1.2 * much, scans: 25.0, logins: 4.0 * much };

@@ -5,7 +5,7 @@ use lapwing::event::Method;
 
 use super::actor::Actor;
 use super::address::{Addresses, company};
-use super::cast::{ROUTES, agent, number, read};
+use super::cast::{agent, number, read};
 use super::label::{Label, key};
 use super::play::Play;
 use super::shape::{DAY, HOUR, Shape};
@@ -138,10 +138,10 @@ pub const STORIES: &[Story] = &[
         let small = villager(play, "small", Shape::Flat);
         play.world.actors.push(Actor { scale: 0.08, ..small });
         for day in 0..24 {
-            let of = Actor::new(play.world.seed ^ day as u64, "routes", Shape::Flat, 1.0).routes;
-            let reads = of.into_iter().filter(|route| ROUTES[usize::from(route.0)].method == Method::Get);
-            let routes: Vec<(u16, f64)> = reads.chain([(read("/v1/config"), 1.0)]).collect();
-            let other = Actor::new(play.world.seed, "never-alike", Shape::Flat, 0.6).agent("curl").apart(day as u64);
+            let other = villager(play, "never-alike", Shape::Flat).agent("curl").apart(day as u64);
+            let (first, second) = ([0.1, 0.6, 0.3, 0.8, 0.2][day as usize % 5], [0.9, 0.7, 0.95][day as usize % 3]);
+            let mut routes = other.routes.clone();
+            (routes[0].1, routes[1].1) = (first, f64::max(first, second));
             play.world.actors.push(Actor { from: midnight(day), until: midnight(day + 1), routes, ..other });
         }
         let batches = villager(play, "batches", Shape::Hourly { minute: 5.0, minutes: 4.0 });

@@ -14,6 +14,20 @@ const fn story(name: &'static str, short: bool, tell: fn(&mut Play)) -> Story {
     Story { name, history: History::Long, short, tell }
 }
 
+/// The first of these whose answers usually have so many bytes: what stays small however much it grows is nothing.
+fn with_answers(play: &Play, names: &[&'static str], least: f64) -> &'static str {
+    let mean = |name: &str| {
+        let (mut last, mut sum) = (0.0, 0.0);
+        for (route, upto) in &play.world.actors[play.world.who(name)].routes {
+            sum += (upto - last) * f64::from(ROUTES[usize::from(*route)].bytes);
+            last = *upto;
+        }
+        sum
+    };
+    let largest = names.iter().max_by(|a, b| mean(a).total_cmp(&mean(b)));
+    names.iter().find(|name| mean(name) >= least).or(largest).expect("some names")
+}
+
 /// A caller is otherwise for a while.
 fn swells(play: &mut Play, name: &str, (from, until): (i64, i64), change: fn(Actor) -> Actor) {
     let world = &mut play.world;
@@ -27,18 +41,21 @@ fn swells(play: &mut Play, name: &str, (from, until): (i64, i64), change: fn(Act
 pub const STORIES: &[Story] = &[
     story("sizes: the answers of a key are thirty times as large", true, |play| {
         let (from, until) = (play.at(20.0), play.at(140.0));
-        swells(play, "maple", (from, until), |actor| Actor { large: 30.0, ..actor });
-        play.add(Label::new("payload-size", key("maple"), from, until));
+        let name = with_answers(play, &["maple", "quartz", "borealis", "acme", "sable"], 5_000.0);
+        swells(play, name, (from, until), |actor| Actor { large: 30.0, ..actor });
+        play.add(Label::new("payload-size", key(name), from, until));
     }),
     story("sizes: the answers of a key are twelve times as large", false, |play| {
         let (from, until) = (play.at(20.0), play.at(140.0));
-        swells(play, "quartz", (from, until), |actor| Actor { large: 12.0, ..actor });
-        play.add(Label::new("payload-size", key("quartz"), from, until).within(HOUR));
+        let name = with_answers(play, &["quartz", "maple", "borealis", "acme", "sable"], 12_000.0);
+        swells(play, name, (from, until), |actor| Actor { large: 12.0, ..actor });
+        play.add(Label::new("payload-size", key(name), from, until).within(HOUR));
     }),
     story("sizes: the answers of the largest key are a hundred times as large", false, |play| {
         let (from, until) = (play.at(20.0), play.at(80.0));
-        swells(play, "acme", (from, until), |actor| Actor { large: 100.0, ..actor });
-        play.add(Label::new("payload-size", key("acme"), from, until));
+        let name = with_answers(play, &["acme", "borealis", "cobalt", "maple"], 1_500.0);
+        swells(play, name, (from, until), |actor| Actor { large: 100.0, ..actor });
+        play.add(Label::new("payload-size", key(name), from, until));
     }),
     story("sizes: a key sends bodies a thousand times as large", false, |play| {
         let (from, until) = (play.at(20.0), play.at(140.0));
