@@ -48,18 +48,6 @@ pub(super) struct Sight {
     pub(super) oldest: Option<Timestamp>,
 }
 
-/// In the order of the counts.
-const ALL: [Lacking; 8] = [
-    Lacking::Key,
-    Lacking::ForwardedFor,
-    Lacking::Duration,
-    Lacking::BytesIn,
-    Lacking::BytesOut,
-    Lacking::Host,
-    Lacking::UserAgent,
-    Lacking::Referer,
-];
-
 impl Sight {
     /// Of a source's newest file among `paths`. `None` where there is nothing to look at.
     pub(super) fn of(config: &Config, source: &Source, registry: &Arc<Registry>, paths: &[PathBuf]) -> Option<Sight> {
@@ -130,7 +118,7 @@ impl Sight {
             Lacking::Referer => record.referer.is_some(),
         };
         self.lines += 1;
-        for (count, lacking) in self.said.iter_mut().zip(ALL) {
+        for (count, lacking) in self.said.iter_mut().zip(Lacking::ALL) {
             *count += u64::from(says(lacking));
         }
         self.countries += u64::from(known(record.country.as_deref()));
@@ -138,14 +126,14 @@ impl Sight {
     }
 
     fn say_all(&mut self, lacking: Lacking) {
-        for (count, _) in self.said.iter_mut().zip(ALL).filter(|(_, known)| *known == lacking) {
+        for (count, _) in self.said.iter_mut().zip(Lacking::ALL).filter(|(_, known)| *known == lacking) {
             *count = self.lines;
         }
     }
 
     /// Share of the lines that say it.
     pub(super) fn covered(&self, lacking: Lacking) -> f64 {
-        let place = ALL.iter().position(|known| *known == lacking);
+        let place = Lacking::ALL.iter().position(|known| *known == lacking);
         let said = place.and_then(|place| self.said.get(place)).copied().unwrap_or(0);
         said as f64 / self.lines.max(1) as f64
     }

@@ -18,6 +18,20 @@ pub enum Lacking {
     Referer,
 }
 
+impl Lacking {
+    /// All of them.
+    pub const ALL: [Lacking; 8] = [
+        Lacking::Key,
+        Lacking::ForwardedFor,
+        Lacking::Duration,
+        Lacking::BytesIn,
+        Lacking::BytesOut,
+        Lacking::Host,
+        Lacking::UserAgent,
+        Lacking::Referer,
+    ];
+}
+
 /// A format that says more.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Extended {
@@ -144,17 +158,6 @@ mod tests {
     use super::super::template::Piece;
     use super::*;
 
-    const ALL: [Lacking; 8] = [
-        Lacking::Key,
-        Lacking::ForwardedFor,
-        Lacking::Duration,
-        Lacking::BytesIn,
-        Lacking::BytesOut,
-        Lacking::Host,
-        Lacking::UserAgent,
-        Lacking::Referer,
-    ];
-
     fn role(lacking: Lacking) -> Role {
         match lacking {
             Lacking::Key => Role::ApiKey,
@@ -205,7 +208,7 @@ mod tests {
             (Syntax::Haproxy, "%ci:%cp [%tr] %ST %{+Q}r"),
             (Syntax::Envoy, "[%START_TIME%] \"%REQ(:METHOD)% %REQ(:PATH)% %PROTOCOL%\" %RESPONSE_CODE%"),
         ] {
-            for lacking in ALL {
+            for lacking in Lacking::ALL {
                 let Some(more) = extend(text, syntax, &[lacking]) else {
                     assert!(syntax == Syntax::Haproxy, "{syntax:?} {lacking:?}");
                     continue;
