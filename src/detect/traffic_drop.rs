@@ -89,7 +89,7 @@ pub fn judge(
         return None;
     }
     let hod = scene.hour % 24;
-    let mut best: Option<(f64, Span, f64, f64)> = None;
+    let mut best: Option<(f64, usize, Span, f64, f64)> = None;
     for (w, minutes) in (1usize..).zip(WINDOWS) {
         let window = Span::from_mins(minutes);
         let expected = if wide {
@@ -106,15 +106,14 @@ pub fn judge(
         }
         let bits = nb_lower_tail_bits(seen, expected, full.normal.spread(w, scene.end, hod));
         if best.is_none_or(|(most, ..)| bits > most) {
-            best = Some((bits, window, seen, expected));
+            best = Some((bits, w, window, seen, expected));
         }
     }
     // In the hour after its return a window still holds the silence.
-    let (mut bits, window, seen, mut expected) = best.filter(|_| still(full, scene))?;
+    let (mut bits, w, window, seen, mut expected) = best.filter(|_| still(full, scene))?;
     if !wide {
         // What has been quieter than usual for hours is not odd for being a little quieter.
         expected *= lately(full, scene, window);
-        let w = WINDOWS.iter().position(|minutes| Span::from_mins(*minutes) == window).map_or(3, |at| at + 1);
         bits = nb_lower_tail_bits(seen, expected, full.normal.spread(w, scene.end, hod));
         if seen > settings.ratio * expected {
             return None;
