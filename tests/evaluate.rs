@@ -38,7 +38,10 @@ fn main() {
     if mixes {
         for seed in &seeds {
             for (wild, incidents) in [(0, false), (30, false), (30, true)] {
-                jobs.push(Job::Mix(Plan { seed: *seed, keys: 500, wild, days: 28, incidents }));
+                let plan = Plan { seed: *seed, keys: 500, wild, days: 28, incidents };
+                if value("--mix").is_none_or(|part| plan.name().contains(&part)) {
+                    jobs.push(Job::Mix(plan));
+                }
             }
         }
     }

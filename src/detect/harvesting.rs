@@ -222,7 +222,9 @@ fn look(
             bits = bits.max(needed);
         }
         let own = enough && news && bits >= needed;
-        own && (lambda <= limit || (kind == SubjectKind::Key && days >= OWN_DAYS) || bits >= 2.0 * needed)
+        // Who reads in bursts has no usual of its own to go by.
+        let wild = full.normal.is_wild();
+        own && (lambda <= limit || !wild && (kind == SubjectKind::Key && days >= OWN_DAYS || bits >= 2.0 * needed))
     };
     Look { seen, usual, usual_day: mean, bits, needed, lambda, limit, peers_only, fires }
 }

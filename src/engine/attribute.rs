@@ -12,8 +12,8 @@ use crate::time::Span;
 
 /// How many identities a day may reach the peak of a key that is wild from hour to hour, and of a key that makes bursts of
 /// its own, for it to be news.
-const WILD: f64 = 0.08;
-const IRREGULAR: f64 = 1.0;
+const WILD: f64 = 0.03;
+const IRREGULAR: f64 = 0.2;
 /// Days from which on its own peaks are measure enough for a key, and how many others a day may reach as much before.
 const OWN_DAYS: u16 = 5;
 const OWN: f64 = 0.2;

@@ -5,6 +5,9 @@ use super::{Normal, PRIOR_SPREAD, TopTwo};
 /// A peak up to this many times the mean of its hour is made by what comes at that hour every day.
 const EVERY_DAY: f32 = 8.0;
 
+/// Requests in five minutes from which on what comes out of order, twice, is a habit however little it surprised.
+const A_BURST: f64 = 20.0;
+
 impl Normal {
     /// The second largest 5-minute total (or 60-minute total) of any day at this hour of the day or its neighbours.
     pub fn peak_of_hour(&self, hour: usize, sixty: bool) -> f64 {
@@ -30,7 +33,8 @@ impl Normal {
     pub fn is_irregular(&self) -> bool {
         // The one that is going on is no habit yet; a job at a fixed hour was a burst only until it was known.
         let own = self.bursts - if self.in_burst { 1.0 } else { 0.0 } >= 1.5;
-        (own && self.peak_of_bursts(0) > 0.0) || self.is_wild()
+        let bursts = self.peak_of_bursts(0);
+        (own && bursts > 0.0) || bursts >= A_BURST || self.is_wild()
     }
 
     /// Whether its hours vary by more than they are on average.
