@@ -364,6 +364,11 @@ mod tests {
         // A walk with somebody else's requests among it is still one.
         let mixed = (100..300).flat_map(|n| if n % 5 == 0 { vec![n, 7] } else { vec![n] });
         assert!(walked(&mut mixed.into_iter()).is_some_and(|share| share > 0.5));
+        // Also if it stands between any two of its steps.
+        let between: Vec<u64> = (100..300).flat_map(|n| [n, chance.next().unwrap_or_default() << 10]).collect();
+        assert!(walked(&mut between.into_iter()).is_some_and(|share| share > 0.4));
+        // Who goes on elsewhere walks on there.
+        assert!(walked(&mut (100..140).chain(9_000..9_100)).is_some_and(|share| share > 0.9));
     }
 
     #[test]

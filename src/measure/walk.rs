@@ -1,5 +1,7 @@
 //! Whether numbers follow each other: somebody who goes through ids one by one, told from chance.
 
+use std::num::NonZeroU32;
+
 use serde::{Deserialize, Serialize};
 
 /// Evidence for a walk that a step of one to three in its direction adds, and that anything else takes away.
@@ -12,7 +14,12 @@ const WALK: (f32, u32) = (40.0, 30);
 pub struct Numbers {
     /// Which route.
     pub route: u32,
-    last: u32,
+    /// How far the walk has come; while there is none, the number before the newest.
+    front: u32,
+    /// The newest number where that is another: others call on the same route between the steps, and a walk may go on
+    /// elsewhere. Known anew after one number, so it is not saved.
+    #[serde(skip)]
+    newest: Option<NonZeroU32>,
     up: bool,
     /// How much speaks for a walk.
     pub evidence: f32,
@@ -36,27 +43,34 @@ pub enum Next {
 impl Numbers {
     /// The first number on a route.
     fn new(route: u32, number: u32) -> Self {
-        Numbers { route, last: number, up: true, evidence: 0.0, steps: 0, seen: 1 }
+        Numbers { route, front: number, newest: None, up: true, evidence: 0.0, steps: 0, seen: 1 }
     }
 
     fn next(&mut self, number: u32) -> Next {
-        let step = number.wrapping_sub(self.last) as i32;
-        self.last = number;
         self.seen = self.seen.saturating_add(1);
-        let near = (1..=3).contains(&step.unsigned_abs());
-        if step == 0 {
+        let newest = self.newest.take();
+        if number == self.front || newest.is_some_and(|newest| newest.get() == number) {
+            self.newest = newest;
             return Next::Nothing;
         }
-        if near && (self.steps == 0 || self.up == (step > 0)) {
-            self.up = step > 0;
+        let follows = |before: u32| {
+            let step = number.wrapping_sub(before) as i32;
+            ((1..=3).contains(&step.unsigned_abs()) && (self.steps == 0 || self.up == (step > 0))).then_some(step > 0)
+        };
+        if let Some(up) = follows(self.front).or_else(|| newest.and_then(|newest| follows(newest.get()))) {
+            self.up = up;
+            self.front = number;
             self.evidence = (self.evidence + STEP.0).min(1000.0);
             self.steps = self.steps.saturating_add(1);
             return Next::Step;
         }
+        self.newest = NonZeroU32::new(number);
         self.evidence += STEP.1;
         if self.evidence > 0.0 {
             return Next::Nothing;
         }
+        // A walk may begin after either of the last two numbers.
+        self.front = newest.map_or(self.front, NonZeroU32::get);
         (self.evidence, self.steps, self.seen) = (0.0, 0, 1);
         Next::Stray(self.route)
     }
