@@ -79,13 +79,14 @@ const WAITS: (f64, f64) = (10_000.0, 30.0);
 const NEWS: f64 = 1.5;
 /// It is over when nothing came for so long,
 const OVER_AFTER: Span = Span::from_mins(15);
-/// or when fewer of the newest 32 are slow.
-const FEW: u32 = 12;
+/// or when less than this share of the latest calls are slow, or fewer of the newest eight where few come.
+const STILL: f64 = 0.4;
+const FEW: u32 = 4;
 /// An endpoint is asked whether it is slow just now if it had so many calls lately, and is if this share of them was.
 const ASKED: f64 = 3.0;
 const SLOW: f64 = 0.6;
 /// The site is slow if so many endpoints are, and this share of those that are asked; it stays so with the second share.
-const SITE: (usize, f64, f64) = (3, 0.7, 0.4);
+const SITE: (usize, f64, f64) = (3, 0.7, STILL);
 /// Endpoints that begin to be slow within this time are slow for one reason.
 pub const TOGETHER: Span = Span::from_mins(10);
 
@@ -123,7 +124,9 @@ pub fn judge(sizes: &Sizes, now: Timestamp, settings: &Settings) -> Option<Findi
 
 /// Whether it goes on.
 pub fn still(sizes: &Sizes, now: Timestamp) -> bool {
-    now - sizes.last_at() <= OVER_AFTER && sizes.far_of_newest(32) >= FEW
+    let lately = sizes.lately(now);
+    let slow = if lately.calls >= ASKED { lately.far >= STILL * lately.calls } else { sizes.far_of_newest(8) >= FEW };
+    slow && now - sizes.last_at() <= OVER_AFTER
 }
 
 fn waits_by_design(sizes: &Sizes) -> bool {

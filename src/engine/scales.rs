@@ -38,7 +38,7 @@ impl Engine {
             return;
         }
         let when = (event.time, day);
-        let most = Scales::most_in(self.settings.memory / 32);
+        let most = Scales::most_in(self.settings.memory / 48);
         let mut values: SmallVec<[Value; 5]> = SmallVec::new();
         let measured = [
             (What::Response, event.bytes_out),
