@@ -464,6 +464,11 @@ fn check_says_what_the_lines_do_not_show_and_what_to_paste() {
     let (_, out, _) = run(&["check", "--config", &file(dir.path(), "keyed.toml", text.as_bytes())], b"");
     let places = "    [geoip]\n    path = \"/var/lib/GeoIP/GeoLite2-City.mmdb\"\n    asn = \"/var/lib/GeoIP/GeoLite2-ASN.mmdb\"\n";
     assert!(out.contains("no database of places: ") && out.contains(places), "{out}");
+    // Of two sources it is said once, since it is the configuration that lacks it.
+    let text = format!("{text}[source.web]\npath = [\"{keyed}\"]\n");
+    let (_, out, _) = run(&["check", "--config", &file(dir.path(), "two.toml", text.as_bytes())], b"");
+    assert_eq!((out.matches("no database of places").count(), out.matches("[geoip]").count()), (1, 1), "{out}");
+    assert_eq!(out.matches("no request time in any line").count(), 2, "{out}");
     let (_, out, _) = run(&["check", "--json", "--config", &config], b"");
     let unseen = out.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
     let unseen: Vec<_> = unseen.filter(|value| value["unseen"].is_array()).collect();

@@ -10,7 +10,7 @@ use lapwing::event::Method;
 use lapwing::incident::kept::Reason;
 use lapwing::incident::{Change, ChangeKind};
 use lapwing::time::{Span, Timestamp};
-use scenario::{Site, Stream, Things, at};
+use scenario::{Site, Stream, Things, at, office};
 
 /// A Wednesday morning after nine days.
 const MORNING: &str = "2026-03-11T09:00:00Z";
@@ -168,6 +168,147 @@ fn a_slow_minute_is_nothing() {
     site.run_until(begins() + Span::from_hours(2));
     site.finish();
     assert!(site.opened().iter().all(|o| !o.starts_with("slow-response")), "{:?}", site.opened());
+}
+
+/// Paths from 24 to 0.7 calls a minute, some with a second method that takes four times as long and is called by day.
+fn paths(site: &mut Site) {
+    for n in 0..12 {
+        let path = format!("/v1/path-{n:02}");
+        let mut reads = Stream::new(&format!("reads-{n:02}"), 24.0 / 1.37f64.powi(n)).endpoint(&path).steady();
+        (reads.ms, reads.varies, reads.things) = (120 + 10 * n as u32, true, Things::New);
+        if n % 3 == 0 {
+            let mut writes = reads.clone();
+            (writes.key, writes.method, writes.ms) = (format!("writes-{n:02}"), Method::Post, 4 * reads.ms);
+            writes.rate = |stream, t| 2.0 * stream.scale * (office(t) - 0.15);
+            site.streams.push(writes);
+        }
+        site.streams.push(reads);
+    }
+}
+
+fn paths_lived(seed: u64) -> Site {
+    static LIVED: OnceLock<Vec<u8>> = OnceLock::new();
+    Site::after(&LIVED, (8, "2026-03-09T18:00:00Z"), (seed, MORNING), paths, Site::is_silent)
+}
+
+/// Every path takes so many times as long, from so long after the beginning on.
+fn slow_down(site: &mut Site, factor: f64, late: impl Fn(usize) -> Option<i64>) {
+    for n in 0..site.streams.len() {
+        let place: usize = site.streams[n].key[site.streams[n].key.len() - 2..].parse().expect("its number");
+        let Some(late) = late(place) else { continue };
+        let (from, until) = (begins() + Span::from_secs(late), begins() + Span::from_mins(50));
+        let mut slow = site.streams[n].clone().between(from, until);
+        slow.ms = (f64::from(slow.ms) * factor) as u32;
+        let mut after = site.streams[n].clone();
+        after.from = until;
+        site.streams[n].until = from;
+        site.streams.extend([slow, after]);
+    }
+    site.run_until(begins() + Span::from_hours(3));
+    site.finish();
+}
+
+#[test]
+fn a_service_that_slows_down_is_one_incident_whichever_path_shows_it_first() {
+    type Late = fn(usize) -> i64;
+    let orders: [(&str, Late); 3] = [
+        ("all at once", |_| 0),
+        ("the busiest first", |n| 20 * n as i64),
+        ("the busiest last", |n| 20 * (11 - n as i64)),
+    ];
+    for (seed, (order, late)) in (41..).zip(orders) {
+        let mut site = paths_lived(seed);
+        slow_down(&mut site, 12.0, |n| Some(late(n)));
+        assert_eq!(site.opened().len(), 1, "{order}: {:?}", site.opened());
+        let told = site.first("slow-response").unwrap_or_else(|| panic!("{order}"));
+        assert!(told.at - begins() <= Span::from_mins(10), "{order}: noticed after {}", told.at - begins());
+        assert!((told.incident.started_at - begins()).millis().abs() <= Span::from_mins(4).millis(), "{order}");
+        let last = site.changes.last().unwrap();
+        assert!(matches!(last.kind, ChangeKind::Resolved(_)), "{order}: {:?}", last.kind);
+        let incident = &last.incident;
+        assert_eq!(incident.subject.to_string(), "site", "{order}");
+        assert!(incident.ended_at.unwrap() - begins() <= Span::from_mins(75), "{order}: {:?}", incident.ended_at);
+        let Some(Fact::Count(slow @ 7..=12)) = incident.facts.get("endpoints_slow") else {
+            panic!("{order}: {incident:?}")
+        };
+        assert!(matches!(incident.facts.get("endpoints_asked"), Some(Fact::Count(asked)) if asked >= slow), "{order}");
+    }
+}
+
+#[test]
+fn what_slows_down_together_is_one_incident_of_the_few_paths_it_is_about() {
+    let mut site = paths_lived(45);
+    slow_down(&mut site, 8.0, |n| [(1, 0), (2, 90), (4, 60)].iter().find(|one| one.0 == n).map(|one| one.1));
+    assert_eq!(site.opened(), ["slow-response endpoint /v1/path-01"]);
+    let incident = &site.changes.iter().rfind(|c| matches!(c.kind, ChangeKind::Resolved(_))).unwrap().incident;
+    let also: Vec<&str> = incident.also.iter().map(String::as_str).collect();
+    assert_eq!(also, ["slow-response endpoint /v1/path-02", "slow-response endpoint /v1/path-04"]);
+    // Another trouble much later is another incident.
+    let mut site = paths_lived(46);
+    slow_down(&mut site, 8.0, |n| [(1, 0), (3, 1500)].iter().find(|one| one.0 == n).map(|one| one.1));
+    let opened = site.opened();
+    assert_eq!(opened, ["slow-response endpoint /v1/path-01", "slow-response endpoint /v1/path-03"]);
+}
+
+#[test]
+fn a_service_that_takes_nearly_twice_as_long_is_nothing_however_its_methods_mix() {
+    for seed in 47..50 {
+        let mut site = paths_lived(seed);
+        slow_down(&mut site, 1.9, |_| Some(0));
+        assert_eq!(site.opened(), Vec::<String>::new(), "seed {seed}");
+    }
+}
+
+#[test]
+fn what_a_path_answers_to_one_method_hides_nothing_of_another() {
+    // Bodies that are read are large and small ones answer what is written: by the path alone, twenty times as much is usual.
+    let people = |site: &mut Site| {
+        site.consumers(3, 6.0);
+        for n in 0..3 {
+            let mut reads = Stream::new(&format!("reader-{n}"), 6.0).endpoint("/v1/files").steady();
+            (reads.bytes, reads.varies, reads.things) = (400_000, true, Things::New);
+            let mut writes = Stream::new(&format!("writer-{n}"), 3.0).endpoint("/v1/files").steady();
+            (writes.bytes, writes.varies, writes.method, writes.things) = (4_000, true, Method::Post, Things::New);
+            site.streams.extend([reads, writes]);
+        }
+    };
+    let mut site = Site::new(51, "2026-03-05T06:00:00Z");
+    people(&mut site);
+    site.run_until(at(MORNING));
+    changes(&mut site, "writer-1", 60, |stream| stream.bytes = 100_000);
+    site.run_until(begins() + Span::from_hours(2));
+    site.finish();
+    assert_eq!(site.opened(), ["payload-size key writer-1"]);
+    let told = &site.first("payload-size").unwrap().incident;
+    assert!((80_000.0..170_000.0).contains(&told.observed) && (2_500.0..6_500.0).contains(&told.expected), "{told:?}");
+}
+
+#[test]
+fn sizes_saved_before_methods_were_told_apart_are_learned_anew() {
+    let lived = paths_lived(52);
+    let mut saved = lived.engine.save();
+    for (new, old) in
+        [("sizes-of-routes", "route-sizes-old"), ("sizes-of-keys", "key-sizes-old"), ("sizes-usual", "other-sizes")]
+    {
+        let found: Vec<usize> =
+            (0..saved.len() - new.len()).filter(|&at| saved[at..].starts_with(new.as_bytes())).collect();
+        assert_eq!(found.len(), 1, "{new}");
+        saved[found[0]..found[0] + new.len()].copy_from_slice(old.as_bytes());
+    }
+    let mut site = paths_lived(52);
+    site.engine = lapwing::engine::Engine::load(Site::settings(), &saved).expect("the rest is taken");
+    slow_down(&mut site, 12.0, |_| Some(0));
+    assert_eq!(site.opened(), Vec::<String>::new(), "of an hour nothing is known to be usual");
+    let begins = site.now + Span::DAY;
+    site.run_until(begins);
+    for n in 0..site.streams.len() {
+        if site.streams[n].until > begins {
+            site.streams[n].ms *= 12;
+        }
+    }
+    site.run_until(begins + Span::from_mins(20));
+    site.finish();
+    assert_eq!(site.opened(), ["slow-response site"]);
 }
 
 #[test]

@@ -29,6 +29,9 @@ const LINES_SAY: [Lacking; 7] = [
     Lacking::Referer,
     Lacking::Host,
 ];
+/// What is lacking in the configuration, whatever the lines say.
+const NO_PLACES: &str = "no database of places";
+const NO_NETWORKS: &str = "no database of networks";
 /// How often a running daemon looks, and while there is nothing to look at.
 const LOOK_EVERY: Span = Span::from_mins(15);
 const LOOK_SOON: Span = Span::from_mins(2);
@@ -179,13 +182,13 @@ impl Blind {
         let networks = "asn = \"/var/lib/GeoIP/GeoLite2-ASN.mmdb\"";
         let (what, because, into, text) = match &config.geoip {
             None => (
-                "no database of places",
+                NO_PLACES,
                 "a key that is used in two places at once is told only if the new place makes many requests, by leaked-key",
                 "the configuration of Lapwing",
                 format!("[geoip]\n{city}\n{networks}"),
             ),
             Some(geoip) if geoip.asn.is_none() => (
-                "no database of networks",
+                NO_NETWORKS,
                 "networks of hosters and VPNs are not known, where a key seems to travel though nobody does",
                 "the configuration of Lapwing, under [geoip]",
                 networks.to_owned(),
@@ -199,6 +202,27 @@ impl Blind {
             because: because.to_owned(),
         });
         self.paste.push(Paste { into: into.to_owned(), text });
+    }
+
+    /// Leaves what is the same for all sources, since the configuration lacks it and not their lines, with the first of them.
+    /// Whether it is said that there is no database of places.
+    pub fn say_once<'a>(sources: impl IntoIterator<Item = &'a mut Blind>) -> bool {
+        let mut said: Vec<(String, Option<Paste>)> = Vec::new();
+        for blind in sources {
+            let Some(at) = blind.spots.iter().position(|spot| [NO_PLACES, NO_NETWORKS].contains(&spot.what.as_str()))
+            else {
+                continue;
+            };
+            let what = &blind.spots[at].what;
+            if let Some((_, paste)) = said.iter().find(|(known, _)| known == what) {
+                blind.paste.retain(|own| Some(own) != paste.as_ref());
+                blind.spots.remove(at);
+            } else {
+                // Told last, and so is what to paste for it.
+                said.push((what.clone(), blind.paste.last().cloned()));
+            }
+        }
+        said.iter().any(|(what, _)| what == NO_PLACES)
     }
 
     /// Everything in sentences: what is not seen, and what to paste. Empty if nothing is hidden.

@@ -84,10 +84,12 @@ pub fn unseen(config: &Config) -> Vec<(String, Blind)> {
         follower.scan(Span::ZERO);
         let files = follower.status().into_iter().flat_map(|status| status.files);
         let paths: Vec<PathBuf> = files.map(|file| file.path).collect();
-        let blind = Blind::of(config, source, &registry, &paths)?;
-        (!blind.spots.is_empty()).then(|| (source.files.name.clone(), blind))
+        Some((source.files.name.clone(), Blind::of(config, source, &registry, &paths)?))
     };
-    config.sources.iter().filter_map(of).collect()
+    let mut unseen: Vec<(String, Blind)> = config.sources.iter().filter_map(of).collect();
+    Blind::say_once(unseen.iter_mut().map(|(_, blind)| blind));
+    unseen.retain(|(_, blind)| !blind.spots.is_empty());
+    unseen
 }
 
 /// Runs the tests that stand beside rules.

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 
 use super::answers::Explained;
-use super::blind::Eyes;
+use super::blind::{Blind, Eyes};
 use super::care::{Care, View};
 use super::ledger::Ledger;
 use super::marked;
@@ -379,7 +379,7 @@ impl Session {
         let explained = |change: Change| Explained::of(&self.teller.notice(&change), change.incident.grounds);
         let kept = (moments.kept != Some(revision)).then(|| self.pipeline.kept().map(explained).collect());
         moments.kept = Some(revision);
-        let engine = self.pipeline.status();
+        let mut engine = self.pipeline.status();
         let ids = self.pipeline.source_ids();
         let mut sources = self.pipeline.source_status();
         for (source, id) in sources.iter_mut().zip(ids) {
@@ -395,6 +395,9 @@ impl Session {
             source.files = files;
             source.more_files = more_files;
             source.troubles = troubles.iter().map(|(t, _)| format!("{}: {}", t.path.display(), t.error)).collect();
+        }
+        if Blind::say_once(sources.iter_mut().map(|source| &mut source.blind)) {
+            engine.judging.retain(|line| !line.contains(" database of places "));
         }
         let stats = self.store.stats();
         let channels = match &self.hearer {

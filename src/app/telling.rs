@@ -45,10 +45,10 @@ impl Teller {
         self.config.clone()
     }
 
-    /// The notice of a change, with the severity that its rule wants.
+    /// The notice of a change, with the severity that its rule wants; good news is for information.
     pub fn notice(&self, change: &Change) -> Notice {
         let mut notice = self.renderer.compose(change);
-        if let Some(severity) = self.config.severity_of(&notice.rule) {
+        if let Some(severity) = self.config.severity_of(&notice.rule).filter(|_| !notice.is_good_news()) {
             notice.severity = severity;
         }
         if self.hindsight {

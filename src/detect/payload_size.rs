@@ -1,7 +1,7 @@
 //! `payload-size`: answers, requests or tokens per call far larger than a key's usual.
 //!
-//! Sizes are compared on a logarithmic scale with what the key usually sends and gets, each against what is usual on its
-//! route: who begins to call another route is no news, nor is a route that grew for everybody. Ten of the newest calls
+//! Sizes are compared on a logarithmic scale with what the key usually sends and gets, each against what is usual of its
+//! route and method: who begins to call another route is no news, nor is a route that grew for everybody. Ten of the newest calls
 //! must be at least twice as large as what hardly any was before. What was as far out on two days before, a report each
 //! night, is no news either.
 //!
@@ -49,8 +49,6 @@ impl Default for Settings {
     }
 }
 
-/// Sizes are kept as multiples of what is usual on the route, in parts of this.
-pub const ONE: f64 = 1024.0;
 /// It must last for so long: a page that loads many large things, or a report of everything once, is none.
 const LASTS: Span = Span::from_mins(5);
 /// A key must be known for so long: what it does every day has then been seen.
@@ -65,18 +63,17 @@ pub fn may_matter(sizes: &Sizes, settings: &Settings) -> bool {
     f64::from(sizes.far_of_newest(32)) >= 0.5 * f64::from(settings.calls).min(32.0) && sizes.far_for() >= LASTS
 }
 
-/// Judges one series of a key. `usual`: what is usual, in bytes or tokens, on the routes that it calls now.
-pub fn judge(what: What, sizes: &Sizes, usual: f64, now: Timestamp, settings: &Settings) -> Option<Finding> {
+/// Judges one series of a key.
+pub fn judge(what: What, sizes: &Sizes, now: Timestamp, settings: &Settings) -> Option<Finding> {
     let ease = match settings.sensitivity {
         Sensitivity::Low => 2.0,
         Sensitivity::Normal => 1.0,
         Sensitivity::High => 0.5,
     };
-    let (_, far, size) = sizes.far();
+    let (_, far, ratio) = sizes.far();
     let (today, before) = sizes.days();
-    let size = size / ONE * usual;
     let least = if is_tokens(what) { settings.least_tokens } else { settings.least_bytes };
-    let factor = sizes.far().2 / sizes.quantile(0.5).max(1.0);
+    let factor = ratio / sizes.quantile(0.5).max(1.0);
     let many = f64::from(sizes.far_of_newest(32)) >= ease * f64::from(settings.calls).min(32.0);
     let news = today > NEWS * before;
     // What others get there is compared as of now: what is over for all must not look like this key's.
@@ -88,8 +85,8 @@ pub fn judge(what: What, sizes: &Sizes, usual: f64, now: Timestamp, settings: &S
         && sizes.far_for() >= LASTS
         && sizes.age(now) >= KNOWN_FOR
         && factor >= ease * settings.factor
-        && size >= least;
-    fires.then(|| finding(what, sizes, usual, settings))
+        && sizes.far_amount() >= least;
+    fires.then(|| finding(what, sizes, settings))
 }
 
 /// Whether it goes on.
@@ -98,9 +95,10 @@ pub fn still(sizes: &Sizes, now: Timestamp) -> bool {
 }
 
 /// What is to be told.
-pub fn finding(what: What, sizes: &Sizes, usual: f64, settings: &Settings) -> Finding {
-    let (since, far, size) = sizes.far();
-    let (size, own) = (size / ONE * usual, sizes.quantile(0.5) / ONE * usual);
+pub fn finding(what: What, sizes: &Sizes, settings: &Settings) -> Finding {
+    let (since, far, ratio) = sizes.far();
+    let size = sizes.far_amount();
+    let own = size * sizes.quantile(0.5) / ratio.max(1.0);
     let share = f64::from(sizes.far_of_newest(64)) / f64::from(sizes.newest().max(1));
     let (name, unit) = match what {
         What::Request => ("requests", "bytes"),

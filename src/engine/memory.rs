@@ -40,7 +40,8 @@ impl Engine {
         let routes = self.route_ids.capacity().min(2 * ROUTES) * 17 + self.routes.len() * 160;
         let purposes = self.purposes.capacity().min(2 * ROUTES) * 12;
         let refused = self.probes.bytes() + self.logins.bytes() + self.doors.bytes() + purposes;
-        let scales = self.route_scales.bytes() + self.key_scales.bytes() + self.scopes.bytes();
+        let scales =
+            self.usual_scales.bytes() + self.route_scales.bytes() + self.key_scales.bytes() + self.scopes.bytes();
         let habits = self.sharings.bytes() + self.drifts.bytes();
         let users = habits + self.exposures.bytes() + self.travels.bytes() + self.place_names.len() * 64;
         Memory {

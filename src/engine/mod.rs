@@ -65,9 +65,9 @@ use crate::measure::probes::Probes;
 use crate::measure::repeats::Repeats;
 use crate::measure::ring::TICK;
 use crate::measure::rows::{Limits, Rows};
+use crate::measure::scales::Scales;
 use crate::measure::scope::Scopes;
 use crate::measure::sharing::Sharings;
-use crate::measure::sizes::Scales;
 use crate::measure::spend::Spend;
 use crate::measure::strangers::Strangers;
 use crate::measure::travel::Travels;
@@ -229,7 +229,9 @@ pub struct Engine {
     /// Who has just got in after failures, for [`Engine::judge_login`].
     got_in: Option<Id>,
     purposes: purpose::Purposes,
-    /// How large and how slow things are: on each endpoint, and of each key against what is usual there.
+    /// How large and how slow things are: on each endpoint by method, and, against that, how slow each endpoint is and how
+    /// large what each key sends and gets.
+    usual_scales: Scales,
     route_scales: Scales,
     key_scales: Scales,
     /// What kinds of requests each key makes.
@@ -310,6 +312,7 @@ impl Engine {
             doors_entered: BTreeSet::new(),
             got_in: None,
             purposes: HashMap::new(),
+            usual_scales: Scales::default(),
             route_scales: Scales::default(),
             key_scales: Scales::default(),
             scopes: Scopes::default(),

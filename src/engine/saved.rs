@@ -148,8 +148,9 @@ impl Engine {
         later.put("logins", &self.logins);
         later.put("doors", &self.doors.saved());
         later.put("doors-entered", &self.doors_entered);
-        later.put("route-sizes", &self.route_scales);
-        later.put("key-sizes", &self.key_scales);
+        later.put("sizes-usual", &self.usual_scales);
+        later.put("sizes-of-routes", &self.route_scales);
+        later.put("sizes-of-keys", &self.key_scales);
         later.put("key-scopes", &self.scopes);
         later.put("exposures", &self.exposures);
         later.put("sharings", &self.sharings);
@@ -195,8 +196,10 @@ impl Engine {
         engine.logins = later.take("logins")?;
         engine.doors = Rows::restore(SubjectKind::Endpoint, one(DOORS), later.take("doors")?);
         engine.doors_entered = later.take("doors-entered")?;
-        engine.route_scales = later.take("route-sizes")?;
-        engine.key_scales = later.take("key-sizes")?;
+        // "route-sizes" and "key-sizes", before methods were told apart, are passed over: they are learned anew.
+        engine.usual_scales = later.take("sizes-usual")?;
+        engine.route_scales = later.take("sizes-of-routes")?;
+        engine.key_scales = later.take("sizes-of-keys")?;
         engine.scopes = later.take("key-scopes")?;
         engine.exposures = later.take("exposures")?;
         engine.sharings = later.take("sharings")?;

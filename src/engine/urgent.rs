@@ -365,7 +365,7 @@ impl Engine {
             front_end_exposure::NAME => return self.fresh_exposure(about, end),
             impossible_travel::NAME => return self.fresh_travel(about, end),
             credential_stuffing::NAME => return self.fresh_guesses(about, tick, history),
-            payload_size::NAME | slow_response::NAME => return self.fresh_size(about, tag),
+            payload_size::NAME | slow_response::NAME => return self.fresh_size(about, tag, end),
             _ => {}
         }
         if detector == retry_loop::NAME {

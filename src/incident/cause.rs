@@ -1,6 +1,6 @@
 //! One cause, one incident: which open incident explains a finding, and in which order findings are looked at.
 
-use crate::detect::{Fact, burst, error_spike, harvesting, retry_loop, traffic_drop};
+use crate::detect::{Fact, burst, error_spike, harvesting, retry_loop, slow_response, traffic_drop};
 use crate::event::{Id, SubjectKind};
 use crate::incident::book::{Book, FLOODED, Past};
 use crate::incident::entry::{About, Candidate, Entry, Spread};
@@ -103,6 +103,7 @@ struct Rise<'a> {
     excess: f64,
     spread: &'a Spread,
     wide_errors: bool,
+    began: Timestamp,
     /// Requests a minute beyond the usual, where that is what is counted.
     per_minute: Option<f64>,
     /// A loop that fails: during an outage it is a part of that.
@@ -113,23 +114,26 @@ impl<'a> Rise<'a> {
     fn of(candidate: &'a Candidate) -> Self {
         let finding = &candidate.finding;
         let failing = matches!(finding.facts.get("failing"), Some(Fact::Flag(true)));
-        let rise = Rise::new(finding.detector, candidate.about, finding.excess, &candidate.spread);
+        let began = finding.started_at;
+        let rise = Rise::new(finding.detector, (candidate.about, began), finding.excess, &candidate.spread);
         let per_minute = (finding.detector == burst::NAME).then_some(finding.observed - finding.expected);
         Rise { per_minute, failing_loop: finding.detector == retry_loop::NAME && failing, ..rise }
     }
 
     fn of_entry(entry: &'a Entry) -> Self {
-        let rise = Rise::new(&entry.incident.detector, entry.about, entry.excess(), &entry.spread);
+        let incident = &entry.incident;
+        let at = (entry.about, incident.started_at);
+        let rise = Rise::new(&incident.detector, at, entry.excess(), &entry.spread);
         Rise { per_minute: rate_of(entry), ..rise }
     }
 
-    fn new(detector: &'a str, about: About, excess: f64, spread: &'a Spread) -> Self {
+    fn new(detector: &'a str, (about, began): (About, Timestamp), excess: f64, spread: &'a Spread) -> Self {
         // Errors of many callers are the trouble of what they call.
         let wide_errors = detector == error_spike::NAME
             && matches!(about.kind, SubjectKind::Endpoint | SubjectKind::Site | SubjectKind::Source)
             && spread.keys.len() >= if about.kind == SubjectKind::Endpoint { 2 } else { 4 }
             && spread.keys.first().is_none_or(|(_, share)| *share < 0.7);
-        Rise { detector, about, excess, spread, wide_errors, per_minute: None, failing_loop: false }
+        Rise { detector, about, excess, spread, wide_errors, began, per_minute: None, failing_loop: false }
     }
 }
 
@@ -141,8 +145,8 @@ fn rate_of(entry: &Entry) -> Option<f64> {
 /// Causes before what they cause: smaller comes first.
 fn specificity(rise: &Rise<'_>) -> u8 {
     match (rise.detector, rise.about.kind) {
-        // What goes quiet as a whole explains its parts; what rises is explained by them.
-        (traffic_drop::NAME, SubjectKind::Site) => 0,
+        // What goes quiet, or is slow, as a whole explains its parts; what rises is explained by them.
+        (traffic_drop::NAME | slow_response::NAME, SubjectKind::Site) => 0,
         (traffic_drop::NAME, SubjectKind::Source) => 1,
         (_, SubjectKind::Endpoint) if rise.wide_errors => 2,
         (_, SubjectKind::Key) => 3,
@@ -164,6 +168,15 @@ fn explains(entry: &Entry, rise: &Rise<'_>) -> f64 {
         let wider = matches!(entry.about.kind, Site | Source) && rise.about.kind != Site;
         let within = entry.about.kind == Endpoint && rise.about.kind == Key;
         return holds(wider || within);
+    }
+    if rise.detector == slow_response::NAME && same_detector {
+        // What is slow together is slow for one reason; of all that is slow a part explains nothing.
+        let together = (entry.incident.started_at - rise.began).millis().abs() <= slow_response::TOGETHER.millis();
+        return holds(match (entry.about.kind, rise.about.kind) {
+            (Site, Endpoint) => true,
+            (Endpoint, Endpoint) => together,
+            _ => false,
+        });
     }
     // Whoever is retrying what fails for everybody is a part of that.
     if rise.failing_loop && entry.incident.detector == error_spike::NAME {
@@ -233,7 +246,8 @@ fn holds(it: bool) -> f64 {
 fn sharpens(candidate: &Candidate, entry: &Entry) -> bool {
     use SubjectKind::{Client, Endpoint, Key, Site};
     let detector = candidate.finding.detector;
-    if detector == traffic_drop::NAME || entry.incident.detector == traffic_drop::NAME {
+    let whole = [traffic_drop::NAME, slow_response::NAME];
+    if whole.contains(&detector) || whole.contains(&entry.incident.detector.as_str()) {
         return false;
     }
     let excess = entry.excess().max(1.0);
@@ -249,13 +263,16 @@ fn sharpens(candidate: &Candidate, entry: &Entry) -> bool {
     share >= 0.8
 }
 
-/// Whether the whole site, or a source, has gone quiet where a part of it just did: the same trouble, seen whole.
+/// Whether the whole site, or a source, has gone quiet, or is slow, where a part of it just was found to be: the same
+/// trouble, seen whole.
 fn widens(candidate: &Candidate, entry: &Entry) -> bool {
-    candidate.finding.detector == traffic_drop::NAME
-        && entry.incident.detector == traffic_drop::NAME
-        && match candidate.about.kind {
-            SubjectKind::Site => entry.about.kind != SubjectKind::Site,
-            SubjectKind::Source => matches!(entry.about.kind, SubjectKind::Endpoint | SubjectKind::Key),
+    let detector = candidate.finding.detector;
+    entry.incident.detector == detector
+        && match (detector, candidate.about.kind) {
+            (traffic_drop::NAME | slow_response::NAME, SubjectKind::Site) => entry.about.kind != SubjectKind::Site,
+            (traffic_drop::NAME, SubjectKind::Source) => {
+                matches!(entry.about.kind, SubjectKind::Endpoint | SubjectKind::Key)
+            }
             _ => false,
         }
         && (candidate.finding.started_at - entry.incident.started_at).millis().abs() <= Span::HOUR.millis()

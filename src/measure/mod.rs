@@ -46,6 +46,7 @@ pub mod logins;
 pub mod sharing;
 pub mod sizes;
 
+pub mod scales;
 pub mod scope;
 
 pub mod travel;

@@ -5,7 +5,6 @@
 //! on which many were far out are remembered: what happens every night is no news from the third night on. While many
 //! are, nothing is learned, for at most a week.
 
-use hashbrown::HashMap;
 use serde::{Deserialize, Serialize};
 
 use crate::event::Id;
@@ -21,10 +20,10 @@ const KNOWN: f32 = 100.0;
 const ACCEPTED_AFTER: Span = Span::from_days(7);
 /// What is left of a remembered day after a day.
 const DAY_KEPT: f32 = 0.98;
-/// Subjects are never fewer or more than this, however much memory there is.
-const MOST: (usize, usize) = (128, 20_000);
-/// Bytes a series takes, about.
-const BYTES: usize = 440;
+/// What is left of a call among the latest ones after a minute: half after two.
+const LATELY_KEPT: f32 = 0.707;
+/// A run of values far out began where so many at most of the 16 before were.
+const ONSET: u32 = 4;
 
 /// What is measured.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -72,8 +71,31 @@ impl Far {
     }
 }
 
-/// A value, and from where on it is far out.
-pub type Value = (What, u32, Far);
+/// A value of a request.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct Value {
+    /// What was measured.
+    pub what: What,
+    /// How much it was: in bytes, tokens or milliseconds, or in steps of another size.
+    pub value: u32,
+    /// How much a step is.
+    pub step: f32,
+    /// From where on it is far out.
+    pub far: Far,
+}
+
+/// How one series is doing just now: calls of the last few minutes, older ones counting less.
+#[derive(Clone, Copy, PartialEq, Debug, Default)]
+pub struct Lately {
+    /// Calls.
+    pub calls: f64,
+    /// Those far out.
+    pub far: f64,
+    /// Mean of their values, far out or not, on the scale of logarithms.
+    pub size: f64,
+    /// Mean of what they came to.
+    pub amount: f64,
+}
 
 /// One series.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -107,8 +129,14 @@ pub struct Sizes {
     votes: u32,
     /// The share of the usual values that is far out.
     usual_far: f32,
-    /// Mean of the logarithms (base 2) of those.
+    /// Means of the logarithms (base 2) of those, of what they came to, and of the logarithms of all since, far out or not.
     far_size: f32,
+    far_amount: f32,
+    all_size: f32,
+    /// When the newest values began to be far out: the first of a run of them.
+    onset: Timestamp,
+    /// Calls of the last minutes, those far out, the sum of the logarithms of all, and what they came to.
+    lately: [f32; 4],
     /// The local day, values far out on it, and the two days that had most.
     day: i64,
     today: u32,
@@ -117,7 +145,7 @@ pub struct Sizes {
 }
 
 impl Sizes {
-    fn new(t: Timestamp) -> Self {
+    pub(super) fn new(t: Timestamp) -> Self {
         Sizes {
             bins: vec![0.0; BINS],
             weight: 0.0,
@@ -137,6 +165,10 @@ impl Sizes {
             votes: 0,
             usual_far: 0.0,
             far_size: 0.0,
+            far_amount: 0.0,
+            all_size: 0.0,
+            onset: t,
+            lately: [0.0; 4],
             day: i64::MIN,
             today: 0,
             days: (0.0, 0.0),
@@ -145,7 +177,8 @@ impl Sizes {
     }
 
     /// Takes a value on a local day. Whether many of the newest are far out.
-    fn take(&mut self, value: u32, (t, day): (Timestamp, i64), far: Far, by: Id) -> bool {
+    pub(super) fn take(&mut self, value: &Value, (t, day): (Timestamp, i64), by: Id) -> bool {
+        let Value { value, step, far, .. } = *value;
         let hour = t.bucket(Span::HOUR);
         if hour > self.hour || self.limit == u32::MAX && self.weight >= KNOWN {
             self.fade(hour, far);
@@ -153,11 +186,24 @@ impl Sizes {
         if day > self.day {
             self.end_day(day);
         }
-        if self.held_since.is_some_and(|since| t - since >= ACCEPTED_AFTER) {
+        let goes_on = self.running && self.newest.count_ones() >= 32;
+        let since = self.held_since.or(goes_on.then_some(self.since));
+        if since.is_some_and(|since| t - since >= ACCEPTED_AFTER) {
             *self = Sizes { day, ..Sizes::new(t) };
+        }
+        let passed = t.bucket(Span::MINUTE) - self.last_at.bucket(Span::MINUTE);
+        if passed > 0 {
+            let kept = LATELY_KEPT.powi(passed.min(100) as i32);
+            self.lately = self.lately.map(|sum| kept * sum);
         }
         self.last_at = self.last_at.max(t);
         let is_far = value >= self.limit;
+        let (size, amount) = ((value.max(1) as f32).log2(), value as f32 * step);
+        let [calls, far_calls, sizes, amounts] = self.lately;
+        self.lately = [calls + 1.0, far_calls + f32::from(u8::from(is_far)), sizes + size, amounts + amount];
+        if is_far && (self.newest & 0xffff).count_ones() <= ONSET {
+            self.onset = t;
+        }
         self.newest = self.newest << 1 | u64::from(is_far);
         self.taken = (self.taken + 1).min(64);
         let (starts, ends) = far.chance(self.usual_far);
@@ -165,10 +211,13 @@ impl Sizes {
             self.running = self.newest.count_ones() > ends.max(starts.min(22) / 2);
         } else if is_far && self.newest.count_ones() > if starts == 0 { 0 } else { starts.max(22) } {
             self.running = true;
-            (self.since, self.far, self.far_size) = (t, 0, 0.0);
+            // What needs many to be noticed began before.
+            self.since = if starts == 0 { t } else { self.onset };
+            (self.far, self.far_size, self.far_amount, self.all_size) = (0, 0.0, 0.0, 0.0);
             (self.all, self.votes) = (0, 0);
         }
         self.all = self.all.saturating_add(1);
+        self.all_size += (size - self.all_size) / self.all as f32;
         if is_far {
             // Each that another made outweighs one: whoever is left made most.
             if self.by == by || self.votes == 0 {
@@ -177,7 +226,8 @@ impl Sizes {
                 self.votes -= 1;
             }
             self.far = self.far.saturating_add(1);
-            self.far_size += (f64::from(value.max(1)).log2() as f32 - self.far_size) / self.far as f32;
+            self.far_size += (size - self.far_size) / self.far as f32;
+            self.far_amount += (amount - self.far_amount) / self.far as f32;
             self.far_at = self.far_at.max(t);
             // What chance brings is of no day's making.
             self.today = self.today.saturating_add(u32::from(self.running));
@@ -223,6 +273,11 @@ impl Sizes {
         (self.day, self.today) = (day, 0);
     }
 
+    /// After it was read: as many bins as there are now.
+    pub(super) fn fit(&mut self) {
+        self.bins.resize(BINS, 0.0);
+    }
+
     /// The value that this share of the usual ones does not exceed.
     pub fn quantile(&self, share: f64) -> f64 {
         let mut left = share * f64::from(self.weight);
@@ -235,6 +290,12 @@ impl Sizes {
             left -= n;
         }
         0.0
+    }
+
+    /// The mean of the usual values on the scale of logarithms; 0 while nothing is known.
+    pub fn mean(&self) -> f64 {
+        let sum: f64 = self.bins.iter().zip(0..).map(|(n, bin)| f64::from(*n) * (0.5 * f64::from(bin) + 0.25)).sum();
+        if self.weight > 0.0 { (sum / f64::from(self.weight)).exp2() } else { 0.0 }
     }
 
     /// The middle of the usual values as of the last full hour; 0 while too little is known.
@@ -271,6 +332,30 @@ impl Sizes {
     /// Since when more values are far out than chance brings, how many were since, and their size (the mean on the scale of logarithms).
     pub fn far(&self) -> (Timestamp, u32, f64) {
         (self.since, self.far, f64::from(self.far_size).exp2())
+    }
+
+    /// What those far out came to, on average.
+    pub fn far_amount(&self) -> f64 {
+        f64::from(self.far_amount)
+    }
+
+    /// The mean, on the scale of logarithms, of all values since then.
+    pub fn all_size(&self) -> f64 {
+        f64::from(self.all_size).exp2()
+    }
+
+    /// When the newest values began to be far out, if they are.
+    pub fn onset(&self) -> Timestamp {
+        self.onset
+    }
+
+    /// How it is doing just now.
+    pub fn lately(&self, now: Timestamp) -> Lately {
+        let passed = (now.bucket(Span::MINUTE) - self.last_at.bucket(Span::MINUTE)).clamp(0, 100);
+        let kept = f64::from(LATELY_KEPT).powi(passed as i32);
+        let [calls, far, sizes, amounts] = self.lately.map(f64::from);
+        let all = calls.max(1e-9);
+        Lately { calls: kept * calls, far: kept * far, size: (sizes / all).exp2(), amount: amounts / all }
     }
 
     /// How many of those since were made by others than `who` at least, and how many values there were since in all.
@@ -317,172 +402,12 @@ fn bin_of(value: u32) -> usize {
     2 * octave as usize + usize::from(upper)
 }
 
-/// What is measured of one subject.
-#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
-struct Series {
-    of: [Option<Box<Sizes>>; 5],
-    listed: bool,
-}
-
-/// Series of many subjects, within a limit.
-#[derive(Clone, PartialEq, Debug, Default)]
-pub struct Scales {
-    subjects: HashMap<Id, Series>,
-    listed: Vec<Id>,
-    series: usize,
-}
-
-impl Scales {
-    /// How many series fit into so many bytes.
-    pub fn most_in(bytes: usize) -> usize {
-        (bytes / BYTES).clamp(MOST.0, MOST.1)
-    }
-
-    /// Takes values of a subject, all of one request. `most` series are kept. Answers with the middle of what was usual of
-    /// each, 0 where that is not known. `by`: whose request it was, or on which route.
-    pub fn take(&mut self, (id, by): (Id, Id), values: &[Value], when: (Timestamp, i64), most: usize) -> [f32; 5] {
-        let mut middles = [0.0; 5];
-        if self.series >= most && !self.subjects.contains_key(&id) {
-            self.make_room(most);
-        }
-        let series = self.subjects.entry(id).or_default();
-        let mut many = false;
-        for (what, value, far) in values {
-            let Some(place) = series.of.get_mut(what.index()) else { continue };
-            let added = &mut self.series;
-            let sizes = place.get_or_insert_with(|| {
-                *added += 1;
-                Box::new(Sizes::new(when.0))
-            });
-            middles[what.index()] = sizes.middle;
-            many |= sizes.take(*value, when, *far, by);
-        }
-        if many && !series.listed {
-            series.listed = true;
-            self.listed.push(id);
-        }
-        middles
-    }
-
-    /// What is known of a subject.
-    pub fn of(&self, id: Id, what: What) -> Option<&Sizes> {
-        self.subjects.get(&id)?.of[what.index()].as_deref()
-    }
-
-    /// The same, to hold it.
-    pub fn of_mut(&mut self, id: Id, what: What) -> Option<&mut Sizes> {
-        self.subjects.get_mut(&id)?.of[what.index()].as_deref_mut()
-    }
-
-    /// Takes the list of subjects of whose newest values many are far out, that had one since the last call.
-    pub fn take_listed(&mut self) -> Vec<Id> {
-        let mut listed = std::mem::take(&mut self.listed);
-        listed.sort_unstable();
-        for id in &listed {
-            if let Some(series) = self.subjects.get_mut(id) {
-                series.listed = false;
-            }
-        }
-        listed
-    }
-
-    /// Bytes in use.
-    pub fn bytes(&self) -> usize {
-        self.series * BYTES + self.subjects.capacity() * 64
-    }
-
-    /// Those that were measured most, and lately, stay.
-    fn make_room(&mut self, most: usize) {
-        let worth = |series: &Series| {
-            let all = series.of.iter().flatten();
-            all.map(|s| (s.last_at.bucket(Span::DAY), s.weight as u64)).max().unwrap_or_default()
-        };
-        let mut order: Vec<((i64, u64), Id, usize)> =
-            self.subjects.iter().map(|(id, s)| (worth(s), *id, s.of.iter().flatten().count())).collect();
-        order.sort_unstable_by(|a, b| b.cmp(a));
-        let mut left = most - most / 4;
-        for (_, id, n) in order {
-            if n <= left {
-                left -= n;
-            } else {
-                left = 0;
-                self.series -= n;
-                self.subjects.remove(&id);
-            }
-        }
-    }
-}
-
-impl Serialize for Scales {
-    fn serialize<S: serde::Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
-        let mut subjects: Vec<(&Id, &Series)> = self.subjects.iter().collect();
-        subjects.sort_unstable_by_key(|(id, _)| **id);
-        (subjects, &self.listed).serialize(s)
-    }
-}
-
-impl<'de> Deserialize<'de> for Scales {
-    fn deserialize<D: serde::Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
-        let mut subjects = HashMap::new();
-        let (saved, listed) = <(Vec<(Id, Series)>, Vec<Id>)>::deserialize(d)?;
-        for (id, mut series) in saved {
-            series.of.iter_mut().flatten().for_each(|sizes| sizes.bins.resize(BINS, 0.0));
-            subjects.insert(id, series);
-        }
-        let series = subjects.values().map(|s| s.of.iter().flatten().count()).sum();
-        Ok(Scales { subjects, listed, series })
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const START: Timestamp = Timestamp::from_secs(1_790_000_000);
-
-    fn put(scales: &mut Scales, n: i64, value: u32) {
-        let t = START + Span::from_mins(n);
-        scales.take((Id(1), Id::NONE), &[(What::TokensIn, value, Far::Most)], (t, t.bucket(Span::DAY)), 1000);
-    }
-
     #[test]
     fn bins_are_half_octaves() {
         assert_eq!([0, 1, 2, 3, 4, 5, 6, 1023, 1024, u32::MAX].map(bin_of), [0, 0, 2, 3, 4, 4, 5, 19, 20, 63]);
-    }
-
-    #[test]
-    fn eight_thousand_tokens_are_far_from_five_hundred() {
-        let mut scales = Scales::default();
-        for n in 0..3000 {
-            put(&mut scales, n, 300 + (n as u32 * 7919) % 500);
-        }
-        let sizes = scales.of(Id(1), What::TokensIn).unwrap();
-        assert!((520.0..580.0).contains(&sizes.quantile(0.5)), "{}", sizes.quantile(0.5));
-        assert_eq!(sizes.far_of_newest(64), 0);
-        let before = sizes.quantile(0.99);
-        for n in 3000..3300 {
-            put(&mut scales, n, 8000);
-        }
-        assert_eq!(scales.take_listed(), [Id(1)]);
-        let sizes = scales.of(Id(1), What::TokensIn).unwrap();
-        assert_eq!((sizes.far_of_newest(32), sizes.far().1), (32, 300));
-        assert!((sizes.far().2 / 8000.0 - 1.0).abs() < 0.01 && sizes.quantile(0.99) <= 2.0 * before);
-        assert_eq!(sizes.far().0, START + Span::from_mins(3000));
-    }
-
-    #[test]
-    fn memory_is_bounded_and_saved() {
-        let mut scales = Scales::default();
-        for n in 0..2000u64 {
-            let t = START + Span::from_secs(n as i64);
-            for _ in 0..3 {
-                scales.take((Id(1), Id::NONE), &[(What::Response, 1000, Far::Most)], (t, 1), 128);
-            }
-            scales.take((Id(10 + n), Id::NONE), &[(What::Response, 1000, Far::Most)], (t, 1), 128);
-            assert!(scales.series <= 128 + 1);
-        }
-        assert!(scales.of(Id(1), What::Response).is_some_and(|s| s.weight() > 5000.0));
-        let bytes = postcard::to_stdvec(&scales).unwrap();
-        assert_eq!(postcard::from_bytes::<Scales>(&bytes).unwrap().subjects, scales.subjects);
     }
 }

@@ -13,7 +13,7 @@ use super::template::{TemplateError, Templates};
 use super::{Money, Notice, NoticeType, Outcome, SCHEMA, Whose, words};
 use crate::detect::grounds::Grounds;
 use crate::detect::{Fact, Facts, Impact, Trend};
-use crate::event::SubjectKind;
+use crate::event::{Severity, SubjectKind};
 use crate::incident::{Again, Change, ChangeKind, Ending, Incident, Part, Where};
 use crate::time::{Span, Timestamp, Zone};
 
@@ -59,7 +59,7 @@ const FACTS: &[&str] = &[
     // scope-creep
     "new_routes", "new_writes", "first_write", "denied_routes", "sensitive", "known_for",
     // payload-size, slow-response
-    "what", "size", "usual_size", "far_share", "usual_latency", "slow_share",
+    "what", "size", "usual_size", "far_share", "usual_latency", "slow_share", "endpoints_slow", "endpoints_asked",
     // budget
     "measure", "spent", "limit", "used", "step", "period", "period_start", "period_end", "runs_out", "counted_since",
     // traffic-drop
@@ -138,13 +138,16 @@ pub(super) fn notice(templates: &Templates, change: &Change, whose: Option<&Whos
         .iter()
         .find_map(|name| texts(templates, name, &value).ok())
         .unwrap_or_else(|| plain(change, zone));
+    let outcome = Outcome::of(change);
+    let good_news = !matches!(change.kind, ChangeKind::Resolved(_)) && outcome.as_ref().is_some_and(Outcome::is_fixed);
     Notice {
         schema: SCHEMA,
         kind: kind(change.kind),
         incident: incident.id.clone(),
         detector: incident.detector.clone(),
         rule: incident.rule.clone(),
-        severity: incident.severity,
+        // That what was done about it works wakes nobody.
+        severity: if good_news { Severity::Info } else { incident.severity },
         subject: incident.subject.clone(),
         started_at: incident.started_at,
         detected_at: incident.detected_at,
@@ -159,7 +162,7 @@ pub(super) fn notice(templates: &Templates, change: &Change, whose: Option<&Whos
         summary: texts.summary,
         actions: texts.actions,
         money: Money::of(change, zone),
-        outcome: Outcome::of(change),
+        outcome,
         consumer: whose.cloned(),
         at: change.at,
         drill: false,

@@ -126,3 +126,10 @@ pub struct Notice {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kept: Option<String>,
 }
+
+impl Notice {
+    /// Whether it is an update that says that what was done about the incident works.
+    pub fn is_good_news(&self) -> bool {
+        self.kind != NoticeType::Resolved && self.outcome.as_ref().is_some_and(Outcome::is_fixed)
+    }
+}

@@ -32,6 +32,11 @@ pub struct Outcome {
 }
 
 impl Outcome {
+    /// Whether it says that what was done about an incident works: its caller is refused all it sends.
+    pub fn is_fixed(&self) -> bool {
+        self.by == "refused"
+    }
+
     /// Of a change, if it says what became of the incident.
     pub(super) fn of(change: &Change) -> Option<Outcome> {
         let facts = &change.incident.facts;

@@ -132,6 +132,89 @@ fn the_words_of_every_detector_and_kind_of_change() {
 }
 
 #[test]
+fn no_title_claims_what_the_text_takes_back() {
+    let renderer = renderer();
+    let mut tried = 0;
+    for mut change in sample::changes().into_iter().filter(|c| matches!(c.kind, ChangeKind::Resolved(Ending::Calm))) {
+        if ["traffic-drop", "budget"].contains(&change.incident.detector.as_str()) {
+            // Whose end is that something comes again, or that a period is over.
+            continue;
+        }
+        let facts = &mut change.incident.facts;
+        facts.insert("silent_since".to_owned(), Fact::Time(change.at - Span::from_mins(9)));
+        for (name, n) in [("members", 34), ("members_stopped", 30), ("members_refused", 4)] {
+            facts.insert(name.to_owned(), Fact::Count(n));
+        }
+        for by in ["stopped", "members"] {
+            change.incident.facts.insert("ended_by".to_owned(), Fact::Text(by.to_owned()));
+            let notice = renderer.compose(&change);
+            let (title, text) = (&notice.title, &notice.summary);
+            let open = ["Nothing has come since", "sends nothing any more", "Of its 34 callers"];
+            assert!(open.iter().any(|words| text.contains(words)), "{text}");
+            let claims = ["normal", "back to", "as usual", "fast", "works"];
+            assert!(!claims.iter().any(|claim| title.contains(claim)), "{title}\n{text}");
+            tried += 1;
+        }
+    }
+    assert!(tried >= 30, "{tried}");
+    // What fails still, or is busy still, is not said to be as usual either.
+    let over = |detector: &str, facts: &[(&str, Fact)]| {
+        let mut change = sample_of(detector, ChangeKind::Resolved(Ending::Calm));
+        change.incident.facts.extend(facts.iter().map(|(name, fact)| ((*name).to_owned(), fact.clone())));
+        renderer.compose(&change)
+    };
+    let ended = ("ended_by", Fact::Text("answers".to_owned()));
+    let since = ("over_since", Fact::Time(opened("error-spike").at));
+    let few = [ended, since, ("now_requests", Fact::Count(3)), ("now_failed", Fact::Count(2))];
+    let notice = over("error-spike", &few);
+    assert!(notice.title.ends_with("but 2 of the last 3 requests failed"), "{}", notice.title);
+    let busy = [("now_per_minute", Fact::Number(400.0)), ("now_usual", Fact::Number(90.0))];
+    let notice = over("burst", &busy);
+    assert!(notice.title.ends_with("but not back to the usual"), "{}", notice.title);
+    assert!(
+        notice.summary.contains("It is still at about 400 requests a minute; about 90 a minute is usual."),
+        "{}",
+        notice.summary
+    );
+}
+
+#[test]
+fn that_a_fix_works_is_for_information_and_that_it_works_in_part_is_not() {
+    let renderer = renderer();
+    let update = |again| {
+        let kind = ChangeKind::Updated(again);
+        let change =
+            sample::changes().into_iter().find(|c| c.incident.detector == "leaked-key" && c.kind == kind).unwrap();
+        (renderer.compose(&change), change.incident.severity)
+    };
+    let (works, of_incident) = update(Again::Refused);
+    assert_eq!((works.severity, of_incident, works.is_good_news()), (Severity::Info, Severity::Critical, true));
+    assert!(works.title.contains("is refused with 401 and still knocks"), "{}", works.title);
+    for again in [Again::PartlyRefused, Again::Reminder, Again::Worse] {
+        let (notice, severity) = update(again);
+        assert_eq!((notice.severity, notice.is_good_news()), (severity, false), "{again:?}");
+    }
+}
+
+#[test]
+fn the_whole_site_is_slow_in_words() {
+    let told = [("endpoints_slow", 14), ("endpoints_asked", 16)].map(|(name, n)| (name.to_owned(), Fact::Count(n)));
+    let of_the_site = |kind: ChangeKind| {
+        let mut change = sample_of("slow-response", kind);
+        change.incident.subject = crate::event::Subject::site();
+        change.incident.facts.extend(told.clone());
+        let parts = [("/v1/orders", 0.4), ("/v1/search", 0.2)];
+        change.incident.parts.endpoints =
+            parts.map(|(name, share)| crate::incident::Part { name: name.to_owned(), share }).to_vec();
+        renderer().compose(&change)
+    };
+    let notice = of_the_site(ChangeKind::Opened);
+    hold("slow-site.words", &format!("{}\n  {}\n  - {}", notice.title, notice.summary, notice.actions.join("\n  - ")));
+    let notice = of_the_site(ChangeKind::Resolved(Ending::Calm));
+    hold("slow-site-over.words", &format!("{}\n  {}", notice.title, notice.summary));
+}
+
+#[test]
 fn the_messages_of_every_detector_and_type_in_every_form() {
     let renderer = renderer();
     let kinds = [

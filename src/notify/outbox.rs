@@ -169,6 +169,8 @@ impl Shared {
                 let mut notice = notice.clone();
                 let wanted = match notice.kind {
                     NoticeType::Resolved => heard,
+                    // Good news goes where the bad news went.
+                    NoticeType::Updated if notice.is_good_news() => heard && !silenced,
                     // What becomes of it after its end is told to those who heard of it.
                     NoticeType::Updated if notice.ended_at.is_some() => heard && routed && !silenced,
                     NoticeType::Opened | NoticeType::Updated => routed && !silenced,

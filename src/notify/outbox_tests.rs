@@ -515,3 +515,29 @@ async fn a_sender_that_panics_is_a_failed_try() {
     assert!(matches!(&outbox.status()[0].state, ChannelState::Waiting { because, .. } if because.contains("internal")));
     assert!(store.outbox()[0].1.attempts > 1);
 }
+
+#[tokio::test(start_paused = true)]
+async fn good_news_follows_the_bad_news_and_goes_nowhere_else() {
+    let channels = [("ops", ChannelKind::Slack, Vec::new()), ("log", ChannelKind::Slack, Vec::new())];
+    let clock = PausedClock::new();
+    let store = Arc::new(Store::in_memory(clock.clone()).unwrap());
+    let only = |name: &str| Some(vec![name.to_owned()]);
+    let routes = Routes { critical: only("ops"), info: only("log"), ..Routes::default() };
+    let house = House::on(clock, store, &channels, routes);
+    house.tell(&[Notice { severity: Severity::Critical, ..opened("A") }]);
+    house.pass(Span::from_mins(1)).await;
+    let refused = crate::notice::Outcome {
+        by: "refused".to_owned(),
+        since: None,
+        refused_per_minute: Some(210.0),
+        allowed_per_minute: None,
+        statuses: vec!["401".to_owned()],
+        trend: None,
+    };
+    let works = Notice { severity: Severity::Info, outcome: Some(refused), ..notice("A", NoticeType::Updated) };
+    let unheard = Notice { incident: "B".to_owned(), ..works.clone() };
+    house.tell(&[works, unheard]);
+    house.pass(Span::from_mins(1)).await;
+    assert_eq!(house.texts("ops"), ["opened A", "updated A"]);
+    assert_eq!(house.texts("log"), Vec::<String>::new());
+}

@@ -92,6 +92,24 @@ fn a_key_can_only_be_seen_to_travel_with_a_database_of_places() {
 }
 
 #[test]
+fn what_the_configuration_lacks_is_said_once_for_all_sources() {
+    let lines = |user: &str| (0..200).map(|n| combined(n, &format!("203.0.113.{}", n % 50), user)).collect::<Vec<_>>();
+    let mut sources = [blind("", &lines("-")), blind("", &lines("acme")), blind("", &lines("acme"))];
+    let third = sources[2].clone();
+    assert!(Blind::say_once(&mut sources));
+    let says = |blind: &Blind| what(blind).contains(&"no database of places");
+    let pastes = |blind: &Blind| blind.paste.iter().any(|paste| paste.text.starts_with("[geoip]"));
+    assert_eq!(
+        sources.each_ref().map(|blind| (says(blind), pastes(blind))),
+        [(false, false), (true, true), (false, false)]
+    );
+    // What their own lines do not say is said of each.
+    assert_eq!((sources[2].spots.len(), sources[2].paste.len()), (third.spots.len() - 1, third.paste.len() - 1));
+    assert!(what(&sources[2]).contains(&"no request time"), "{sources:?}");
+    assert!(!Blind::say_once(&mut [blind(PLACES, &lines("acme"))]));
+}
+
+#[test]
 fn what_sizes_slowness_and_browsers_are_judged_by_is_named_with_who_is_blind_and_what_to_paste() {
     let own = "log_format = '''log_format main '$remote_addr $remote_user [$time_local] \"$request\" $status';'''";
     let line = |n: usize| {
