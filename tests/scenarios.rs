@@ -272,17 +272,17 @@ fn a_site_that_goes_silent_is_told_once_and_its_return_resolves_it() {
     assert_eq!(site.changes.iter().filter(|c| matches!(c.kind, ChangeKind::Resolved(_))).count(), 1);
 }
 
-/// Three weeks of a shop that calls ten times a minute by day and night; from then on it does this share of that.
-fn shop(shares: &[(f64, i64)]) -> Site {
+/// Three weeks of a shop that calls so many times a minute by day and night; from then on it does this share of that.
+fn shop(key: &str, per_minute: f64, shares: &[(f64, i64)]) -> Site {
     let mut site = Site::new(43, "2026-03-02T00:00:00Z");
     site.consumers(10, 20.0);
-    let shop = Stream::new("shop", 10.0).steady();
+    let shop = Stream::new(key, per_minute).steady();
     let start = at("2026-03-18T10:00:00Z");
     site.streams.push(shop.clone().between(at("2026-03-02T00:00:00Z"), start));
     let mut from = start;
     for (share, minutes) in shares {
         let until = from + Span::from_mins(*minutes);
-        let part = Stream { scale: 10.0 * share, ..shop.clone() };
+        let part = Stream { scale: per_minute * share, ..shop.clone() };
         site.streams.push(part.between(from, until));
         from = until;
     }
@@ -293,7 +293,7 @@ fn shop(shares: &[(f64, i64)]) -> Site {
 
 #[test]
 fn a_key_that_falls_silent_is_told_and_what_is_missing_is_counted_along() {
-    let site = shop(&[(0.0, 240), (1.0, 120)]);
+    let site = shop("shop", 10.0, &[(0.0, 240), (1.0, 120)]);
     assert_eq!(site.opened(), ["traffic-drop key shop"]);
     let told: Vec<_> = site.changes.iter().filter(|c| c.incident.detector == "traffic-drop").collect();
     let missing = |c: &Change| match c.incident.facts["missing"] {
@@ -311,7 +311,32 @@ fn a_key_that_falls_silent_is_told_and_what_is_missing_is_counted_along() {
 
 #[test]
 fn a_lull_of_a_key_that_has_been_quiet_all_day_is_no_drop() {
-    assert_eq!(shop(&[(0.25, 300), (0.09, 70), (0.25, 120)]).opened(), [] as [String; 0]);
+    assert_eq!(shop("shop", 10.0, &[(0.25, 300), (0.09, 70), (0.25, 120)]).opened(), [] as [String; 0]);
+}
+
+#[test]
+fn what_an_hour_owes_to_its_first_half_is_no_news() {
+    // Too little for a quarter of an hour to show: only the hour could tell of it.
+    let client = |shares: &[(f64, i64)]| shop("", 5.0, shares).opened();
+    assert_eq!(client(&[(4.0, 60), (1.0, 60)]), ["burst client 10.0.0.0"], "while it goes on");
+    assert_eq!(client(&[(4.0, 26), (1.4, 45), (1.0, 60)]), [] as [String; 0], "when it has eased");
+}
+
+#[test]
+fn a_silence_that_says_enough_is_told_as_one_whatever_came_before() {
+    // A site on its second day, quiet for ten minutes before: an hour of little would be told of it else.
+    let mut site = Site::new(44, "2026-03-02T00:00:00Z");
+    let start = at("2026-03-03T06:00:00Z");
+    let shop = Stream::new("shop", 1.5).steady();
+    site.streams.push(shop.clone().between(at("2026-03-02T00:00:00Z"), start));
+    let little = Stream { scale: 0.6, ..shop.clone() };
+    site.streams.push(little.between(start, start + Span::from_mins(10)));
+    site.streams.push(shop.between(start + Span::from_mins(120), start + Span::from_mins(180)));
+    site.run_until(start + Span::from_hours(3));
+    let opened = site.first("traffic-drop").expect("its opening");
+    assert!(opened.incident.observed == 0.0, "{}", opened.incident.observed);
+    assert!(matches!(opened.incident.facts["per_minute"], Fact::Number(n) if n == 0.0), "{:?}", opened.incident.facts);
+    assert!(opened.incident.started_at - start >= Span::from_mins(8), "{}", opened.incident.started_at);
 }
 
 #[test]

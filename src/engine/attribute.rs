@@ -17,6 +17,8 @@ const IRREGULAR: f64 = 0.2;
 /// Days from which on its own peaks are measure enough for a key, and how many others a day may reach as much before.
 const OWN_DAYS: u16 = 5;
 const OWN: f64 = 0.2;
+/// Days from which on so many times its own peaks are measure enough.
+const FAR: (u16, f64) = (3, 8.0);
 
 /// A subject that moved in a window.
 struct Active {
@@ -149,6 +151,9 @@ impl Engine {
         let normal = &full.normal;
         let limit = match kind {
             SubjectKind::Key if (days >= 14 || own && days >= OWN_DAYS) && !normal.is_irregular() => return true,
+            SubjectKind::Key if own && days >= FAR.0 && five >= FAR.1 * normal.peak_of_days() && !normal.is_irregular() => {
+                return true;
+            }
             // A few days of its own are hardly a measure.
             SubjectKind::Key if own && !normal.is_wild() => OWN,
             SubjectKind::Key | SubjectKind::Client if days < 7 => 1.0 / 60.0,
