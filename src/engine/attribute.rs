@@ -150,7 +150,7 @@ impl Engine {
         let days = full.today.active_days;
         let normal = &full.normal;
         let limit = match kind {
-            SubjectKind::Key if (days >= 14 || own && days >= OWN_DAYS) && !normal.is_irregular() => return true,
+            SubjectKind::Key if (days >= 10 || own && days >= OWN_DAYS) && !normal.is_irregular() => return true,
             SubjectKind::Key if own && days >= FAR.0 && five >= FAR.1 * normal.peak_of_days() && !normal.is_irregular() => {
                 return true;
             }
