@@ -72,7 +72,7 @@ const WALKING: (f64, f64) = (10.0, 30.0);
 /// Days with less than this are compared with peers alone.
 const KNOWN_DAYS: u16 = 7;
 /// From so many active days on, a key's own history is enough.
-const OWN_DAYS: u16 = 14;
+const OWN_DAYS: u16 = 8;
 /// How many identities a day may read as much: for newcomers, after less than three days of peers, and for the known.
 const RARE: (f64, f64, f64) = (1.0 / 60.0, 1.0 / 300.0, 0.2);
 /// For declared crawlers it must be so many times rarer.

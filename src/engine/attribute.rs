@@ -151,7 +151,9 @@ impl Engine {
         let normal = &full.normal;
         let limit = match kind {
             SubjectKind::Key if (days >= 10 || own && days >= OWN_DAYS) && !normal.is_irregular() => return true,
-            SubjectKind::Key if own && days >= FAR.0 && five >= FAR.1 * normal.peak_of_days() && !normal.is_irregular() => {
+            SubjectKind::Key
+                if own && days >= FAR.0 && five >= FAR.1 * normal.peak_of_days() && !normal.is_irregular() =>
+            {
                 return true;
             }
             // A few days of its own are hardly a measure.
