@@ -52,7 +52,7 @@ fn every_detector_is_listed() {
 }
 
 #[test]
-fn every_detector_has_its_rule_and_its_words() {
+fn every_detector_has_its_rule_its_words_and_its_page() {
     let mut missing = Vec::new();
     for name in detectors() {
         let rule = PathBuf::from(format!("rules/{name}.toml"));
@@ -61,6 +61,12 @@ fn every_detector_has_its_rule_and_its_words() {
         }
         if !tree::files_under(&tree::repository().join("alert-templates/words")).iter().any(|path| stem(path) == name) {
             missing.push(format!("alert-templates/words/{name}.*"));
+        }
+        // The page names the detector and leads to its rule.
+        let page = format!("docs/detectors/{name}.md");
+        let text = std::fs::read_to_string(tree::repository().join(&page)).unwrap_or_default();
+        if !text.starts_with(&format!("# `{name}`: ")) || !text.contains(&format!("(../../rules/{name}.toml)")) {
+            missing.push(page);
         }
     }
     assert!(missing.is_empty(), "a detector needs all its files; missing: {missing:#?}");
