@@ -408,7 +408,8 @@ mod tests {
         assert!(bytes.len() < 700, "{}", bytes.len());
         let mut back = postcard::from_bytes::<Harvest>(&bytes).unwrap();
         back.remember(harvest.walked().clone());
-        assert_eq!(back, harvest);
+        // But for the newest number of each walk, which the next one takes the place of.
+        assert_eq!((postcard::to_stdvec(&back).unwrap(), back.walked()), (bytes, harvest.walked()));
         assert!(postcard::to_stdvec(harvest.walked()).unwrap().len() < 200);
         for t in [Timestamp::MIN, Timestamp::MAX, start()] {
             harvest.absorb(&reading(t, 1), Zone::UTC);
