@@ -56,8 +56,9 @@ impl Default for Settings {
     }
 }
 
-/// Networks on a key's first day from which on it is many people's.
-const FIRST_DAY_NETWORKS: u32 = 8;
+/// On a key's first day nobody is new to it yet. With one network more than this beyond [`Settings::new_networks`] it is many
+/// people's: phones of a country are hundreds of kilometres apart, and each comes from a network of its own.
+const FIRST_DAY_MORE: u32 = 1;
 
 /// What else is known.
 #[derive(Clone, Copy, Debug)]
@@ -91,10 +92,11 @@ pub fn judge(whereabouts: &Whereabouts, context: &Context<'_>, settings: &Settin
 fn is_public(context: &Context<'_>, settings: &Settings) -> bool {
     let novelty = context.novelty;
     let days = (context.now - novelty.first_seen()).days_f64();
+    let networks = settings.new_networks.max(1.0) as u32;
     novelty.is_public()
         || novelty.rates().0.per_day(days) > settings.new_networks
-        || novelty.newcomers_in_all().0 > 2 * settings.new_networks.max(1.0) as u32
-        || novelty.is_first_day() && novelty.known_networks() > FIRST_DAY_NETWORKS
+        || novelty.newcomers_in_all().0 > 2 * networks
+        || novelty.is_first_day() && novelty.known_networks() > networks + FIRST_DAY_MORE
 }
 
 /// Whether the new place is still used.
