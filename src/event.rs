@@ -181,7 +181,7 @@ pub struct Place {
     /// Tenths of a degree.
     latitude: i16,
     longitude: i16,
-    /// Two letters of five bits each, and a bit for machines.
+    /// Two letters of five bits each, a bit for machines, and one for homes and phones.
     code: u16,
 }
 
@@ -196,6 +196,8 @@ impl Place {
     pub const NONE: Place = Place { latitude: i16::MIN, longitude: 0, code: 0 };
     /// The bit for machines.
     const HOSTED: u16 = 1 << 15;
+    /// The bit for homes and phones.
+    const ACCESS: u16 = 1 << 14;
 
     /// From degrees and an ISO country code; [`Place::NONE`] of degrees that there are not.
     pub fn new(latitude: f64, longitude: f64, country: &str, hosted: bool) -> Place {
@@ -220,6 +222,17 @@ impl Place {
     /// Whether it is a network of machines, or of people's tunnels: who comes from there may be anywhere.
     pub const fn is_hosted(self) -> bool {
         self.code & Place::HOSTED != 0
+    }
+
+    /// The same place, in a network that gives homes and phones their access.
+    #[must_use]
+    pub const fn of_access(self) -> Place {
+        Place { code: self.code | Place::ACCESS, ..self }
+    }
+
+    /// Whether it is a network that gives homes and phones their access.
+    pub const fn is_access(self) -> bool {
+        self.code & Place::ACCESS != 0
     }
 
     /// Kilometres along the ground; 0 where either is not known.

@@ -81,6 +81,51 @@ fn singapore_then_frankfurt_within_the_hour() {
 }
 
 #[test]
+fn a_servers_key_on_phones_is_seen_with_a_database_of_networks() {
+    let phones = |operator: &'static str, geoip: &str| {
+        let dir = tempfile::tempdir().unwrap();
+        let germany = || city("Frankfurt am Main", "DE", 50.1109, 8.6821);
+        let cities = database("Test-City", &[("100.64.0.0/10", germany()), ("203.0.113.0/24", germany())]);
+        std::fs::write(dir.path().join("city.mmdb"), cities).unwrap();
+        let networks = database("Test-ASN", &[("100.64.0.0/10", network(3320, operator))]);
+        std::fs::write(dir.path().join("asn.mmdb"), networks).unwrap();
+        let mut log = String::new();
+        for hour in 0..5 * 24 {
+            let (day, hour) = (2 + hour / 24, hour % 24);
+            let mut line = |client: &str, key: &str, minute: u32, agent: &str| {
+                let _ = writeln!(
+                    log,
+                    "{client} - {key} [{day:02}/Mar/2026:{hour:02}:{minute:02}:07 +0000] \"GET /v1/orders/{minute} HTTP/1.1\" 200 512 \"-\" \"{agent}\""
+                );
+            };
+            for minute in (0..60).step_by(4) {
+                line("203.0.113.9", "plant", minute, "python-requests/2.32.3");
+                line("100.64.200.9", "somebody", minute + 1, "okhttp/4.12.0");
+                if day == 6 && hour == 10 {
+                    line(&format!("100.64.{minute}.7"), "plant", minute + 2, "okhttp/4.12.0");
+                }
+            }
+        }
+        std::fs::write(dir.path().join("access.log"), log).unwrap();
+        write_config(dir.path(), geoip);
+        notices(dir.path())
+            .into_iter()
+            .filter(|n| n["type"] == "opened" && n["detector"] == "front-end-exposure")
+            .collect::<Vec<_>>()
+    };
+    let both = format!("{GEOIP}asn = \"asn.mmdb\"\n");
+    let told = phones("Deutsche Telekom AG", &both);
+    assert_eq!(told.len(), 1, "{told:?}");
+    let title = told[0]["title"].as_str().unwrap();
+    assert!(title.contains("homes and phones") && !title.contains("browsers"), "{title}");
+    for (operator, geoip) in
+        [("Hetzner Online GmbH", &*both), ("Acme University", &*both), ("Deutsche Telekom AG", GEOIP)]
+    {
+        assert!(phones(operator, geoip).is_empty(), "{operator} {geoip}");
+    }
+}
+
+#[test]
 fn servers_hosters_and_no_database_are_no_travellers() {
     for (elsewhere, agent, geoip) in [
         ("198.51.100.7", "python-requests/2.32.3", GEOIP.to_owned()),

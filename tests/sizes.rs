@@ -396,3 +396,23 @@ fn one_new_path_that_a_reader_of_weeks_begins_to_change() {
         assert!(site.opened().iter().all(|o| !o.starts_with("scope-creep")), "{:?}", site.opened());
     }
 }
+
+#[test]
+fn a_reader_of_weeks_that_begins_to_change_what_many_change_is_a_line() {
+    let begins = at("2026-03-23T10:00:00Z");
+    let mut site = readers(false);
+    for n in 0..4 {
+        let mut writer = Stream::new(&format!("writer-{n}"), 0.2).endpoint("/v1/items").steady();
+        writer.method = Method::Put;
+        site.streams.push(writer);
+    }
+    site.streams.push(Stream::new("poller", 2.0).steady());
+    let mut first = Stream::new("poller", 0.4).endpoint("/v1/items").steady();
+    (first.method, first.errors) = (Method::Put, (0.0, 500));
+    site.streams.push(first.between(begins, begins + Span::from_hours(3)));
+    site.run_until(begins + Span::from_hours(5));
+    site.finish();
+    assert!(site.opened().iter().all(|o| !o.starts_with("scope-creep")), "{:?}", site.opened());
+    let lines = site.engine.kept().filter(|line| line.incident.detector == "scope-creep");
+    assert_eq!(lines.map(|line| line.incident.subject.name).collect::<Vec<_>>(), ["poller"]);
+}

@@ -38,11 +38,17 @@ fn people(site: &mut Site) {
     site.streams.push(small_page);
     let mut app = Stream::new("shop-app", 4.0);
     (app.clients, app.agents) = (addresses(2_000, 600), vec!["okhttp".into(), "CFNetwork".into()]);
+    app.place = homes();
     site.streams.push(app);
 }
 
 fn singapore() -> Place {
     Place::new(1.35, 103.8, "SG", false)
+}
+
+/// Homes and phones of a country.
+fn homes() -> Place {
+    Place::new(51.0, 9.0, "DE", false).of_access()
 }
 
 fn frankfurt() -> Place {
@@ -146,6 +152,38 @@ fn developers_monitors_pages_of_their_own_and_new_keys_are_no_exposure() {
     site.finish();
     let told: Vec<String> = site.opened().into_iter().filter(|o| o.starts_with("front-end")).collect();
     assert_eq!(told, Vec::<String>::new());
+}
+
+#[test]
+fn a_servers_key_on_many_phones_is_an_exposure_without_a_browser_and_a_few_homes_are_none() {
+    let mut site = portal(24);
+    let phone = |key: &str, n: u32, place: Place, agent: &str| {
+        let from = begins() + Span::from_mins(12 * i64::from(n));
+        let mut phone = Stream::new(key, 0.2).steady().between(from, from + Span::from_hours(1));
+        (phone.clients, phone.agents, phone.place) = (addresses(3_000 + n, 1), vec![agent.into()], place);
+        phone
+    };
+    for n in 0..12 {
+        site.streams.push(phone("consumer-003", n, homes(), "okhttp"));
+        // Nobody knows whose networks these are; software of servers; machines for hire.
+        site.streams.push(phone("consumer-005", 20 + n, Place::new(51.0, 9.0, "DE", false), "okhttp"));
+        site.streams.push(phone("consumer-006", 40 + n, homes(), "python-requests"));
+        site.streams.push(phone("consumer-007", 60 + n, Place::new(51.0, 9.0, "DE", true), "okhttp"));
+    }
+    // Developers at home, and more people than usual with the app.
+    site.streams.extend((0..4).map(|n| phone("consumer-002", 80 + n, homes(), "curl/8")));
+    site.streams.extend((0..40).map(|n| phone("shop-app", 100 + n, homes(), "okhttp")));
+    site.run_until(begins() + Span::from_hours(30));
+    site.finish();
+    // Four networks and more are a leaked key: with the eighth phone it is known whose.
+    let explained = |change: &&Change| change.incident.detector == "front-end-exposure";
+    let told: Vec<&Change> = site.changes.iter().filter(explained).collect();
+    assert!(told.iter().all(|c| c.incident.subject.name == "consumer-003"), "{told:?}");
+    assert_eq!(site.opened().iter().filter(|o| o.contains("consumer-003")).count(), 1, "{:?}", site.opened());
+    let told = *told.first().expect("told");
+    assert!(told.at - begins() <= Span::from_mins(90), "noticed after {}", told.at - begins());
+    assert_eq!(told.incident.facts.get("access_only"), Some(&Fact::Flag(true)));
+    assert!(count(told, "access_networks") >= 7 && told.incident.unit.contains("homes and phones"));
 }
 
 #[test]
@@ -266,6 +304,56 @@ fn a_key_that_is_handed_on_is_a_line_and_crowds_moves_and_leaks_are_not() {
     let line = site.engine.kept().find(|c| c.incident.detector == "shared-key").unwrap();
     assert!(count(&line, "steady_networks") >= 9 && count(&line, "steady_before") <= 4, "{:?}", line.incident.facts);
     assert!(!site.opened().iter().any(|o| o.starts_with("shared-key")));
+}
+
+#[test]
+fn a_key_of_one_network_in_a_second_one_is_a_line_where_nobody_knows_places() {
+    let mut site = Site::new(42, "2026-03-02T00:00:00Z");
+    site.consumers(2, 1.0);
+    let start = at("2026-03-02T00:00:00Z");
+    let hours = |n: i64| start + Span::from_hours(n);
+    let mut user = |key: &str, rate: f64, address: String, agent: &str, (from, until): (i64, i64)| {
+        let mut stream = Stream::new(key, rate).steady().between(hours(from), hours(until));
+        (stream.clients, stream.agents) = (vec![address], vec![agent.into()]);
+        site.streams.push(stream);
+    };
+    // The morning of the 17th day.
+    let (then, end) = (16 * 24 + 9, 18 * 24);
+    for (key, agent) in [("desk", "curl/8"), ("neighbour", "curl/8"), ("servers", "curl/8"), ("brief", "curl/8")] {
+        user(key, 0.3, format!("198.19.{}.1", key.len()), agent, (0, end));
+    }
+    user("desk", 0.5, "203.0.113.9".into(), "curl/8", (then, then + 2));
+    user("neighbour", 0.5, "198.19.77.9".into(), "curl/8", (then, then + 2));
+    user("servers", 0.5, "203.0.113.10".into(), "python-requests", (then, then + 2));
+    // Eighteen requests, more or less.
+    user("brief", 0.15, "203.0.113.11".into(), "curl/8", (then, then + 1));
+    // A tunnel is turned on, and off again; an office that moves.
+    for (key, again) in [("tunnel", then + 2), ("moved", end)] {
+        user(key, 0.3, "198.18.5.1".into(), "curl/8", (0, then));
+        user(key, 0.5, "203.0.113.12".into(), "curl/8", (then, again));
+        user(key, 0.3, "198.18.5.1".into(), "curl/8", (again, end));
+    }
+    for day in 0..18 {
+        // An office that gets another address each day, a phone with three a day, builds on whatever machine is free.
+        user("office", 0.3, format!("198.51.{}.4", 100 + 7 * day % 50), "curl/8", (24 * day, 24 * day + 24));
+        for n in 0..3 {
+            let address = format!("192.{}.{}.4", 10 + n, 5 * day);
+            user("phone", 0.3, address, "okhttp", (24 * day + 8 * n, 24 * day + 8 * n + 9));
+        }
+        for n in 0..12 {
+            user("builds", 0.6, format!("192.{}.{day}.7", 60 + n), "curl/8", (24 * day + 2 * n, 24 * day + 2 * n + 2));
+        }
+    }
+    // Known for a week.
+    user("young", 0.3, "198.18.9.1".into(), "curl/8", (9 * 24, end));
+    user("young", 0.5, "203.0.113.13".into(), "curl/8", (then, then + 2));
+    site.run_until(start + Span::from_days(17));
+    site.finish();
+    assert_eq!(kept(&site, "impossible-travel"), ["desk"]);
+    let line = site.engine.kept().find(|c| c.incident.detector == "impossible-travel").unwrap();
+    assert_eq!(line.incident.facts.get("networks_only"), Some(&Fact::Flag(true)));
+    assert!(!line.incident.facts.contains_key("distance_km") && count(&line, "known_networks") == 1);
+    assert!(!site.opened().iter().any(|o| o.starts_with("impossible-travel")), "{:?}", site.opened());
 }
 
 #[test]

@@ -183,7 +183,7 @@ impl Blind {
         let (what, because, into, text) = match &config.geoip {
             None => (
                 NO_PLACES,
-                "a key that is used in two places at once is told only if the new place makes many requests, by leaked-key",
+                "a key that is used in two places at once is told only if the new place makes many requests, by leaked-key, and else is a line of the daily summary at most",
                 "the configuration of Lapwing",
                 format!("[geoip]\n{city}\n{networks}"),
             ),

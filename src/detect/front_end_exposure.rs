@@ -6,7 +6,11 @@
 //! making requests from two is, too. What a browser of the key usually does is learned by the day: keys of web pages and
 //! of apps never come here.
 //!
-//! Facts: `browser_networks` (count), `browser_requests` (count), `page_share` (share of them that a web page made: with a
+//! Where a database of networks says who gives homes and phones their access, whatever comes from there and is no software of
+//! servers counts half as much as a browser: an app has no browser's agent.
+//!
+//! Facts: `access_networks` (count: networks of homes and phones without a browser), `access_only` (flag: there was no
+//! browser at all), `browser_networks` (count), `browser_requests` (count), `page_share` (share of them that a web page made: with a
 //! Referer or an Origin), `servers_for` (span: how long only servers used it), `server_networks` (count: known ones),
 //! `usual_browser_networks` (number a day).
 
@@ -100,10 +104,11 @@ pub fn judge(
         return None;
     }
     let networks = exposure.networks() as u32;
-    let together = exposure.users(now - TOGETHER).count() as u32;
+    let together = weight(exposure, now - TOGETHER);
+    let all = networks.saturating_sub(half_bare(exposure, Timestamp::MIN));
     let (requests, pages) = totals(exposure);
     let needed = needed(exposure, settings);
-    let many = (networks >= needed || together >= needed.saturating_sub(1).max(2)) && requests >= settings.requests;
+    let many = (all >= needed || together >= needed.saturating_sub(1).max(2)) && requests >= settings.requests;
     let page = networks >= 2 && pages >= settings.page_requests;
     (many || page).then(|| finding(exposure, novelty, servers_since, now, settings))
 }
@@ -116,6 +121,16 @@ fn needed(exposure: &Exposure, settings: &Settings) -> u32 {
         Sensitivity::High => settings.networks.saturating_sub(1).max(2),
     };
     networks.max((2.0 * exposure.usual()).ceil() as u32 + 2)
+}
+
+/// Networks without browsers that came since `from`: two of them weigh as much as one with.
+fn half_bare(exposure: &Exposure, from: Timestamp) -> u32 {
+    (exposure.users(from).filter(|user| !user.browser).count() as u32).div_ceil(2)
+}
+
+/// What the networks that came since `from` weigh.
+fn weight(exposure: &Exposure, from: Timestamp) -> u32 {
+    (exposure.users(from).count() as u32).saturating_sub(half_bare(exposure, from))
 }
 
 /// Requests of browsers, and of web pages among them.
@@ -158,6 +173,10 @@ pub fn finding(
     let severity = if networks >= settings.critical_networks.max(1) { Severity::Critical } else { Severity::Warning };
     let mut facts = Facts::new();
     let mut put = |name: &str, fact| facts.insert(name.to_owned(), fact);
+    let bare = users.iter().filter(|user| !user.browser).count();
+    let access_only = bare == users.len() && bare > 0;
+    put("access_networks", Fact::Count(bare as u64));
+    put("access_only", Fact::Flag(access_only));
     put("browser_networks", Fact::Count(u64::from(networks)));
     put("browser_requests", Fact::Count(u64::from(requests)));
     put("page_share", Fact::Share(share(pages)));
@@ -170,7 +189,7 @@ pub fn finding(
         started_at,
         observed: f64::from(networks),
         expected: exposure.usual().round(),
-        unit: "networks with browsers",
+        unit: if access_only { "networks of homes and phones" } else { "networks with browsers" },
         bits: 20.0 + f64::from(networks),
         excess: f64::from(requests),
         severity,
@@ -184,7 +203,7 @@ pub fn finding(
         },
         grounds: Grounds::count(f64::from(networks), f64::from(needed).min(f64::from(networks)))
             .line(format!(
-                "Browsers used it from {networks} networks that none of its servers calls from, with {requests} requests, {pages} of them from web pages; {needed} networks in a day are asked for, or {} within {} minutes.",
+                "Browsers, homes and phones used it from {networks} networks that none of its servers calls from ({bare} of them without a browser, which count half), with {requests} requests, {pages} of them from web pages; {needed} networks in a day are asked for, or {} within {} minutes.",
                 needed.saturating_sub(1).max(2),
                 TOGETHER.mins_f64()
             ))

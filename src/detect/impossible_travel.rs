@@ -5,13 +5,16 @@
 //! not: networks of hosters, networks that several keys use, and places where a key is used by software of servers say
 //! nothing, nor do keys that see new networks every day.
 //!
-//! Facts: `from_place`, `to_place` (text), `distance_km` (number), `between` (span), `speed` (number, km/h),
+//! Without places, a key that hardly ever meets a new network and is used in two at once is a line for the summary.
+//!
+//! Facts: `networks_only` (flag: nobody knows places; then `known_networks` (count) and `used_for` (span: how long the key was
+//! used from these only)), `from_place`, `to_place` (text), `distance_km` (number), `between` (span), `speed` (number, km/h),
 //! `requests_there` (count), `both_used` (flag: the old place goes on), `networks_known` (flag: hosters are told apart).
 
 use super::grounds::Grounds;
 use super::scene::Sensitivity;
 use super::{DetectorKind, Fact, Facts, Finding, Impact, Parts, Trend};
-use crate::event::Severity;
+use crate::event::{Id, Severity};
 use crate::measure::novelty::Novelty;
 use crate::measure::travel::{Bounds, Leg, Stay, Whereabouts};
 use crate::time::{Span, Timestamp};
@@ -56,8 +59,9 @@ impl Default for Settings {
     }
 }
 
-/// Networks on a key's first day from which on it is many people's.
-const FIRST_DAY_NETWORKS: u32 = 8;
+/// On a key's first day nobody is new to it yet. With one network more than this beyond [`Settings::new_networks`] it is many
+/// people's: phones of a country are hundreds of kilometres apart, and each comes from a network of its own.
+const FIRST_DAY_MORE: u32 = 1;
 
 /// What else is known.
 #[derive(Clone, Copy, Debug)]
@@ -91,10 +95,68 @@ pub fn judge(whereabouts: &Whereabouts, context: &Context<'_>, settings: &Settin
 fn is_public(context: &Context<'_>, settings: &Settings) -> bool {
     let novelty = context.novelty;
     let days = (context.now - novelty.first_seen()).days_f64();
+    let networks = settings.new_networks.max(1.0) as u32;
     novelty.is_public()
         || novelty.rates().0.per_day(days) > settings.new_networks
-        || novelty.newcomers_in_all().0 > 2 * settings.new_networks.max(1.0) as u32
-        || novelty.is_first_day() && novelty.known_networks() > FIRST_DAY_NETWORKS
+        || novelty.newcomers_in_all().0 > 2 * networks
+        || novelty.is_first_day() && novelty.known_networks() > networks + FIRST_DAY_MORE
+}
+
+/// Without a database of places: a key is known for so long, from few networks, and hardly ever meets a new one; the new one
+/// served so many requests over such a time, and one of the old ones was used so lately.
+const KNOWN_DAYS: f64 = 14.0;
+const FEW_NETWORKS: u32 = 4;
+const SELDOM: f64 = 0.15;
+const SERVED: u32 = 20;
+const LASTING: Span = Span::from_mins(30);
+const AT_ONCE: Span = Span::from_mins(10);
+
+/// Judges a key in a network that is new to it, by that alone. It says nothing of distances: a developer at home looks the
+/// same, so it is never more than information.
+pub fn second_network(novelty: &Novelty, network: Id, now: Timestamp) -> Option<Finding> {
+    let days = (now - novelty.first_seen()).days_f64();
+    let rate = novelty.rates().0.per_day(days);
+    let few = !novelty.is_first_day()
+        && !novelty.is_public()
+        && !novelty.is_rotated()
+        && novelty.known_networks() <= FEW_NETWORKS
+        && novelty.newcomers_in_all().0 == 1;
+    let (first, last, served) = novelty.newcomer(network)?;
+    let both = novelty.old_last() > first && now - novelty.old_last() <= AT_ONCE;
+    if !few || days < KNOWN_DAYS || rate > SELDOM || served < SERVED || last - first < LASTING || !both {
+        return None;
+    }
+    let mut facts = Facts::new();
+    let mut put = |name: &str, fact| facts.insert(name.to_owned(), fact);
+    put("networks_only", Fact::Flag(true));
+    put("requests_there", Fact::Count(u64::from(served)));
+    put("known_networks", Fact::Count(u64::from(novelty.known_networks())));
+    put("used_for", Fact::Span(first - novelty.first_seen()));
+    put("between", Fact::Span((last - novelty.old_last()).max(Span::ZERO)));
+    Some(Finding {
+        detector: NAME,
+        started_at: first,
+        observed: f64::from(served),
+        expected: 0.0,
+        unit: "requests",
+        bits: 20.0,
+        excess: f64::from(served),
+        severity: Severity::Info,
+        trend: Trend::Steady,
+        impact: Impact { requests: u64::from(served), errors: 0, cost: None },
+        facts,
+        parts: Parts::default(),
+        grounds: Grounds::count(f64::from(served), f64::from(SERVED))
+            .line(format!(
+                "No database of places is given: nobody knows how far apart the networks are. The key has been known for {days:.1} days, from {} networks; about {rate:.2} new networks a day are usual for it.",
+                novelty.known_networks()
+            ))
+            .line(format!(
+                "A new one served {served} requests in {:.0} minutes, and the old ones were used {:.0} minutes ago.",
+                (last - first).mins_f64(),
+                (now - novelty.old_last()).mins_f64()
+            )),
+    })
 }
 
 /// Whether the new place is still used.

@@ -87,6 +87,13 @@ pub struct News {
     pub rarely_written: bool,
 }
 
+impl News {
+    /// Changes that were served, so many that it is no mistake.
+    fn is_material(&self) -> bool {
+        self.begun.writes && self.begun.served >= MATERIAL
+    }
+}
+
 /// A key, and what else is known.
 #[derive(Clone, Copy, Debug)]
 pub struct Context<'a> {
@@ -106,7 +113,14 @@ pub fn judge(context: &Context<'_>, now: Timestamp, settings: &Settings) -> Opti
         return None;
     }
     let (bits, _) = score(context, now);
-    (bits >= need(settings)).then(|| finding(context, now, settings))
+    let need = need(settings);
+    if bits < need {
+        return None;
+    }
+    let finding = finding(context, now, settings);
+    // Where it does what many others do, the most likely reason is that its owner uses more of the service.
+    let page = bits - as_others(context) >= need;
+    Some(if page { finding } else { Finding { severity: Severity::Info, ..finding } })
 }
 
 fn need(settings: &Settings) -> f64 {
@@ -127,11 +141,10 @@ fn score(context: &Context<'_>, now: Timestamp) -> (f64, bool) {
     let first_write = news.iter().any(|n| n.begun.writes) && scope.writes <= written;
     if first_write {
         bits += (0.8 * (f64::from(scope.reads) / 2.0 + 2.0).log2()).min(FIRST_WRITE);
-        let material = |n: &&News| n.begun.writes && n.begun.served >= MATERIAL;
-        if news.iter().any(|n| material(&n) && n.rarely_written) {
+        if news.iter().any(|n| n.is_material() && n.rarely_written) {
             bits += RARELY_WRITTEN;
         }
-        if turn_a_week <= READERS_STAY.1 && news.iter().any(|n| material(&n)) {
+        if turn_a_week <= READERS_STAY.1 && news.iter().any(News::is_material) {
             bits += READERS_STAY.0;
         }
     }
@@ -140,6 +153,13 @@ fn score(context: &Context<'_>, now: Timestamp) -> (f64, bool) {
         bits += DENIED_BITS;
     }
     (bits, first_write)
+}
+
+/// Bits of a reader that goes on to change only what many other keys change: enough for a line of the summary, not for a page.
+fn as_others(context: &Context<'_>) -> f64 {
+    let mut material = context.news.iter().filter(|n| n.is_material()).peekable();
+    let alike = material.peek().is_some() && material.all(|n| !n.rarely_written && !n.sensitive);
+    if alike && context.turn_a_week <= READERS_STAY.1 { READERS_STAY.0 } else { 0.0 }
 }
 
 /// Whether it goes on.

@@ -1,4 +1,4 @@
-//! Keys of servers that begin to arrive from browsers: noted and judged with their line.
+//! Keys of servers that begin to arrive from browsers, or from homes and phones: noted and judged with their line.
 
 use crate::detect::{Finding, front_end_exposure};
 use crate::engine::Engine;
@@ -10,10 +10,18 @@ use crate::time::Timestamp;
 impl Engine {
     /// Notes and judges what a browser did with a key. True when something is told.
     pub(super) fn judge_browser(&mut self, event: &Event, slot: u32, day: i64) -> bool {
-        let browser =
-            event.flags.has(Flags::BROWSER) || event.flags.has(Flags::PAGE) && !event.flags.has(Flags::SERVER);
+        let server = event.flags.has(Flags::SERVER);
+        let browser = event.flags.has(Flags::BROWSER) || event.flags.has(Flags::PAGE) && !server;
+        let access = event.place.is_access();
+        if access {
+            self.exposures.watch_access(event.time);
+        }
         let refused = matches!(event.status, 401 | 403);
-        if !browser || refused || !event.network.is_some() || !self.settings.front_end_exposure.enabled {
+        if !(browser || access && !server)
+            || refused
+            || !event.network.is_some()
+            || !self.settings.front_end_exposure.enabled
+        {
             return false;
         }
         let Some(novelty) = self.keys.get(slot).and_then(|row| row.novelty.as_deref()) else { return false };
@@ -27,6 +35,7 @@ impl Engine {
             client: event.client.id,
             agent: event.agent.id,
             page: event.flags.has(Flags::PAGE),
+            browser,
             home,
         };
         if !self.exposures.absorb(&visit, Exposures::most_in(self.settings.memory / 64)) {
@@ -51,7 +60,10 @@ impl Engine {
     /// Since when a browser that used the key would have been noticed.
     fn servers_since(&self, key: Id) -> Option<Timestamp> {
         let row = self.keys.row(key)?;
-        Some(row.first_seen.max(self.exposures.watched_from()?))
+        let since = row.first_seen.max(self.exposures.watched_from()?);
+        // Before networks were told apart, nobody would have noticed homes and phones.
+        let bare = self.exposures.of(key).is_some_and(|e| e.users(Timestamp::MIN).any(|user| !user.browser));
+        Some(if bare { since.max(self.exposures.access_watched_from()?) } else { since })
     }
 
     /// Whether an open incident goes on.

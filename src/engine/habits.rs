@@ -9,6 +9,9 @@ use crate::measure::drift::{Drifts, Kind, Use};
 use crate::measure::sharing::Sharings;
 use crate::time::{Span, Timestamp};
 
+/// A key whose days changed shape is told of once in this time.
+const SAME_CHANGE: Span = Span::from_hours(75);
+
 impl Engine {
     /// Notes what a request of a key was. Keys with a few requests a day have no shape.
     pub(super) fn note_habit(&mut self, event: &Event, day: i64, slot: u32) {
@@ -50,6 +53,11 @@ impl Engine {
         let days = self.drifts.end_days(day);
         let settings = &self.settings.drift;
         for (day, changed) in drift::judge(&days, settings) {
+            // The day of a change is followed by days that are all otherwise: it is the same change.
+            let about = About { kind: SubjectKind::Key, id: day.key };
+            if self.book.kept.was_weighed(about, drift::NAME, end - SAME_CHANGE) {
+                continue;
+            }
             let name = |kind: Kind, id: Id| match kind {
                 Kind::Routes => self.endpoints.name(id).map(str::to_owned),
                 Kind::Agents => self.agents.get(&id).map(ToString::to_string),

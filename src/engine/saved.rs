@@ -152,7 +152,7 @@ impl Engine {
         later.put("sizes-of-routes", &self.route_scales);
         later.put("sizes-of-keys", &self.key_scales);
         later.put("key-scopes", &self.scopes);
-        later.put("exposures", &self.exposures);
+        later.put("exposed", &self.exposures);
         later.put("sharings", &self.sharings);
         later.put("drifts", &self.drifts);
         later.put("habits-day", &self.habits_day);
@@ -201,7 +201,8 @@ impl Engine {
         engine.route_scales = later.take("sizes-of-routes")?;
         engine.key_scales = later.take("sizes-of-keys")?;
         engine.scopes = later.take("key-scopes")?;
-        engine.exposures = later.take("exposures")?;
+        // "exposures", before homes and phones were told apart, are passed over: they are learned anew.
+        engine.exposures = later.take("exposed")?;
         engine.sharings = later.take("sharings")?;
         engine.drifts = later.take("drifts")?;
         engine.habits_day = later.take("habits-day")?;

@@ -3,8 +3,9 @@
 use crate::detect::Finding;
 use crate::detect::scope_creep::{self, Context, News};
 use crate::engine::Engine;
-use crate::event::{Event, Id, SubjectKind};
+use crate::event::{Event, Id, Severity, SubjectKind};
 use crate::incident::entry::{About, Candidate};
+use crate::incident::kept::Reason;
 use crate::intake::routes::OTHER;
 use crate::measure::ring::TICK;
 use crate::measure::scope::{Begun, Scope, Scopes, Use};
@@ -41,7 +42,13 @@ impl Engine {
             let news = self.news_of(id, scope);
             let context = Context { scope, news: &news, turn_a_week: self.scopes.turn_a_week(id, end) };
             let Some(finding) = scope_creep::judge(&context, end, &self.settings.scope_creep) else { continue };
-            candidates.extend(self.candidate(about, 0, finding, Span::ZERO));
+            let told = finding.severity > Severity::Info;
+            let Some(candidate) = self.candidate(about, 0, finding, Span::ZERO) else { continue };
+            if told {
+                candidates.push(candidate);
+            } else {
+                self.keep(&candidate, Reason::Information, end);
+            }
         }
     }
 

@@ -1,14 +1,33 @@
 //! Where keys are used: noted and judged with each line that has a place.
 
+use std::net::IpAddr;
+
 use crate::detect::{Fact, Finding, impossible_travel};
 use crate::engine::Engine;
 use crate::event::{Event, Flags, Id, Place, SubjectKind};
 use crate::incident::entry::About;
+use crate::incident::kept::Reason;
 use crate::measure::travel::{Travels, Use};
-use crate::time::Timestamp;
+use crate::time::{Span, Timestamp};
 
 /// Places whose names are remembered.
 const NAMES: usize = 4096;
+
+/// Whether two addresses are in one wide network (/16, of IPv6 /32) but not in one of those that are told apart anyway.
+fn is_neighbour(new: &str, other: &str) -> bool {
+    let apart = |a: [u16; 3], b: [u16; 3]| a[..2] == b[..2] && a[2] != b[2];
+    let parts = |text: &str| match text.split('/').next()?.parse().ok()? {
+        IpAddr::V4(v4) => {
+            let [a, b, c, _] = v4.octets();
+            Some([u16::from(a), u16::from(b), u16::from(c)])
+        }
+        IpAddr::V6(v6) => {
+            let [a, b, c, ..] = v6.segments();
+            Some([a, b, c])
+        }
+    };
+    matches!((parts(new), parts(other)), (Some(new), Some(other)) if apart(new, other))
+}
 
 impl Engine {
     /// Takes the names of places that came with a batch.
@@ -42,6 +61,31 @@ impl Engine {
         let Some(finding) = self.travel_of(about, event.time, true) else { return false };
         self.travels.note_told(about.id);
         self.tell_at_once(about, 0, finding, event.time)
+    }
+
+    /// Judges a key in a network that is new to it, where nobody knows places: no more than a line for the summary.
+    pub(super) fn judge_second_network(&mut self, event: &Event, slot: u32) {
+        let settings = &self.settings.impossible_travel;
+        if event.place.is_some() || event.flags.has(Flags::SERVER) || event.status >= 400 || !settings.enabled {
+            return;
+        }
+        let Some(row) = self.keys.get(slot) else { return };
+        let Some(novelty) = row.novelty.as_deref() else { return };
+        let Some(mut finding) = impossible_travel::second_network(novelty, event.network.id, event.time) else {
+            return;
+        };
+        // A neighbour of those who use it anyway is another machine of theirs, or their provider's.
+        let name = |id: Id| self.clients.name(id);
+        let others = row.full.as_deref().map(|full| full.clients.shares()).unwrap_or_default();
+        let mut others = others.iter().filter(|other| other.id != event.client.id).filter_map(|other| name(other.id));
+        if name(event.client.id).is_none_or(|new| others.any(|other| is_neighbour(new, other))) {
+            return;
+        }
+        finding.parts.clients = vec![(event.client.id, 1.0)];
+        let about = About { kind: SubjectKind::Key, id: event.key.id };
+        if let Some(candidate) = self.candidate(about, 0, finding, Span::ZERO) {
+            self.keep(&candidate, Reason::Information, event.time);
+        }
     }
 
     /// The newest way of a key: judged, or as it is.

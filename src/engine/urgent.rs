@@ -48,7 +48,7 @@ impl Engine {
         }
         let asks_who = self.settings.leaked_key_enabled
             || self.settings.front_end_exposure.enabled
-            || self.settings.impossible_travel.enabled && event.place.is_some();
+            || self.settings.impossible_travel.enabled;
         if let Some(slot) = key_slot.filter(|_| asks_who) {
             found |= self.judge_newcomer(event, slot, day);
             self.exposures.watch(event.time);
@@ -115,6 +115,9 @@ impl Engine {
         let matters =
             newcomer && self.settings.leaked_key_enabled && leaked_key::may_matter(novelty, &self.settings.leaked_key);
         self.keys.note_users(slot);
+        if newcomer {
+            self.judge_second_network(event, slot);
+        }
         if !matters {
             return false;
         }

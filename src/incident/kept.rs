@@ -196,6 +196,11 @@ impl Kept {
         self.record.iter()
     }
 
+    /// Whether a detector had something to say on a subject since then.
+    pub fn was_weighed(&self, about: About, detector: &str, since: Timestamp) -> bool {
+        self.record.iter().rev().take_while(|w| w.at >= since).any(|w| w.about == about && w.detector == detector)
+    }
+
     /// The lines for the summary that is due once a day, `after` midnight of the local day `day`; empty if none is.
     pub fn sum_up(&mut self, day: i64, since_midnight: Span, after: Span) -> Vec<Line> {
         let due = if since_midnight >= after { day } else { day - 1 };

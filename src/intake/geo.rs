@@ -56,18 +56,120 @@ const HOSTED: &[&str] = &[
     "colocation",
 ];
 
+/// Words in the names of networks that give homes and phones their access. Names of those who mostly carry others' traffic, or
+/// rent machines out as well, are left out.
+const ACCESS: &[&str] = &[
+    "telecom",
+    "telekom",
+    "telefonica",
+    "telekomunikasi",
+    "telia",
+    "telenor",
+    "tele2",
+    "telstra",
+    "telkom",
+    "telus",
+    "telmex",
+    "cable",
+    "cablevision",
+    "broadband",
+    "mobile",
+    "movil",
+    "movistar",
+    "wireless",
+    "cellular",
+    "cellco",
+    "fibre",
+    "fiber",
+    "dsl",
+    "lte",
+    "gsm",
+    "comcast",
+    "charter communications",
+    "cox communications",
+    "verizon",
+    "att",
+    "at t",
+    "centurylink",
+    "frontier communications",
+    "rogers communications",
+    "bell canada",
+    "shaw communications",
+    "videotron",
+    "vodafone",
+    "vodacom",
+    "orange",
+    "bouygues",
+    "sfr",
+    "free sas",
+    "proxad",
+    "proximus",
+    "telenet",
+    "kpn",
+    "ziggo",
+    "british telecommunications",
+    "bt public",
+    "virgin media",
+    "sky uk",
+    "talktalk",
+    "ee limited",
+    "o2",
+    "swisscom",
+    "sunrise",
+    "fastweb",
+    "tim s p a",
+    "wind tre",
+    "claro",
+    "reliance jio",
+    "bharti airtel",
+    "airtel",
+    "bsnl",
+    "docomo",
+    "kddi",
+    "softbank",
+    "chinanet",
+    "china unicom",
+    "chunghwa",
+    "optus",
+    "tpg",
+    "pldt",
+    "mtn",
+    "safaricom",
+    "rostelecom",
+    "turkcell",
+    "starlink",
+    "space exploration",
+];
+
 /// Words so short that they also begin others: only whole ones count.
 const SHORT: usize = 4;
 
-/// Whether a network's name is that of a host of machines or of people's tunnels.
-fn hosts_machines(network: &str) -> bool {
+/// Who is behind a network, as far as its name says.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Behind {
+    /// Machines for hire, or people's tunnels.
+    Machines,
+    /// Homes and phones.
+    Homes,
+    /// Nobody knows: a company, a university, a carrier.
+    Unknown,
+}
+
+/// Who is behind a network of this name.
+fn behind(network: &str) -> Behind {
     let spaced = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { ' ' };
     let name: String = std::iter::once(' ').chain(network.chars().map(spaced)).chain([' ']).collect();
     let says = |word: &str| match word.len() {
         ..=SHORT => name.contains(&format!(" {word} ")),
         _ => name.contains(&format!(" {word}")),
     };
-    HOSTED.iter().any(|word| says(word)) || name.contains("vpn ")
+    if HOSTED.iter().any(|word| says(word)) || name.contains("vpn ") {
+        Behind::Machines
+    } else if ACCESS.iter().any(|word| says(word)) {
+        Behind::Homes
+    } else {
+        Behind::Unknown
+    }
 }
 
 /// Why a database cannot be used.
@@ -186,7 +288,9 @@ impl Atlas {
         let found: City<'_> = self.cities.lookup(address).ok()?.decode().ok()??;
         let location = found.location?;
         let code = found.country.as_ref().and_then(|country| country.iso_code).unwrap_or("");
-        let place = Place::new(location.latitude?, location.longitude?, code, self.is_hosted(address));
+        let behind = self.behind(address);
+        let place = Place::new(location.latitude?, location.longitude?, code, behind == Behind::Machines);
+        let place = if behind == Behind::Homes && place.is_some() { place.of_access() } else { place };
         let en = |names: Option<Names<'_>>| names.and_then(|names| names.en).map(str::to_owned);
         let city = found.city.and_then(|city| en(city.names));
         let country =
@@ -199,12 +303,12 @@ impl Atlas {
         place.is_some().then(|| (place, name.chars().take(NAME_CHARS).collect()))
     }
 
-    fn is_hosted(&self, address: IpAddr) -> bool {
-        let look = |networks: &Reader<Vec<u8>>| -> Option<bool> {
+    fn behind(&self, address: IpAddr) -> Behind {
+        let look = |networks: &Reader<Vec<u8>>| -> Option<Behind> {
             let found: Network<'_> = networks.lookup(address).ok()?.decode().ok()??;
-            Some(hosts_machines(found.autonomous_system_organization?))
+            Some(behind(found.autonomous_system_organization?))
         };
-        self.networks.as_ref().and_then(look).unwrap_or(false)
+        self.networks.as_ref().and_then(look).unwrap_or(Behind::Unknown)
     }
 }
 
@@ -230,7 +334,7 @@ mod tests {
             "my VPN",
             "Some-Cloud",
         ] {
-            assert!(hosts_machines(name), "{name}");
+            assert_eq!(behind(name), Behind::Machines, "{name}");
         }
         for name in [
             "Colombia Movil",
@@ -240,8 +344,26 @@ mod tests {
             "Observer Net",
             "COLT Technology",
         ] {
-            assert!(!hosts_machines(name), "{name}");
+            assert_ne!(behind(name), Behind::Machines, "{name}");
         }
+        for name in [
+            "Comcast Cable Communications, LLC",
+            "Deutsche Telekom AG",
+            "T-Mobile USA, Inc.",
+            "Vodafone GmbH",
+            "Telefonica de Espana",
+            "ATT-INTERNET4",
+            "AT&T Services, Inc.",
+            "Reliance Jio Infocomm Limited",
+            "Bouygues Telecom SA",
+            "KPN B.V.",
+        ] {
+            assert_eq!(behind(name), Behind::Homes, "{name}");
+        }
+        for name in ["Stanford University", "Level 3 Parent, LLC", "Siemens AG", "Attica Bank", "Lteam GmbH", ""] {
+            assert_eq!(behind(name), Behind::Unknown, "{name}");
+        }
+        assert_eq!(behind("Telekom Cloud Services"), Behind::Machines, "who rents machines out may be anything");
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Which keys are used by browsers: by how many networks that servers of the key never called from, and how many of those
+//! Which keys are used by browsers, or by whatever else homes and phones hold: by how many networks that servers of the key never called from, and how many of those
 //! are usual on a day.
 //!
 //! A key that no browser uses takes no place here: what is not listed was used by servers only, for as long as this has
@@ -42,9 +42,11 @@ pub struct User {
     pub requests: u32,
     /// See `requests`.
     pub pages: u32,
+    /// Whether a browser is among them; if not, it is a network of homes and phones.
+    pub browser: bool,
 }
 
-/// One request of a browser with a key.
+/// One request of a browser with a key, or of anything else in a network of homes and phones.
 #[derive(Clone, Copy, Debug)]
 pub struct Visit {
     /// When.
@@ -61,6 +63,8 @@ pub struct Visit {
     pub agent: Id,
     /// Whether a web page made it.
     pub page: bool,
+    /// Whether it was a browser.
+    pub browser: bool,
     /// Whether the key's servers call from there as well.
     pub home: bool,
 }
@@ -179,6 +183,7 @@ impl Exposure {
             user.last = user.last.max(visit.time);
             user.requests = user.requests.saturating_add(1);
             user.pages = user.pages.saturating_add(page);
+            user.browser |= visit.browser;
             // Now and then, for what is counted in requests.
             return user.requests <= 8 || user.requests.is_multiple_of(16);
         }
@@ -191,6 +196,7 @@ impl Exposure {
                 last: visit.time,
                 requests: 1,
                 pages: page,
+                browser: visit.browser,
             });
         }
         true
@@ -206,6 +212,8 @@ impl Exposure {
 pub struct Exposures {
     /// When watching began: before, browsers would not have been noticed.
     since: Option<Timestamp>,
+    /// The same of networks of homes and phones.
+    access_since: Option<Timestamp>,
     keys: HashMap<Id, Exposure>,
 }
 
@@ -218,6 +226,16 @@ impl Exposures {
     /// From now on browsers are noticed.
     pub fn watch(&mut self, now: Timestamp) {
         self.since.get_or_insert(now);
+    }
+
+    /// From now on networks of homes and phones are told apart.
+    pub fn watch_access(&mut self, now: Timestamp) {
+        self.access_since.get_or_insert(now);
+    }
+
+    /// Since when networks of homes and phones are told apart.
+    pub fn access_watched_from(&self) -> Option<Timestamp> {
+        self.access_since
     }
 
     /// Since when browsers are noticed.
@@ -261,20 +279,20 @@ impl Exposures {
 
 /// The saved form: in order, so that the same memory gives the same bytes.
 #[derive(Serialize, Deserialize)]
-struct Saved(Option<Timestamp>, Vec<(Id, Exposure)>);
+struct Saved(Option<Timestamp>, Option<Timestamp>, Vec<(Id, Exposure)>);
 
 impl Serialize for Exposures {
     fn serialize<S: serde::Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
         let mut keys: Vec<(Id, Exposure)> = self.keys.iter().map(|(id, exposure)| (*id, exposure.clone())).collect();
         keys.sort_unstable_by_key(|(id, _)| *id);
-        Saved(self.since, keys).serialize(s)
+        Saved(self.since, self.access_since, keys).serialize(s)
     }
 }
 
 impl<'de> Deserialize<'de> for Exposures {
     fn deserialize<D: serde::Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
-        let Saved(since, keys) = Saved::deserialize(d)?;
-        Ok(Exposures { since, keys: keys.into_iter().collect() })
+        let Saved(since, access_since, keys) = Saved::deserialize(d)?;
+        Ok(Exposures { since, access_since, keys: keys.into_iter().collect() })
     }
 }
 
@@ -295,6 +313,7 @@ mod tests {
             client: id(network),
             agent: id(7),
             page: true,
+            browser: true,
             home: false,
         }
     }

@@ -40,9 +40,10 @@ const FACTS: &[&str] = &[
     "new_addresses", "new_networks", "known_networks", "newcomer_requests", "newcomer_share", "concurrent", "new_agents",
     "first_newcomer", "rejected_share",
     // front-end-exposure
-    "browser_networks", "browser_requests", "page_share", "servers_for", "server_networks", "usual_browser_networks",
+    "access_networks", "access_only", "browser_networks", "browser_requests", "page_share", "servers_for", "server_networks", "usual_browser_networks",
     // impossible-travel
     "from_place", "to_place", "distance_km", "between", "speed", "requests_there", "both_used", "networks_known",
+    "networks_only", "used_for",
     // shared-key, drift
     "steady_networks", "steady_before", "grown_for", "lasting", "changed", "drift_share", "usual_drift", "more", "less",
     "more_share", "more_before", "less_share", "less_before", "compared_days",

@@ -39,7 +39,10 @@ pub fn habits(play: &mut Play, days: i64) {
                         break route;
                     }
                 };
-                play.world.actors.push(more(&who, 0.05 + 0.1 * who.scale.min(10.0), from, i64::MAX).only(route));
+                let more = more(&who, 0.05 + 0.1 * who.scale.min(10.0), from, i64::MAX).only(route);
+                // Who asks for the same again and again does not make the same payment again and again: that were a loop.
+                let things = if write && more.things == Things::Same { Things::Popular(500) } else { more.things };
+                play.world.actors.push(more.asking(things));
             }
         }
         if random.chance(0.25) {

@@ -77,7 +77,7 @@ fn a_key_can_only_be_seen_to_travel_with_a_database_of_places() {
     assert_eq!(
         spot.sentence(),
         "no database of places: a key that is used in two places at once is told only if the new place makes many \
-         requests, by leaked-key (blind, or see less: impossible-travel)"
+         requests, by leaked-key, and else is a line of the daily summary at most (blind, or see less: impossible-travel)"
     );
     let paste = blind.paste.last().unwrap();
     assert!(paste.text.starts_with("[geoip]\npath = \"/var/lib/GeoIP/"), "{paste:?}");

@@ -128,6 +128,12 @@ impl Novelty {
         self.old_today >= least || self.networks_today() >= least
     }
 
+    /// What a network that is new to the key did: its first and newest request, and how many were served.
+    pub fn newcomer(&self, network: Id) -> Option<(Timestamp, Timestamp, u32)> {
+        let new = self.newcomers.iter().find(|new| new.network == network.0 as u32)?;
+        Some((new.first, new.last, new.requests.saturating_sub(new.errors)))
+    }
+
     /// When one of the old networks was last active.
     pub fn old_last(&self) -> Timestamp {
         self.old_last
