@@ -40,6 +40,8 @@ const BRIEFLY: f64 = 2.5;
 const QUICK: (f64, f64) = (0.4, 0.3);
 /// Callers that must fail where one makes most of the calls, and failures of those beside it.
 const FEW: usize = 3;
+/// Of what hardly ever fails, of a hundred calls one at most, so many of both are enough.
+const HARDLY: (usize, f64) = (2, 0.01);
 /// Share of an endpoint's calls that are made by two callers, so that these two are everybody.
 const NEARLY_ALL: f64 = 0.8;
 /// How the detector is tuned.
@@ -218,9 +220,10 @@ fn is_of_many(kind: SubjectKind, failures: &Failures, full: &Full, scene: &Scene
     let errors = failures.tens.sum(scene.tick - 11, scene.tick) as f64;
     let requests = full.counts.ticks(scene.tick, 12) as f64;
     let (others, among) = (errors * (1.0 - top.now), requests * (1.0 - part(top.id)));
+    let few = if failures.share() <= HARDLY.1 { HARDLY.0 } else { FEW };
     calling >= 2
-        && (failing >= FEW || failing >= 2 && all >= NEARLY_ALL)
-        && others >= FEW as f64
+        && (failing >= few || failing >= 2 && all >= NEARLY_ALL)
+        && others >= few as f64
         && others * requests >= 0.5 * errors * among
 }
 

@@ -306,7 +306,7 @@ impl Engine {
 
     /// Keeps a finding for the daily summary; history that is only learned from leaves no lines.
     pub(super) fn keep(&mut self, candidate: &Candidate, reason: Reason, now: Timestamp) {
-        if !self.quiet {
+        if !self.quiet && !self.is_aftermath(candidate, now) {
             self.book.keep(candidate, reason, now);
         }
     }
