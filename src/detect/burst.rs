@@ -185,7 +185,8 @@ pub fn judge(
     // The site is not measured against itself.
     let g = if kind == SubjectKind::Site { 1.0 } else { scene.site_factor };
     let m0 = settings.tolerance + 1.7 * (-normal.age(end).days_f64() / 3.0).exp();
-    let irregular = normal.is_irregular();
+    // Asked only of what passed the floors: it takes all hours of the day to say.
+    let irregular = || normal.is_irregular();
     let own_peak = |index: usize| 1.5 * normal.peak_of_bursts(index);
     let calm = is_calm(full, scene, floor);
     let mut best = Judgement {
@@ -233,7 +234,7 @@ pub fn judge(
             60 => is_known(seen, expected, normal.peak_of_hour(hod, true), settings),
             _ => false,
         };
-        let usual_burst = irregular
+        let usual_burst = irregular()
             && match minutes {
                 1 | 5 | 15 => now.seen <= own_peak(0),
                 60 => seen <= own_peak(1),
