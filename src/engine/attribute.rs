@@ -10,15 +10,15 @@ use crate::measure::peers;
 use crate::measure::rows::Full;
 use crate::time::Span;
 
-/// How many identities a day may reach the peak of a key that is wild from hour to hour, and of a key that makes bursts of
-/// its own, for it to be news.
+/// How many identities a day may reach as much for it to be news: of a key or client of less than a week, of a key that is
+/// wild from hour to hour, and of the others whose own peaks are no measure.
+const YOUNG: f64 = 1.0 / 60.0;
 const WILD: f64 = 0.03;
-const IRREGULAR: f64 = 0.2;
-/// Days from which on its own peaks are measure enough for a key, and how many others a day may reach as much before.
-const OWN_DAYS: u16 = 5;
-const OWN: f64 = 0.2;
-/// Days from which on so many times its own peaks are measure enough.
-const FAR: (u16, f64) = (3, 8.0);
+const KNOWN: f64 = 0.2;
+/// Days from which on its own history is measure enough for a key; where it is far beyond its own peaks; and where it is so
+/// many times beyond them.
+const OWN_DAYS: (u16, u16, u16) = (10, 5, 3);
+const FAR: f64 = 8.0;
 
 /// A subject that moved in a window.
 struct Active {
@@ -147,23 +147,20 @@ impl Engine {
     /// Without a long history of its own, a key or client must be beyond what its peers do in weeks.
     /// `own`: it is far beyond its own peaks, however short its history.
     pub(super) fn beyond_peers(&self, kind: SubjectKind, full: &Full, five: f64, own: bool) -> bool {
-        let days = full.today.active_days;
-        let normal = &full.normal;
+        let (days, normal) = (full.today.active_days, &full.normal);
+        let (always, beyond, far) = OWN_DAYS;
+        let is_measure = || {
+            (days >= always || own && (days >= beyond || days >= far && five >= FAR * normal.peak_of_days()))
+                && !normal.is_irregular()
+        };
         let limit = match kind {
-            SubjectKind::Key if (days >= 10 || own && days >= OWN_DAYS) && !normal.is_irregular() => return true,
-            SubjectKind::Key
-                if own && days >= FAR.0 && five >= FAR.1 * normal.peak_of_days() && !normal.is_irregular() =>
-            {
-                return true;
-            }
+            SubjectKind::Key if is_measure() => return true,
             // A few days of its own are hardly a measure.
-            SubjectKind::Key if own && !normal.is_wild() => OWN,
-            SubjectKind::Key | SubjectKind::Client if days < 7 => 1.0 / 60.0,
+            SubjectKind::Key if own && !normal.is_wild() => KNOWN,
+            SubjectKind::Key | SubjectKind::Client if days < 7 => YOUNG,
             // Who is wild from hour to hour has no usual of its own to go by, however long it is known.
             SubjectKind::Key if normal.is_wild() => WILD,
-            // One more burst of somebody who makes them is news if it is large for anybody.
-            SubjectKind::Key if days >= 14 => IRREGULAR,
-            SubjectKind::Key | SubjectKind::Client => 0.2,
+            SubjectKind::Key | SubjectKind::Client => KNOWN,
             _ => return true,
         };
         let keyed = kind == SubjectKind::Key || is_keyed(full);
