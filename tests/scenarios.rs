@@ -786,3 +786,46 @@ fn search_engines_batches_big_and_new_readers_and_caches_do_not_harvest() {
         site.changes.iter().filter(|c| is_harvest(c)).filter(|c| c.kind == ChangeKind::Opened).collect();
     assert!(harvests.is_empty(), "{harvests:#?}");
 }
+
+#[test]
+fn a_key_of_a_week_is_measured_by_itself_however_much_others_read() {
+    static LIVED: OnceLock<Vec<u8>> = OnceLock::new();
+    let people = |site: &mut Site| {
+        readers(site);
+        let mut newer = Stream::new("newer", 0.3).between(at("2026-03-09T06:00:00Z"), Timestamp::MAX);
+        newer.clients = vec!["192.0.7.9".into()];
+        site.streams.push(newer);
+    };
+    let mut site = Site::after(&LIVED, (3, "2026-03-02T00:00:00Z"), (35, MONDAY), people, Site::is_silent);
+    let start = at(MONDAY) + Span::from_hours(2);
+    site.streams.push(collector("newer", "192.0.7.9", "okhttp", Things::New));
+    site.run_until(start + Span::from_hours(6));
+    let first = site.changes.iter().find(|c| is_harvest(c)).unwrap_or_else(|| panic!("{:?}", site.opened()));
+    assert!(first.at - start <= Span::from_hours(3), "noticed after {}", first.at - start);
+    assert_eq!(first.incident.subject.to_string(), "key newer");
+    let own = first.incident.facts.get("peers_only") == Some(&lapwing::detect::Fact::Flag(false));
+    assert!(own, "{:?}", first.incident.facts);
+}
+
+#[test]
+fn a_key_that_reads_in_bursts_is_told_once_it_goes_on_far_beyond_its_days() {
+    static LIVED: OnceLock<Vec<u8>> = OnceLock::new();
+    let people = |site: &mut Site| {
+        readers(site);
+        // An hour here and there, by no clock.
+        let mut bursts = Stream::new("bursts", 1.6);
+        bursts.rate = |stream, t| {
+            let hour = t.millis().div_euclid(3_600_000);
+            if (hour.wrapping_mul(hour) * 7919).rem_euclid(23) < 3 { stream.scale } else { 0.0 }
+        };
+        bursts.clients = vec!["192.0.8.9".into()];
+        site.streams.push(bursts);
+    };
+    let mut site = Site::after(&LIVED, (3, "2026-03-02T00:00:00Z"), (36, MONDAY), people, Site::is_silent);
+    let start = at(MONDAY) + Span::from_hours(2);
+    site.streams.push(collector("bursts", "192.0.8.9", "okhttp", Things::New));
+    site.run_until(start + Span::from_hours(6));
+    let first = site.changes.iter().find(|c| is_harvest(c)).unwrap_or_else(|| panic!("{:?}", site.opened()));
+    assert!(first.at - start <= Span::from_hours(4), "noticed after {}", first.at - start);
+    assert_eq!(first.incident.subject.to_string(), "key bursts");
+}

@@ -67,12 +67,16 @@ const NEWS: f64 = 1.2;
 /// So many times what it read on its second largest day, and as much as hardly anybody reads, is news however much its
 /// days vary.
 const FAR: f64 = 3.0;
+/// The same of a key that reads in bursts, however many others read as much.
+const FARTHER: f64 = 5.0;
+/// What lasts so long is no burst.
+const LASTING: Span = Span::from_mins(150);
 /// Bits that a walk through numbers adds, and a walk of somebody who never did so.
 const WALKING: (f64, f64) = (10.0, 30.0);
-/// Days with less than this are compared with peers alone.
+/// Clients of fewer active days are compared with peers alone.
 const KNOWN_DAYS: u16 = 7;
-/// From so many active days on, a key's own history is enough.
-const OWN_DAYS: u16 = 8;
+/// A key's own history counts from so many active days on, a working week, and is then enough.
+const OWN_DAYS: u16 = 5;
 /// How many identities a day may read as much: for newcomers, after less than three days of peers, and for the known.
 const RARE: (f64, f64, f64) = (1.0 / 60.0, 1.0 / 300.0, 0.2);
 /// For declared crawlers it must be so many times rarer.
@@ -181,7 +185,7 @@ fn look(
         SubjectKind::Key => Kind::Key,
         _ => Kind::Client,
     };
-    let peers_only = days < KNOWN_DAYS;
+    let peers_only = days < if kind == SubjectKind::Key { OWN_DAYS } else { KNOWN_DAYS };
     let limit = match () {
         () if peers.days() < LEAST_DAYS.1 => RARE.1,
         () if peers_only => RARE.0,
@@ -222,9 +226,16 @@ fn look(
             bits = bits.max(needed);
         }
         let own = enough && news && bits >= needed;
-        // Who reads in bursts has no usual of its own to go by.
-        let wild = full.normal.is_wild();
-        own && (lambda <= limit || !wild && (kind == SubjectKind::Key && days >= OWN_DAYS || bits >= 2.0 * needed))
+        // Who reads in bursts has no usual of its own to go by; but a week of days says how far its bursts go, and they pass.
+        let key = kind == SubjectKind::Key;
+        let measured = if full.normal.is_wild() {
+            key && days >= KNOWN_DAYS
+                && read > FARTHER * harvest.did_twice()
+                && scene.end - onset(harvest, full, scene, &seen) >= LASTING
+        } else {
+            key && days >= OWN_DAYS || bits >= 2.0 * needed
+        };
+        own && (lambda <= limit || measured)
     };
     Look { seen, usual, usual_day: mean, bits, needed, lambda, limit, peers_only, fires }
 }
