@@ -39,6 +39,10 @@ impl Engine {
             let when = When::at(event.time);
             read ^= self.keys.warm(hint.key, &when) ^ self.clients.warm(hint.client, &when);
             read ^= self.repeats.warm(event.request);
+            if event.key.is_some() {
+                read ^= self.drifts.warm(event.key.id) ^ self.scopes.warm(event.key.id);
+                read ^= self.key_scales.warm(event.key.id);
+            }
         }
         std::hint::black_box(read);
     }
@@ -115,7 +119,7 @@ impl Engine {
             self.note_habit(&event, day, slot);
         }
         self.note_sizes(&event, day, key_slot);
-        self.note_scope(&event, day);
+        self.note_scope(&event, day, key_slot);
         self.note_outcome(&event, (written, texts), client_slot);
         self.judge_at_once(&event, day as i32, key_slot, out);
         if self.is_room_due() {

@@ -15,9 +15,13 @@ use crate::time::{Span, Timestamp};
 const RELEASED: usize = 3;
 
 impl Engine {
-    /// Notes what kind of request a key made.
-    pub(super) fn note_scope(&mut self, event: &Event, day: i64) {
-        if !self.settings.scope_creep.enabled || !event.key.is_some() || !event.endpoint.is_some() {
+    /// Notes what kind of request a key made. Keys that call now and then only take nobody's place.
+    pub(super) fn note_scope(&mut self, event: &Event, day: i64, slot: Option<u32>) {
+        if !self.settings.scope_creep.enabled || !event.endpoint.is_some() {
+            return;
+        }
+        let Some(row) = slot.and_then(|slot| self.keys.get(slot)) else { return };
+        if !row.is_regular() && self.scopes.of(event.key.id).is_none() {
             return;
         }
         let served = (200..400).contains(&event.status);

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
 use crate::event::Id;
+use crate::measure::least::all_but;
 use crate::time::Timestamp;
 
 /// Routes and client programs that are told apart; what is beyond counts as the rest.
@@ -282,6 +283,14 @@ impl Drifts {
         (bytes / KEY_BYTES).clamp(MOST.0, MOST.1)
     }
 
+    /// Reads a little of what [`Drifts::absorb`] will look at; the answer means nothing.
+    pub fn warm(&self, key: Id) -> u64 {
+        self.keys.get(&key).map_or(0, |habits| {
+            let first = |counts: &Counts| counts.parts.first().map_or(0, |(id, _)| id.0);
+            first(&habits.routes) ^ first(&habits.agents) ^ u64::from(habits.requests ^ habits.hours[0])
+        })
+    }
+
     /// Takes a request; `most` keys are remembered.
     pub fn absorb(&mut self, seen: &Use, most: usize) {
         if self.keys.len() >= most && !self.keys.contains_key(&seen.key) {
@@ -311,10 +320,9 @@ impl Drifts {
 
     /// Those known longest and seen lately stay.
     fn make_room(&mut self, most: usize) {
-        let mut order: Vec<((i64, u16, u32), Id)> =
+        let order: Vec<((i64, u16, u32), Id)> =
             self.keys.iter().map(|(id, h)| ((h.day, h.days, h.requests), *id)).collect();
-        order.sort_unstable_by(|a, b| b.cmp(a));
-        for (_, id) in order.into_iter().skip(most - most / 4) {
+        for (_, id) in all_but(order, most - most / 4) {
             self.keys.remove(&id);
         }
     }

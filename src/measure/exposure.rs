@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::event::Id;
 use crate::measure::distinct::Distinct;
+use crate::measure::least::all_but;
 use crate::time::{Span, Timestamp};
 
 /// Networks of a day that are told apart.
@@ -268,10 +269,8 @@ impl Exposures {
 
     /// Those that browsers used lately stay.
     fn make_room(&mut self, most: usize) {
-        let mut order: Vec<(bool, Timestamp, Id)> =
-            self.keys.iter().map(|(id, e)| (e.held, e.newest_at, *id)).collect();
-        order.sort_unstable_by(|a, b| b.cmp(a));
-        for (_, _, id) in order.into_iter().skip(most - most / 4) {
+        let order: Vec<(bool, Timestamp, Id)> = self.keys.iter().map(|(id, e)| (e.held, e.newest_at, *id)).collect();
+        for (_, _, id) in all_but(order, most - most / 4) {
             self.keys.remove(&id);
         }
     }

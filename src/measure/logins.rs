@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::event::Id;
 use crate::measure::distinct::Distinct;
+use crate::measure::least::all_but;
 use crate::measure::ring::Ring;
 use crate::time::{Span, Timestamp};
 
@@ -291,10 +292,8 @@ impl Logins {
     }
 
     fn make_room(&mut self, most: usize) {
-        let mut order: Vec<(u32, Timestamp, Id)> =
-            self.guessers.iter().map(|(id, g)| (g.failed, g.last_at, *id)).collect();
-        order.sort_unstable_by(|a, b| b.cmp(a));
-        for (.., id) in order.into_iter().skip(most / 2) {
+        let order: Vec<(u32, Timestamp, Id)> = self.guessers.iter().map(|(id, g)| (g.failed, g.last_at, *id)).collect();
+        for (.., id) in all_but(order, most / 2) {
             self.guessers.remove(&id);
         }
     }

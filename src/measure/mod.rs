@@ -8,6 +8,8 @@ pub mod calendar;
 
 mod decayed;
 
+mod least;
+
 pub mod normal;
 
 pub mod mix;

@@ -11,6 +11,7 @@ use smallvec::SmallVec;
 
 use crate::event::{Event, Id};
 use crate::measure::distinct::Distinct;
+use crate::measure::least::all_but;
 use crate::measure::walk::{self, Numbers};
 use crate::time::{Span, Timestamp};
 
@@ -320,15 +321,14 @@ impl Probes {
 
     /// Keeps the half that matters most: who has just asked for many things, then who did so most lately.
     fn make_room(&mut self, most: usize, now: Timestamp) {
-        let mut order: Vec<((u32, Timestamp), (bool, Id))> = self
+        let order: Vec<((u32, Timestamp), (bool, Id))> = self
             .callers
             .iter()
             .map(|(caller, probe)| {
                 ((probe.level_at(now) as u32 + u32::from(probe.earlier.0 > 0), probe.last_at), *caller)
             })
             .collect();
-        order.sort_unstable_by(|a, b| b.cmp(a));
-        for (_, caller) in order.into_iter().skip(most / 2) {
+        for (_, caller) in all_but(order, most / 2) {
             if let Some(probe) = self.callers.remove(&caller) {
                 self.over.extend(over(caller, &probe));
             }

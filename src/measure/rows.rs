@@ -9,12 +9,14 @@ mod busy;
 mod held;
 mod readers;
 mod room;
+mod victim;
 
 use hashbrown::HashTable;
 use serde::{Deserialize, Serialize};
 
 use self::beside::Beside;
 pub use self::held::HeldOf;
+use self::victim::Victims;
 use crate::event::{Event, Id, SubjectKind};
 use crate::measure::failures::{Class, Failures};
 pub use crate::measure::full::{Full, Today};
@@ -27,8 +29,8 @@ use crate::time::{Span, Timestamp};
 
 /// Requests in a day that make a row full.
 const FULL_AT: u32 = 20;
-/// How many rows are looked at for the one to give way.
-const SAMPLE: usize = 32;
+/// Requests in a day that make somebody more than a visitor.
+const REGULAR: u32 = 5;
 
 /// One subject.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -80,6 +82,11 @@ impl Row {
             novelty: None,
             harvest: None,
         }
+    }
+
+    /// Whether it has rings and a profile, or called a few times today.
+    pub fn is_regular(&self) -> bool {
+        self.full.is_some() || self.requests >= REGULAR
     }
 
     /// For a second look at the log it was learned from: what is usual stays, as if learned `before` the log began, and
@@ -181,9 +188,8 @@ pub struct Rows {
     limits: Limits,
     most: Limits,
     fulls: usize,
-    hand: usize,
-    /// A number of rows, and the step between those that are looked at for the one to give way.
-    stride: (usize, usize),
+    /// Which rows may have to give way.
+    victims: Victims,
     touched: Vec<u32>,
     /// Rows whose level is at least `busy_from` requests a minute, and some that no longer are.
     busy: Vec<u32>,
@@ -215,8 +221,7 @@ impl Rows {
             limits,
             most: limits,
             fulls: 0,
-            hand: 0,
-            stride: (0, 1),
+            victims: Victims::default(),
             touched: Vec::new(),
             busy: Vec::new(),
             busy_from: f64::INFINITY,
@@ -317,6 +322,7 @@ impl Rows {
     pub fn warm(&self, slot: u32, when: &When) -> u64 {
         let Some(row) = self.get(slot) else { return 0 };
         let novelty = row.novelty.as_deref().map_or(0, Novelty::warm);
+        let novelty = novelty ^ row.harvest.as_deref().map_or(0, Harvest::warm);
         row.full.as_deref().map_or(0, |full| full.warm(when)) ^ novelty
     }
 
@@ -403,7 +409,7 @@ impl Rows {
             self.rows.push(row);
             self.rows.len() as u32 - 1
         } else {
-            let slot = self.victim(false);
+            let slot = self.victim();
             let old = std::mem::replace(&mut self.rows[slot as usize], row);
             self.evicted += 1;
             self.fulls -= usize::from(old.full.is_some());
@@ -423,7 +429,7 @@ impl Rows {
 
     /// Takes rings and profile from the full row that is missed least, but not from `except`.
     fn demote(&mut self, except: u32) {
-        let victim = self.victim(true);
+        let victim = self.full_victim();
         if victim == except {
             return;
         }
@@ -438,46 +444,4 @@ impl Rows {
             self.note_bytes(victim);
         }
     }
-
-    /// The row that is missed least among the next few that qualify: the longest idle, where each known week of
-    /// traffic counts like hours of being busy, so that a flood of newcomers does not drive out the regulars.
-    fn victim(&mut self, only_full: bool) -> u32 {
-        let mut best: Option<(Timestamp, u32)> = None;
-        let (mut seen, mut steps) = (0, 0);
-        // Neighbours are alike (who came first, who was kept when room was made): those that are looked at lie far apart.
-        let length = self.rows.len();
-        if self.stride.0 != length {
-            self.stride = (length, stride(length));
-            self.hand = self.hand.checked_rem(length).unwrap_or(0);
-        }
-        let stride = self.stride.1;
-        while seen < SAMPLE && steps < length {
-            self.hand += stride;
-            if self.hand >= length {
-                self.hand -= length;
-            }
-            steps += 1;
-            let Some(age) = self.age(self.hand).filter(|age| age.full || !only_full) else { continue };
-            seen += 1;
-            let worth = age.worth();
-            if best.is_none_or(|(least, _)| worth < least) {
-                best = Some((worth, self.hand as u32));
-            }
-        }
-        best.map_or(self.hand as u32, |(_, slot)| slot)
-    }
-}
-
-/// A step that leads evenly over `length` places and comes to each of them once before it comes to one again.
-fn stride(length: usize) -> usize {
-    let coprime = |step: usize| {
-        let (mut a, mut b) = (length, step);
-        while b > 0 {
-            (a, b) = (b, a % b);
-        }
-        a == 1
-    };
-    // The golden section.
-    let first = length * 382 / 1000;
-    (first.max(1)..=length).find(|step| coprime(*step)).unwrap_or(1)
 }

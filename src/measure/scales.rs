@@ -33,6 +33,12 @@ impl Scales {
         (bytes / BYTES).clamp(MOST.0, MOST.1)
     }
 
+    /// Reads a little of what [`Scales::take`] will look at; the answer means nothing.
+    pub fn warm(&self, id: Id) -> u64 {
+        let Some(series) = self.subjects.get(&id) else { return 0 };
+        series.of.iter().flatten().fold(0, |read, sizes| read ^ sizes.warm())
+    }
+
     /// Takes values of a subject, all of one request. `most` series are kept. Answers with the middle of what was usual of
     /// each, 0 where that is not known. `by`: whose request it was, or on which route.
     pub fn take(&mut self, (id, by): (Id, Id), values: &[Value], when: (Timestamp, i64), most: usize) -> [f32; 5] {

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
 use crate::event::Id;
+use crate::measure::least::all_but;
 use crate::time::{Span, Timestamp};
 
 /// Pairs that are kept one by one, and bytes of the filter for more.
@@ -211,6 +212,11 @@ impl Scopes {
         (bytes / KEY_BYTES).clamp(MOST.0, MOST.1)
     }
 
+    /// Reads a little of what [`Scopes::absorb`] will look at; the answer means nothing.
+    pub fn warm(&self, key: Id) -> u64 {
+        self.keys.get(&key).map_or(0, |scope| u64::from(scope.known.first().copied().unwrap_or(0) ^ scope.reads))
+    }
+
     /// Takes a request of a key; `most` keys are remembered.
     pub fn absorb(&mut self, seen: &Use, most: usize) {
         let t = seen.time;
@@ -338,10 +344,9 @@ impl Scopes {
 
     /// Those known longest and seen lately stay.
     fn make_room(&mut self, most: usize) {
-        let mut order: Vec<((i64, u32), Id)> =
+        let order: Vec<((i64, u32), Id)> =
             self.keys.iter().map(|(id, s)| ((s.last_at.bucket(Span::DAY), s.requests()), *id)).collect();
-        order.sort_unstable_by(|a, b| b.cmp(a));
-        for (_, id) in order.into_iter().skip(most - most / 4) {
+        for (_, id) in all_but(order, most - most / 4) {
             self.keys.remove(&id);
         }
     }

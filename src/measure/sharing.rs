@@ -6,6 +6,7 @@ use hashbrown::HashMap;
 use serde::{Deserialize, Serialize};
 
 use crate::event::Id;
+use crate::measure::least::all_but;
 
 /// Networks of a key that are followed. A key with more is in everybody's hands.
 const MEMBERS: usize = 48;
@@ -172,10 +173,9 @@ impl Sharings {
 
     /// Those watched longest and seen lately stay.
     fn make_room(&mut self, most: usize) {
-        let mut order: Vec<((i32, i32), Id)> =
+        let order: Vec<((i32, i32), Id)> =
             self.keys.iter().map(|(id, sharing)| ((sharing.day, -sharing.first), *id)).collect();
-        order.sort_unstable_by(|a, b| b.cmp(a));
-        for (_, id) in order.into_iter().skip(most - most / 4) {
+        for (_, id) in all_but(order, most - most / 4) {
             self.keys.remove(&id);
         }
     }

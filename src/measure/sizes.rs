@@ -176,6 +176,11 @@ impl Sizes {
         }
     }
 
+    /// Reads a little of what [`Sizes::take`] looks at; the answer means nothing.
+    pub(super) fn warm(&self) -> u64 {
+        self.newest ^ self.hour as u64 ^ u64::from(self.lately[0].to_bits()) ^ self.day as u64
+    }
+
     /// Takes a value on a local day. Whether many of the newest are far out.
     pub(super) fn take(&mut self, value: &Value, (t, day): (Timestamp, i64), by: Id) -> bool {
         let Value { value, step, far, .. } = *value;

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
 use crate::event::{Id, Place};
+use crate::measure::least::all_but;
 use crate::time::{Span, Timestamp};
 
 /// Places of a key that are remembered, and for how long.
@@ -280,9 +281,8 @@ impl Travels {
 
     /// Those used lately stay.
     fn make_room(&mut self, most: usize) {
-        let mut order: Vec<(Timestamp, Id)> = self.keys.iter().map(|(id, key)| (key.last, *id)).collect();
-        order.sort_unstable_by(|a, b| b.cmp(a));
-        for (_, id) in order.into_iter().skip(most - most / 4) {
+        let order: Vec<(Timestamp, Id)> = self.keys.iter().map(|(id, key)| (key.last, *id)).collect();
+        for (_, id) in all_but(order, most - most / 4) {
             self.keys.remove(&id);
         }
     }

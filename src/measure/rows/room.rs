@@ -94,7 +94,7 @@ impl Rows {
         self.touched = Vec::new();
         self.busy = Vec::new();
         self.fulls = 0;
-        self.hand = 0;
+        self.victims.clear();
         for (slot, row) in rows.iter().enumerate() {
             self.fulls += usize::from(row.full.is_some());
             if row.touched {
