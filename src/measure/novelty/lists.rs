@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{FEW, Seen};
+use super::{FEW, Olds, Seen};
 use crate::event::Id;
 use crate::time::Timestamp;
 
@@ -41,8 +41,14 @@ pub(super) struct NewAgent {
     pub(super) first: Timestamp,
 }
 
+impl Default for Newcomer {
+    fn default() -> Self {
+        Newcomer::nobody()
+    }
+}
+
 impl Newcomer {
-    pub(super) fn nobody() -> Self {
+    pub(super) const fn nobody() -> Self {
         let never = Timestamp::MIN;
         Newcomer { network: 0, first: never, last: never, day: i32::MIN, requests: 0, errors: 0, rejected: 0 }
     }
@@ -59,7 +65,7 @@ impl Newcomer {
 }
 
 /// Puts something into a full list in the place of what was not used for longest.
-pub(super) fn remember(list: &mut Vec<Old>, limit: usize, item: Old) {
+pub(super) fn remember(list: &mut Olds, limit: usize, item: Old) {
     if list.len() < limit {
         list.push(item);
     } else if let Some(oldest) = list.iter_mut().min_by_key(|old| old.last_s) {

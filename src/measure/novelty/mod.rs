@@ -6,16 +6,21 @@
 
 mod lists;
 mod rate;
+mod saved;
 mod sketch;
+mod strangers;
 mod view;
 
 use serde::{Deserialize, Serialize};
+use smallvec::SmallVec;
 
 pub use self::rate::Rate;
 pub use self::view::Newcomers;
 
 use self::lists::{Address, NewAgent, Newcomer, Old, count, remember, seconds};
+use self::saved::Saved;
 use self::sketch::Sketch;
+use self::strangers::Strangers;
 use crate::event::Id;
 use crate::time::{Span, Timestamp};
 
@@ -63,8 +68,12 @@ pub struct Seen {
     pub day: i32,
 }
 
-/// What is known of the users of one key. Some 400 bytes for a quiet key, at most 5 kB while strangers use it.
+/// Networks or agents of long standing: most keys have one or two.
+type Olds = SmallVec<[Old; 2]>;
+
+/// What is known of the users of one key. Some 250 bytes for a quiet key, at most 5 kB while strangers use it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(from = "Saved", into = "Saved")]
 pub struct Novelty {
     first: Timestamp,
     last: Timestamp,
@@ -81,19 +90,12 @@ pub struct Novelty {
     new_today: u32,
     agents_today: u32,
     old_today: u32,
-    networks: Vec<Old>,
-    agents: Vec<Old>,
-    newcomers: Vec<Newcomer>,
-    addresses: Vec<Address>,
-    new_agents: Vec<NewAgent>,
-    endpoints: Vec<(Id, u32)>,
-    used_agents: Vec<(Id, u32)>,
-    /// Networks and addresses that found no place, and what they did.
+    networks: Olds,
+    agents: Olds,
+    /// Networks that found no place.
     more_networks: Option<Box<Sketch>>,
-    more_addresses: Option<Box<Sketch>>,
-    more: Newcomer,
-    /// All requests since the first newcomer.
-    requests: u64,
+    /// Who is new, while anybody is.
+    strangers: Option<Box<Strangers>>,
     rejections: u32,
     rejected_from: Timestamp,
 }
@@ -116,17 +118,10 @@ impl Novelty {
             new_today: 0,
             agents_today: 0,
             old_today: 0,
-            networks: Vec::new(),
-            agents: Vec::new(),
-            newcomers: Vec::new(),
-            addresses: Vec::new(),
-            new_agents: Vec::new(),
-            endpoints: Vec::new(),
-            used_agents: Vec::new(),
+            networks: Olds::new(),
+            agents: Olds::new(),
             more_networks: None,
-            more_addresses: None,
-            more: Newcomer::nobody(),
-            requests: 0,
+            strangers: None,
             rejections: 0,
             rejected_from: Timestamp::MIN,
         }
@@ -151,7 +146,9 @@ impl Novelty {
             self.old_today += u32::from(old.day != self.day);
             (old.day, old.last_s) = (self.day, seconds(seen.time));
             self.old_last = self.old_last.max(seen.time);
-            self.requests += u64::from(!self.newcomers.is_empty());
+            if let Some(strangers) = self.strangers.as_deref_mut() {
+                strangers.requests += u64::from(!strangers.newcomers.is_empty());
+            }
             return false;
         }
         if !self.settled {
@@ -162,13 +159,15 @@ impl Novelty {
             self.more_networks.get_or_insert_default().insert(seen.network.0);
             return new_agent;
         }
-        self.meet_newcomer(hash, seen) || self.requests <= OFTEN || self.requests.is_multiple_of(SELDOM)
+        let first = self.meet_newcomer(hash, seen);
+        let requests = self.strangers().requests;
+        first || requests <= OFTEN || requests.is_multiple_of(SELDOM)
     }
 
     /// Reads a little of everything that [`Novelty::absorb`] looks at; the answer means nothing.
     pub(super) fn warm(&self) -> u64 {
         let lists = self.networks.first().map_or(0, |old| old.hash) ^ self.agents.first().map_or(0, |old| old.hash);
-        u64::from(lists) ^ self.requests ^ self.last.millis() as u64 ^ u64::from(self.rejections)
+        u64::from(lists) ^ self.last.millis() as u64 ^ u64::from(self.rejections)
     }
 
     /// Lets time pass up to `now`, on this local day: newcomers that have been here for a day become old, days are learned
@@ -183,8 +182,7 @@ impl Novelty {
             self.settle(now);
         }
         // Mostly there is nobody who could.
-        let nobody = self.newcomers.is_empty() && self.new_agents.is_empty();
-        if !self.held && !nobody {
+        if !self.held && self.strangers.is_some() {
             self.graduate(|newcomer| now - newcomer.first >= NEW_FOR, |agent| now - agent.first >= NEW_FOR, now);
         }
         if day > self.day {
@@ -202,8 +200,9 @@ impl Novelty {
         if !self.settled {
             return hour(self.first);
         }
-        let newcomers = self.newcomers.iter().map(|newcomer| newcomer.first);
-        newcomers.chain(self.new_agents.iter().map(|agent| agent.first)).min().map_or(i64::MAX, hour)
+        let strangers = self.strangers();
+        let newcomers = strangers.newcomers.iter().map(|newcomer| newcomer.first);
+        newcomers.chain(strangers.new_agents.iter().map(|agent| agent.first)).min().map_or(i64::MAX, hour)
     }
 
     /// Notes that it was told of an hour in which it had nothing to do.
@@ -234,9 +233,12 @@ impl Novelty {
         if accepted {
             self.graduate(|_| true, |_| true, self.last);
         }
-        self.newcomers.clear();
-        self.new_agents.clear();
+        if let Some(strangers) = self.strangers.as_deref_mut() {
+            strangers.newcomers.clear();
+            strangers.new_agents.clear();
+        }
         self.forget_parts();
+        self.dismiss();
     }
 
     fn meet_agent(&mut self, seen: &Seen) -> bool {
@@ -249,8 +251,9 @@ impl Novelty {
             return false;
         }
         if self.settled {
-            if !self.new_agents.iter().any(|new| new.agent == seen.agent) && self.new_agents.len() < FEW {
-                self.new_agents.push(NewAgent { agent: seen.agent, first: seen.time });
+            let known = &mut self.strangers.get_or_insert_default().new_agents;
+            if !known.iter().any(|new| new.agent == seen.agent) && known.len() < FEW {
+                known.push(NewAgent { agent: seen.agent, first: seen.time });
                 self.agents_today += 1;
             }
             return true;
@@ -274,18 +277,19 @@ impl Novelty {
 
     /// True if this newcomer is met for the first time.
     fn meet_newcomer(&mut self, hash: u32, seen: &Seen) -> bool {
-        if self.newcomers.is_empty() {
-            self.requests = 0;
+        if self.strangers().newcomers.is_empty() {
             self.forget_parts();
+            self.strangers.get_or_insert_default().requests = 0;
         }
-        self.requests += 1;
-        let (day, before) = (self.day, self.newcomers.len());
-        if let Some(newcomer) = self.newcomers.iter_mut().find(|newcomer| newcomer.network == hash) {
+        let strangers = self.strangers.get_or_insert_default();
+        strangers.requests += 1;
+        let (day, before) = (self.day, strangers.newcomers.len());
+        if let Some(newcomer) = strangers.newcomers.iter_mut().find(|newcomer| newcomer.network == hash) {
             newcomer.take(seen, day);
-        } else if self.newcomers.len() < NETWORKS {
+        } else if strangers.newcomers.len() < NETWORKS {
             let mut newcomer = Newcomer { network: hash, first: seen.time, ..Newcomer::nobody() };
             newcomer.take(seen, day);
-            self.newcomers.push(newcomer);
+            strangers.newcomers.push(newcomer);
             let hour = seen.time.bucket(Span::HOUR);
             if !self.held || hour != self.counted_hour {
                 self.new_today += 1;
@@ -293,18 +297,18 @@ impl Novelty {
             self.counted_hour = hour;
         } else {
             self.more_networks.get_or_insert_default().insert(seen.network.0);
-            self.more.take(seen, day);
+            strangers.more.take(seen, day);
         }
-        if let Some(address) = self.addresses.iter_mut().find(|address| address.client == seen.client) {
+        if let Some(address) = strangers.addresses.iter_mut().find(|address| address.client == seen.client) {
             address.requests = address.requests.saturating_add(1);
-        } else if self.addresses.len() < NETWORKS {
-            self.addresses.push(Address { client: seen.client, network: hash, requests: 1 });
+        } else if strangers.addresses.len() < NETWORKS {
+            strangers.addresses.push(Address { client: seen.client, network: hash, requests: 1 });
         } else {
-            self.more_addresses.get_or_insert_default().insert(seen.client.0);
+            strangers.more_addresses.get_or_insert_default().insert(seen.client.0);
         }
-        count(&mut self.endpoints, seen.endpoint);
-        count(&mut self.used_agents, seen.agent);
-        self.newcomers.len() > before
+        count(&mut strangers.endpoints, seen.endpoint);
+        count(&mut strangers.used_agents, seen.agent);
+        strangers.newcomers.len() > before
     }
 
     /// The first day is over: from now on, who is not known is new.
@@ -320,27 +324,31 @@ impl Novelty {
 
     /// Newcomers of whom `network` or `agent` says yes become old.
     fn graduate(&mut self, network: impl Fn(&Newcomer) -> bool, agent: impl Fn(&NewAgent) -> bool, now: Timestamp) {
-        let (first, networks, day) = (self.newcomers.iter().map(|n| n.first).min(), &mut self.networks, self.day);
-        self.newcomers.retain(|new| {
+        let Some(strangers) = self.strangers.as_deref_mut() else { return };
+        let (first, networks, day) = (strangers.first(), &mut self.networks, self.day);
+        strangers.newcomers.retain(|new| {
             let old = Old { hash: new.network, last_s: seconds(new.last), day: new.day };
             network(new).then(|| remember(networks, NETWORKS, old)).is_none()
         });
         let (agents, last_s) = (&mut self.agents, seconds(self.last));
-        self.new_agents.retain(|new| {
+        strangers.new_agents.retain(|new| {
             agent(new).then(|| remember(agents, FEW, Old { hash: new.agent.0 as u32, last_s, day })).is_none()
         });
         // What is told of the others is told since the first of them.
-        let left = self.newcomers.iter().map(|n| n.first).min();
+        let left = strangers.first();
         if let (Some(before), Some(left)) = (first, left)
             && left > before
         {
             let share = (now - left).secs_f64() / (now - before).secs_f64().max(1.0);
-            self.requests = (self.requests as f64 * share.clamp(0.0, 1.0)) as u64;
-            let newcomers = &self.newcomers;
-            self.addresses.retain(|address| newcomers.iter().any(|new| new.network == address.network));
+            strangers.requests = (strangers.requests as f64 * share.clamp(0.0, 1.0)) as u64;
+            let newcomers = &strangers.newcomers;
+            strangers.addresses.retain(|address| newcomers.iter().any(|new| new.network == address.network));
         }
-        if left.is_none() && first.is_some() {
-            self.forget_parts();
+        if left.is_none() {
+            if first.is_some() {
+                self.forget_parts();
+            }
+            self.dismiss();
         }
     }
 
@@ -348,8 +356,8 @@ impl Novelty {
         let age_days = self.age_days(now);
         if self.settled {
             let more = if self.held { None } else { self.more_networks.take() };
-            if !self.held {
-                self.more_addresses = None;
+            if let Some(strangers) = self.strangers.as_deref_mut().filter(|_| !self.held) {
+                strangers.more_addresses = None;
             }
             let new = f64::from(self.new_today + more.map_or(0, |sketch| sketch.estimate()));
             let silent = day.saturating_sub(self.day).saturating_sub(1).min(REMEMBERED_DAYS);
@@ -362,19 +370,29 @@ impl Novelty {
             self.public = self.network_rate.per_day(age_days) > PUBLIC;
         }
         (self.new_today, self.agents_today, self.old_today, self.day) = (0, 0, 0, day);
-        let fresh = |old: &Old| day.saturating_sub(old.day) <= REMEMBERED_DAYS;
+        let fresh = |old: &mut Old| day.saturating_sub(old.day) <= REMEMBERED_DAYS;
         self.networks.retain(fresh);
         self.agents.retain(fresh);
     }
 
     fn forget_parts(&mut self) {
-        self.addresses.clear();
-        self.endpoints.clear();
-        self.used_agents.clear();
-        self.more_addresses = None;
-        self.more = Newcomer::nobody();
+        if let Some(strangers) = self.strangers.as_deref_mut() {
+            strangers.forget_parts();
+        }
         if self.settled && !self.public {
             self.more_networks = None;
+        }
+    }
+
+    /// What is known of strangers; nothing where there are none.
+    fn strangers(&self) -> &Strangers {
+        self.strangers.as_deref().unwrap_or(&strangers::NONE)
+    }
+
+    /// Gives back the place of strangers where there are none.
+    fn dismiss(&mut self) {
+        if self.strangers().is_nobody() {
+            self.strangers = None;
         }
     }
 

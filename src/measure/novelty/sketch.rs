@@ -18,6 +18,9 @@ impl Default for Sketch {
 }
 
 impl Sketch {
+    /// Bytes in use, with what an allocation costs beside its content.
+    pub(super) const BYTES: usize = REGISTERS + 64;
+
     /// Takes a keyed 64-bit hash.
     pub(super) fn insert(&mut self, hash: u64) {
         let rank = ((hash >> 8) | 1 << 56).trailing_zeros() as u8 + 1;

@@ -2,8 +2,9 @@
 
 use std::cmp::Reverse;
 
-use super::lists::{Address, NewAgent, Newcomer, Old};
-use super::{Novelty, Rate};
+use super::lists::{Newcomer, Old};
+use super::sketch::Sketch;
+use super::{Novelty, Olds, Rate};
 use crate::event::Id;
 use crate::time::{Span, Timestamp};
 
@@ -34,46 +35,43 @@ pub struct Newcomers {
 impl Novelty {
     /// Bytes in use.
     pub fn bytes(&self) -> usize {
-        let olds = (self.networks.capacity() + self.agents.capacity()) * size_of::<Old>();
-        let newcomers = self.newcomers.capacity() * size_of::<Newcomer>()
-            + self.addresses.capacity() * size_of::<Address>()
-            + self.new_agents.capacity() * size_of::<NewAgent>();
-        let counts = (self.endpoints.capacity() + self.used_agents.capacity()) * size_of::<(Id, u32)>();
-        let sketches = [&self.more_networks, &self.more_addresses].into_iter().flatten().count() * 320;
-        size_of::<Novelty>() + olds + newcomers + counts + sketches
+        let beside = |olds: &Olds| if olds.spilled() { olds.capacity() * size_of::<Old>() } else { 0 };
+        let strangers = self.strangers.as_ref().map_or(0, |strangers| strangers.bytes());
+        let sketch = self.more_networks.as_ref().map_or(0, |_| Sketch::BYTES);
+        size_of::<Novelty>() + beside(&self.networks) + beside(&self.agents) + strangers + sketch
     }
 
     /// What the newcomers who came at `since` or later did until now.
     pub fn newcomers(&self, since: Timestamp) -> Newcomers {
         let mut all = Newcomers::default();
-        let more = (self.more.requests > 0 && self.more.last >= since).then_some(&self.more);
-        for newcomer in self.newcomers.iter().filter(|newcomer| newcomer.first >= since) {
+        let strangers = self.strangers();
+        let more = (strangers.more.requests > 0 && strangers.more.last >= since).then_some(&strangers.more);
+        let came_since = |newcomer: &&Newcomer| newcomer.first >= since;
+        for newcomer in strangers.newcomers.iter().filter(came_since) {
             all.networks += 1;
             all.arrivals.push(newcomer.first);
             all.take(newcomer);
         }
-        all.addresses = self
-            .addresses
-            .iter()
-            .filter(|a| self.newcomers.iter().any(|n| n.network == a.network && n.first >= since))
-            .count() as u32;
+        let theirs = |network: u32| strangers.newcomers.iter().filter(came_since).any(|n| n.network == network);
+        all.addresses = strangers.addresses.iter().filter(|address| theirs(address.network)).count() as u32;
         if let Some(more) = more {
             all.networks += self.more_networks.as_ref().map_or(0, |sketch| sketch.estimate());
             all.take(&Newcomer { first: more.first.max(since), ..*more });
         }
         if !all.arrivals.is_empty() {
-            all.addresses += self.more_addresses.as_ref().map_or(0, |sketch| sketch.estimate());
+            all.addresses += strangers.more_addresses.as_ref().map_or(0, |sketch| sketch.estimate());
         }
-        all.agents = self.new_agents.iter().filter(|agent| agent.first >= since).count() as u32;
+        all.agents = strangers.new_agents.iter().filter(|agent| agent.first >= since).count() as u32;
         all
     }
 
     /// How many newcomers there are in all, by networks, and what they requested until now.
     pub fn newcomers_in_all(&self) -> (u32, u64) {
-        let more = self.more_networks.as_ref().filter(|_| self.more.requests > 0).map_or(0, |sketch| sketch.estimate());
-        let requests =
-            self.newcomers.iter().chain(std::iter::once(&self.more)).map(|new| u64::from(new.requests)).sum();
-        (self.newcomers.len() as u32 + more, requests)
+        let strangers = self.strangers();
+        let sketch = self.more_networks.as_ref().filter(|_| strangers.more.requests > 0);
+        let all = strangers.newcomers.iter().chain(std::iter::once(&strangers.more));
+        let requests = all.map(|new| u64::from(new.requests)).sum();
+        (strangers.newcomers.len() as u32 + sketch.map_or(0, |sketch| sketch.estimate()), requests)
     }
 
     /// Usual newcomers: networks, agents.
@@ -114,12 +112,12 @@ impl Novelty {
     /// Adds the networks that used the key since an instant, as far as they are told apart.
     pub fn networks_since(&self, since: Timestamp, out: &mut Vec<u32>) {
         out.extend(self.networks.iter().filter(|old| old.last_s >= super::lists::seconds(since)).map(|old| old.hash));
-        out.extend(self.newcomers.iter().filter(|new| new.last >= since).map(|new| new.network));
+        out.extend(self.strangers().newcomers.iter().filter(|new| new.last >= since).map(|new| new.network));
     }
 
     /// Distinct networks today: what enters into the peers' histogram when the day ends.
     pub fn networks_today(&self) -> u32 {
-        let new = self.newcomers.iter().filter(|newcomer| newcomer.day == self.day).count() as u32;
+        let new = self.strangers().newcomers.iter().filter(|newcomer| newcomer.day == self.day).count() as u32;
         self.old_today + new + self.more_networks.as_ref().map_or(0, |sketch| sketch.estimate())
     }
 
@@ -130,7 +128,7 @@ impl Novelty {
 
     /// What a network that is new to the key did: its first and newest request, and how many were served.
     pub fn newcomer(&self, network: Id) -> Option<(Timestamp, Timestamp, u32)> {
-        let new = self.newcomers.iter().find(|new| new.network == network.0 as u32)?;
+        let new = self.strangers().newcomers.iter().find(|new| new.network == network.0 as u32)?;
         Some((new.first, new.last, new.requests.saturating_sub(new.errors)))
     }
 
@@ -141,13 +139,13 @@ impl Novelty {
 
     /// The newest request of a newcomer.
     pub fn newcomer_last(&self) -> Option<Timestamp> {
-        let last = self.newcomers.iter().map(|newcomer| newcomer.last).max();
-        if self.more.requests > 0 { last.max(Some(self.more.last)) } else { last }
+        let last = self.strangers().newcomers.iter().map(|newcomer| newcomer.last).max();
+        if self.strangers().more.requests > 0 { last.max(Some(self.strangers().more.last)) } else { last }
     }
 
     /// All requests of the key since the first of its newcomers.
     pub fn requests_since_newcomers(&self) -> u64 {
-        self.requests
+        self.strangers().requests
     }
 
     /// Whether the key gets nothing but 401 and 403 any more.
@@ -157,8 +155,8 @@ impl Novelty {
 
     /// Newcomers' busiest addresses, agents and endpoints, with their requests: largest first.
     pub fn parts(&self) -> [Vec<(Id, u32)>; 3] {
-        let addresses = self.addresses.iter().map(|a| (a.client, a.requests)).collect();
-        let mut parts = [addresses, self.used_agents.clone(), self.endpoints.clone()];
+        let addresses = self.strangers().addresses.iter().map(|a| (a.client, a.requests)).collect();
+        let mut parts = [addresses, self.strangers().used_agents.clone(), self.strangers().endpoints.clone()];
         for part in &mut parts {
             part.sort_by_key(|&(id, n): &(Id, u32)| (Reverse(n), id));
         }
