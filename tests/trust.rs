@@ -206,3 +206,34 @@ fn a_second_look_finds_what_a_short_log_was_too_short_for() {
     let began = at("2026-03-12T11:00:00Z");
     assert!((opened.incident.started_at - began).millis().abs() <= 60_000, "began {}", opened.incident.started_at);
 }
+
+/// A path that one customer calls almost alone, and a few others now and then.
+fn lopsided(site: &mut Site) {
+    site.consumers(12, 20.0);
+    for (n, rate) in [25.0, 2.2, 1.0, 0.5, 0.4, 0.3].into_iter().enumerate() {
+        let mut stream = Stream::new(&format!("rates-{n}"), rate).steady().endpoint("/v1/rates");
+        stream.clients = vec![format!("192.0.2.{}", n + 1)];
+        stream.errors = (0.003, 502);
+        site.streams.push(stream);
+    }
+}
+
+#[test]
+fn a_path_that_fails_for_all_its_callers_is_the_paths_trouble_though_one_calls_it_almost_alone() {
+    static LIVED: OnceLock<Vec<u8>> = OnceLock::new();
+    for (who, wanted) in [("rates-", "error-spike endpoint /v1/rates"), ("rates-0", "error-spike key rates-0")] {
+        let mut site = Site::after(&LIVED, (1, "2026-03-02T00:00:00Z"), (7, DAY), lopsided, Site::is_silent);
+        let fail = |site: &mut Site, share: f64| {
+            for stream in site.streams.iter_mut().filter(|stream| stream.key.starts_with(who)) {
+                stream.errors = (share, 502);
+            }
+        };
+        site.run_until(at(DAY) + Span::from_mins(20));
+        fail(&mut site, 0.7);
+        site.run_until(at(DAY) + Span::from_mins(45));
+        fail(&mut site, 0.003);
+        site.run_until(at(DAY) + Span::from_mins(120));
+        site.finish();
+        assert_eq!(site.opened(), [wanted], "{:#?}", site.changes);
+    }
+}

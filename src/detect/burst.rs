@@ -252,9 +252,10 @@ pub fn judge(
     }
     if best.bits >= LEAST_SURPRISE {
         // What the count alone nearly says needs no more than to be told from a habit; what it does not say has to go on.
-        let minute = |i: i64| full.counts.tens.sum(scene.tick - 6 * i - 5, scene.tick - 6 * i) as f64;
+        let ticks = |from: i64, to: i64| full.counts.tens.sum(scene.tick - from, scene.tick - to) as f64;
         let five = if best.bits >= NEARLY * need {
-            now.seen.max(5.0 * minute(0).min(minute(1)))
+            // A hundred seconds, so that what is loud is told within two minutes.
+            now.seen.max(5.0 * ticks(5, 0).min(1.5 * ticks(9, 6)))
         } else {
             now.seen.min(full.counts.minutes(scene.minute(), 10) as f64 / 2.0)
         };

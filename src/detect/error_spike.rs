@@ -1,7 +1,7 @@
 //! `error-spike`: a share of failing requests far above the usual, for an endpoint, key, client or the site.
 //!
 //! Facts: `class` (Text), `share`, `usual_share` (Share), `errors` (Count), `callers` (Count, at most 8 are told
-//! apart), `statuses` (List).
+//! apart), `statuses` (List); of an endpoint `others_fail` (flag: also the calls of all but the caller that fails most).
 //!
 //! Errors are judged against the stream's own learned share (beta-binomial), and must last: a deploy that fails for 25
 //! seconds cannot fill two whole minutes.
@@ -212,19 +212,27 @@ fn is_of_many(kind: SubjectKind, failures: &Failures, full: &Full, scene: &Scene
     if failing >= if calling >= 2 { calling.min(settings.callers) } else { settings.callers } {
         return true;
     }
+    let calls = full.keys.shares();
+    let of = |id: Id| calls.iter().find(|s| s.id == id).map_or(0.0, |s| s.now);
+    let all: f64 = failures.callers.shares().iter().map(|s| of(s.id)).sum();
+    let few = few(failures);
+    calling >= 2 && (failing >= few || failing >= 2 && all >= NEARLY_ALL) && others_fail(failures, full, scene)
+}
+
+/// Failures of others beside the busiest caller that say that it is not that one's trouble.
+fn few(failures: &Failures) -> usize {
+    if failures.share() <= HARDLY.1 { HARDLY.0 } else { FEW }
+}
+
+/// Whether the calls of all but the caller that fails most fail half as often as its own, or more.
+fn others_fail(failures: &Failures, full: &Full, scene: &Scene<'_>) -> bool {
     let callers = failures.callers.shares();
     let Some(top) = callers.first() else { return false };
-    let calls = full.keys.shares();
-    let part = |id: Id| calls.iter().find(|s| s.id == id).map_or(0.0, |s| s.now);
-    let all: f64 = callers.iter().map(|s| part(s.id)).sum();
+    let calls = full.keys.shares().iter().find(|s| s.id == top.id).map_or(0.0, |s| s.now);
     let errors = failures.tens.sum(scene.tick - 11, scene.tick) as f64;
     let requests = full.counts.ticks(scene.tick, 12) as f64;
-    let (others, among) = (errors * (1.0 - top.now), requests * (1.0 - part(top.id)));
-    let few = if failures.share() <= HARDLY.1 { HARDLY.0 } else { FEW };
-    calling >= 2
-        && (failing >= few || failing >= 2 && all >= NEARLY_ALL)
-        && others >= few as f64
-        && others * requests >= 0.5 * errors * among
+    let (others, among) = (errors * (1.0 - top.now), requests * (1.0 - calls));
+    others >= few(failures) as f64 && others * requests >= 0.5 * errors * among
 }
 
 /// What is to be told of a class that fired.
@@ -252,6 +260,9 @@ pub fn finding(kind: SubjectKind, full: &Full, scene: &Scene<'_>, judged: Judgem
     facts.insert("errors".into(), Fact::Count(errors));
     facts.insert("callers".into(), Fact::Count(callers as u64));
     facts.insert("statuses".into(), Fact::List(statuses));
+    if kind == SubjectKind::Endpoint {
+        facts.insert("others_fail".into(), Fact::Flag(callers >= FEW && others_fail(failures, full, scene)));
+    }
     let parts = Parts {
         keys: shares(&failures.callers),
         endpoints: if kind == SubjectKind::Endpoint { Vec::new() } else { shares(&failures.endpoints) },

@@ -1,6 +1,6 @@
 //! One cause, one incident: which open incident explains a finding, and in which order findings are looked at.
 
-use crate::detect::{Fact, burst, error_spike, harvesting, retry_loop, slow_response, traffic_drop};
+use crate::detect::{Fact, Facts, burst, error_spike, harvesting, retry_loop, slow_response, traffic_drop};
 use crate::event::{Id, SubjectKind};
 use crate::incident::book::{Book, FLOODED, Past};
 use crate::incident::entry::{About, Candidate, Entry, Spread};
@@ -103,6 +103,8 @@ struct Rise<'a> {
     excess: f64,
     spread: &'a Spread,
     wide_errors: bool,
+    /// Errors of an endpoint that one caller makes most of, as it makes most of the calls: those of the others fail as well.
+    others_fail: bool,
     began: Timestamp,
     /// Requests a minute beyond the usual, where that is what is counted.
     per_minute: Option<f64>,
@@ -116,6 +118,7 @@ impl<'a> Rise<'a> {
         let failing = matches!(finding.facts.get("failing"), Some(Fact::Flag(true)));
         let began = finding.started_at;
         let rise = Rise::new(finding.detector, (candidate.about, began), finding.excess, &candidate.spread);
+        let rise = rise.of_others(&finding.facts);
         let per_minute = (finding.detector == burst::NAME).then_some(finding.observed - finding.expected);
         Rise { per_minute, failing_loop: finding.detector == retry_loop::NAME && failing, ..rise }
     }
@@ -123,7 +126,7 @@ impl<'a> Rise<'a> {
     fn of_entry(entry: &'a Entry) -> Self {
         let incident = &entry.incident;
         let at = (entry.about, incident.started_at);
-        let rise = Rise::new(&incident.detector, at, entry.excess(), &entry.spread);
+        let rise = Rise::new(&incident.detector, at, entry.excess(), &entry.spread).of_others(&incident.facts);
         Rise { per_minute: rate_of(entry), ..rise }
     }
 
@@ -133,7 +136,15 @@ impl<'a> Rise<'a> {
             && matches!(about.kind, SubjectKind::Endpoint | SubjectKind::Site | SubjectKind::Source)
             && spread.keys.len() >= if about.kind == SubjectKind::Endpoint { 2 } else { 4 }
             && spread.keys.first().is_none_or(|(_, share)| *share < 0.7);
-        Rise { detector, about, excess, spread, wide_errors, began, per_minute: None, failing_loop: false }
+        let others_fail = false;
+        Rise { detector, about, excess, spread, wide_errors, others_fail, began, per_minute: None, failing_loop: false }
+    }
+
+    /// Whose errors they are, as far as the detector found it out.
+    fn of_others(self, facts: &Facts) -> Self {
+        let others = matches!(facts.get("others_fail"), Some(Fact::Flag(true)));
+        let others_fail = others && self.about.kind == SubjectKind::Endpoint && self.detector == error_spike::NAME;
+        Rise { others_fail, wide_errors: self.wide_errors || others_fail, ..self }
     }
 }
 
@@ -221,6 +232,7 @@ fn explains(entry: &Entry, rise: &Rise<'_>) -> f64 {
         }
         (Endpoint, Site | Source) => Some(entry.excess() / excess).filter(|share| *share >= ENOUGH).unwrap_or(0.0),
         (_, Site | Source) => entry.excess() / excess,
+        (Key | Client, Endpoint) if rise.others_fail => 0.0,
         (Key | Client, Endpoint) => entry.excess() * part(&entry.spread.endpoints, about.id) / excess,
         (Key, Client) => {
             let of_client = part(&rise.spread.keys, entry.about.id);
