@@ -78,7 +78,7 @@ pub use budgets::BudgetStatus;
 pub use memory::{Memory, share_of};
 pub use rules::RuleStatus;
 pub use saved::LoadError;
-pub use status::EngineStatus;
+pub use status::{EngineStatus, Matter, Outlook};
 pub use totals::Totals;
 
 /// The site's only id.
