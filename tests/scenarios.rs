@@ -829,3 +829,20 @@ fn a_key_that_reads_in_bursts_is_told_once_it_goes_on_far_beyond_its_days() {
     assert!(first.at - start <= Span::from_hours(4), "noticed after {}", first.at - start);
     assert_eq!(first.incident.subject.to_string(), "key bursts");
 }
+
+#[test]
+fn a_trickle_that_is_left_of_the_traffic_does_not_hide_when_the_rest_went() {
+    let start = at("2026-03-12T00:00:00Z");
+    let mut site = Site::new(77, "2026-03-02T00:00:00Z");
+    for n in 0..8 {
+        let stream = Stream::new(&format!("steady-{n}"), 1.0).steady().between(Timestamp::MIN, start);
+        site.streams.push(stream);
+    }
+    let mut watcher = Stream::new("watcher", 0.0);
+    watcher.pace = Some(Span::from_secs(173));
+    site.streams.push(watcher);
+    site.run_until(start + Span::from_hours(1));
+    site.finish();
+    let told = site.first("traffic-drop").expect("told");
+    assert!((told.incident.started_at - start).millis().abs() <= 60_000, "began {}", told.incident.started_at);
+}

@@ -30,6 +30,7 @@ mod rules;
 mod saved;
 mod scales;
 mod scope;
+mod signs;
 mod sources;
 mod spending;
 mod spikes;
