@@ -197,6 +197,14 @@ fn three_hundred_addresses_try_a_few_times_each() {
     assert_eq!(last.incident.severity, Severity::Critical);
     assert_eq!(last.incident.facts.get("got_in"), Some(&Fact::Flag(true)));
     assert!(count(last, "succeeded") >= 5, "{}", count(last, "succeeded"));
+    // Hours later those who got in are still in.
+    let got_in: Vec<bool> = site
+        .changes
+        .iter()
+        .filter(stuffing)
+        .map(|c| c.incident.facts.get("got_in") == Some(&Fact::Flag(true)))
+        .collect();
+    assert!(got_in.is_sorted(), "{got_in:?}");
 }
 
 #[test]

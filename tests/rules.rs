@@ -187,6 +187,7 @@ fn what_is_wrong_with_a_rule_is_shown_at_its_very_place() {
         assert_eq!(code, 2, "{rule}\n{out}");
         assert!(out.contains(place), "{rule}\nexpected {place}\n{out}");
         assert!(out.contains(help), "{rule}\nexpected {help}\n{out}");
+        assert_eq!(out.matches("error:").count(), 1, "one slip is one error: {rule}\n{out}");
     }
     let (code, out, _) = check(&[("lapwing.toml", "state_dir = \"state\"\n[rule.brust]\nfloor = 5\n")]);
     assert!(code == 2 && out.contains("did you mean \"burst\"?"), "{out}");

@@ -270,6 +270,12 @@ fn a_site_that_goes_silent_is_told_once_and_its_return_resolves_it() {
     site.finish();
     assert_eq!(site.opened(), ["traffic-drop source api"]);
     assert_eq!(site.changes.iter().filter(|c| matches!(c.kind, ChangeKind::Resolved(_))).count(), 1);
+    let worse = site.changes.iter().filter(|c| c.kind == ChangeKind::Updated(Again::Worse)).count();
+    assert_eq!(worse, 0, "what comes again is nothing worse");
+    let opened = site.first("traffic-drop").unwrap();
+    let Some(Fact::Count(missing)) = opened.incident.facts.get("missing") else { panic!("counted") };
+    let due = opened.incident.expected * (opened.at - opened.incident.started_at).mins_f64();
+    assert!((0.7..1.3).contains(&(*missing as f64 / due)), "{missing} of {due} are missing");
 }
 
 /// Three weeks of a shop that calls so many times a minute by day and night; from then on it does this share of that.

@@ -315,7 +315,11 @@ impl Engine {
         facts.insert("gone".to_owned(), Fact::Text(format!("{kind} {}", row.name)));
         facts.insert("gone_share".to_owned(), Fact::Share(share.min(1.0)));
         // Who came for a while longer did not end it by going.
-        let with_it = row.last_seen <= entry.last_active() + Span::MINUTE;
+        let last = match entry.incident.facts.get("last_sign") {
+            Some(Fact::Time(last)) => *last,
+            _ => entry.last_active(),
+        };
+        let with_it = row.last_seen <= last + Span::MINUTE;
         if now - row.last_seen >= Span::from_mins(LEAST) && with_it {
             facts.insert("silent_since".to_owned(), Fact::Time(row.last_seen));
             return Some((facts, "gone"));

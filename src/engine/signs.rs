@@ -3,8 +3,8 @@
 
 use crate::detect::user_rule::Counted;
 use crate::detect::{
-    credential_stuffing, enumeration, impossible_travel, leaked_key, payload_size, retry_loop, scope_creep,
-    slow_response, traffic_drop,
+    credential_stuffing, enumeration, front_end_exposure, impossible_travel, leaked_key, payload_size, retry_loop,
+    scope_creep, slow_response, traffic_drop,
 };
 use crate::engine::Engine;
 use crate::event::{Id, SubjectKind};
@@ -51,6 +51,7 @@ impl Engine {
                 self.logins.of(about.id).map(|guesser| guesser.last_at)
             }
             impossible_travel::NAME => self.travels.of(about.id).and_then(|w| w.leg()).map(|(_, _, to)| to.last),
+            front_end_exposure::NAME => self.exposures.of(about.id).map(|exposure| exposure.last_at),
             leaked_key::NAME => self.row(about).and_then(|row| row.novelty.as_deref()?.newcomer_last()),
             payload_size::NAME | slow_response::NAME => {
                 let what = What::ALL.get(evidence.tag as usize).copied();

@@ -16,7 +16,9 @@ use crate::time::{Span, Timestamp};
 /// How long the silence of a part waits for that of the whole.
 const WHOLE: Span = Span::from_mins(2);
 /// What was counted since the beginning: the windows behind it forget, what was told does not become less.
-const TOTALS: [&str; 3] = ["resources", "failed_logins", "logins"];
+const TOTALS: [&str; 5] = ["resources", "failed_logins", "logins", "succeeded", "browser_networks"];
+/// What happened once has happened.
+const ONCE: &str = "got_in";
 /// Lines of a user's rule below which it is not told again that there are more.
 const FEW: u64 = 10;
 /// Evidence kept of one incident.
@@ -125,6 +127,11 @@ pub(super) struct Told {
 impl Entry {
     /// Of an incident that a candidate opens at `now`; no evidence is noted yet.
     pub(super) fn new(incident: Incident, candidate: &Candidate, rank: u8, now: Timestamp) -> Entry {
+        let missing = incident.facts.get("missing").filter(|_| incident.detector == traffic_drop::NAME);
+        let usual_total = match missing {
+            Some(Fact::Count(missing)) => (*missing + incident.impact.requests) as f64,
+            _ => 0.0,
+        };
         Entry {
             incident,
             about: candidate.about,
@@ -137,7 +144,7 @@ impl Entry {
             patient: candidate.patient,
             group: false,
             new_harm: false,
-            usual_total: 0.0,
+            usual_total,
             withheld: false,
         }
     }
@@ -197,7 +204,9 @@ impl Entry {
         incident.trend = finding.trend;
         incident.impact = larger(incident.impact, finding.impact);
         let before = TOTALS.map(|fact| incident.facts.get(fact).cloned());
+        let once = incident.facts.get(ONCE).filter(|fact| **fact == Fact::Flag(true)).cloned();
         incident.facts.extend(finding.facts);
+        incident.facts.extend(once.map(|fact| (ONCE.to_owned(), fact)));
         for (fact, before) in TOTALS.into_iter().zip(before) {
             if let (Some(Fact::Count(before)), Some(Fact::Count(now))) = (before, incident.facts.get_mut(fact)) {
                 *now = before.max(*now);
@@ -353,7 +362,9 @@ impl Entry {
         }
         // Three calls that match a rule are not clearly more than one.
         let few = self.is_ruled() && self.incident.impact.requests < FEW;
-        let worse = if few { 1.0 } else { self.incident.peak / told.peak.max(1e-9) };
+        // Of what is missing, more that comes is less of it.
+        let drop = self.incident.detector == traffic_drop::NAME;
+        let worse = if few || drop { 1.0 } else { self.incident.peak / told.peak.max(1e-9) };
         if worse >= 10.0 || (worse >= 2.0 && since >= Span::from_mins(15)) {
             return Some(Again::Worse);
         }
