@@ -63,10 +63,8 @@ impl Engine {
         let last_seen = self.row(about)?.last_seen;
         let silent = (end - last_seen >= SILENT).then_some(last_seen);
         let over = (end - evidence.active_at >= OVER).then_some(evidence.active_at);
-        match (own, silent) {
-            (Some(own), Some(silent)) => Some(own.min(silent)),
-            (own, silent) => own.or(silent).or(over),
-        }
+        // Each of them is as late as it can have been.
+        [own, silent, over].into_iter().flatten().min()
     }
 
     /// The newest line that a user's rule is about; not where it is the lack of lines that is told.

@@ -206,7 +206,7 @@ impl Engine {
         while let Some(entry) = self.book.entries().get(index) {
             let (apart, signs) = (entry.is_apart(), minute.then(|| self.signs(entry, end)));
             if let (Some(signs), Some(entry)) = (signs, self.book.entries_mut().get_mut(index)) {
-                entry.note_signs(signs);
+                entry.note_signs(signs, end);
             }
             let Some(entry) = self.book.entries().get(index).filter(|_| !apart) else {
                 index += 1;

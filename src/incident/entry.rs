@@ -237,8 +237,14 @@ impl Entry {
 
     /// Notes when the last thing happened that it is about, where that is known better than by whether it goes on, and
     /// whether there is nothing to be reminded of just now.
-    pub fn note_signs(&mut self, (last, quiet): (Option<Timestamp>, bool)) {
+    pub fn note_signs(&mut self, (last, quiet): (Option<Timestamp>, bool), now: Timestamp) {
+        let over = now - self.last_active() > Span::MINUTE;
         let facts = &mut self.incident.facts;
+        let last = match facts.get("last_sign") {
+            // What is learned again when it is over no longer knows when that was.
+            Some(Fact::Time(known)) if over => Some(last.map_or(*known, |last| last.min(*known))),
+            _ => last,
+        };
         match last {
             Some(last) => facts.insert("last_sign".to_owned(), Fact::Time(last)),
             None => facts.remove("last_sign"),
