@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use toml::de::{DeTable, DeValue};
 
-use crate::diag::{Diagnostic, Origin, Place, Report, suggest};
+use crate::diag::{Diagnostic, Origin, Place, Report, nearest, suggest};
 use crate::time::Span;
 
 /// A value and where it was written.
@@ -187,6 +187,12 @@ impl<'a> Options<'a> {
     /// Whether a key stands there.
     pub fn has(&self, key: &str) -> bool {
         self.entry(key).is_some()
+    }
+
+    /// Whether a key stands there that is none of these but looks like one.
+    pub fn is_mistyped(&self, keys: &[&str]) -> bool {
+        let like = |key: &str| !keys.contains(&key) && nearest(key, keys.iter().copied()).is_some();
+        self.table.entries.iter().any(|entry| like(&entry.key))
     }
 
     /// Where a key's value stands, or the table if it does not.

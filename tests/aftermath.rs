@@ -319,3 +319,60 @@ fn a_client_that_is_banned_for_probing_does_not_get_worse_by_trying_on() {
     );
     assert_eq!(the_end(&site).outcome.map(|o| o.by).as_deref(), Some("refused"));
 }
+
+#[test]
+fn the_copy_of_a_key_that_was_replaced_for_its_owner_is_no_second_leak() {
+    // Of a key whose owner makes a tenth of the requests, and of one whose owner makes a third.
+    for (key, thieves) in [("consumer-012", 60.0), ("consumer-006", 15.0)] {
+        let mut site = ordinary(41);
+        leak(&mut site, key);
+        let copy = site.streams.len() - 1;
+        site.streams[copy].scale = thieves;
+        site.run_until(after(60));
+        // The owner has another password: the same name goes on, and the copy is refused.
+        site.streams[copy].errors = (1.0, 401);
+        site.run_until(after(9 * 60));
+        site.finish();
+        assert_eq!(site.opened(), [format!("leaked-key key {key}")], "{thieves} a minute");
+        let knocks = told(&site)
+            .into_iter()
+            .find(|c| matches!(c.kind, ChangeKind::Updated(Again::Refused | Again::PartlyRefused)));
+        let knocks = notice(knocks.expect("that they knock"));
+        assert!(knocks.parts.clients.iter().all(|client| client.name.starts_with("45.")), "{:?}", knocks.parts);
+        let refused = site.changes.iter().position(|c| matches!(c.kind, ChangeKind::Updated(Again::Refused)));
+        let later = refused.map_or(&[][..], |at| &site.changes[at..]);
+        let reminders = later.iter().filter(|c| c.kind == ChangeKind::Updated(Again::Reminder)).count();
+        assert_eq!(reminders, 0, "nobody is told that it goes on after it was told that it is refused");
+    }
+}
+
+#[test]
+fn the_end_says_when_the_last_of_it_came_and_nobody_is_reminded_of_what_has_stopped() {
+    let mut site = ordinary(42);
+    // A reader of long standing changes things for twelve minutes.
+    let mut writes = site.streams[1].clone().between(after(0), after(12));
+    writes.method = lapwing::event::Method::Delete;
+    (writes.pace, writes.errors) = (Some(Span::from_secs(30)), (0.0, 500));
+    site.streams.push(writes);
+    site.run_until(after(4 * 60));
+    site.finish();
+    assert_eq!(site.opened(), ["scope-creep key consumer-001"]);
+    assert!(!kinds(&site).contains(&ChangeKind::Updated(Again::Reminder)), "{:?}", kinds(&site));
+    let ended = the_end(&site).ended_at.unwrap();
+    assert!((ended - after(12)).millis().abs() <= 60_000, "{ended}");
+}
+
+#[test]
+fn what_was_denied_while_somebody_probed_says_nothing_of_what_gets_through_later() {
+    let mut site = ordinary(43);
+    // A slow key goes through ids that are not its own, and does what it usually does afterwards.
+    let mut probing =
+        site.streams[30].clone().endpoint("/v1/invoices/{id}").failing(0.85, 403).between(after(0), after(45));
+    (probing.things, probing.pace) = (Things::InSequence, Some(Span::from_secs(12)));
+    site.streams.push(probing);
+    site.run_until(after(4 * 60));
+    site.finish();
+    assert_eq!(site.opened().len(), 1, "{:?}", site.opened());
+    let partly = told(&site).into_iter().filter(|c| c.kind == ChangeKind::Updated(Again::PartlyRefused)).count();
+    assert_eq!(partly, 0, "{:?}", kinds(&site));
+}

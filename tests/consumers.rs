@@ -237,3 +237,31 @@ fn prices_of_models_that_are_wrong_are_shown_at_their_place() {
     assert!(said.contains("lapwing.toml:1:14") && said.contains("expected a model"), "{said}");
     assert!(said.contains("lapwing.toml:4:1") && said.contains("did you mean \"per_1k_tokens_in\"?"), "{said}");
 }
+
+#[test]
+fn a_few_calls_more_of_a_key_that_does_not_belong_here_are_no_worse() {
+    let mut log = String::new();
+    for minute in 0..600 {
+        log += &line(minute, 1, "198.51.100.7", "acme", "GET /v1/orders", 200);
+        if (300..400).contains(&minute) && minute % 12 == 0 {
+            log += &line(minute, 2, "192.0.2.4", "acme-stg", "GET /v1/orders", 200);
+        }
+    }
+    let config = format!("{SOURCE}[consumers.acme-staging]\nkeys = \"acme-stg\"\nenvironment = \"staging\"\n");
+    let told = replay(&config, &[("access.log", &log)]);
+    let of: Vec<_> = told.iter().filter(|n| n["rule"] == "wrong-environment").collect();
+    assert_eq!(of.iter().filter(|n| n["title"].as_str().unwrap().starts_with("Worse")).count(), 0, "{of:#?}");
+    // The ninth and last came at 06:36.
+    assert_eq!(of.last().unwrap()["ended_at"], "2026-03-06T06:36:02Z");
+}
+
+#[test]
+fn a_budget_that_is_used_up_does_not_run_out_any_more() {
+    let log: String = (0..300).map(|minute| line(minute, 0, "198.51.100.7", "acme", "GET /v1/orders", 200)).collect();
+    let config = "[source.api]\npath = \"access.log\"\n[rule.quota]\ndetector = \"budget\"\nper = \"key\"\nperiod = \"1d\"\n\
+                  limit = { requests = 200 }\n";
+    let told = replay(config, &[("access.log", &log)]);
+    let says = |n: &Value| n["summary"].as_str().unwrap().contains("runs out");
+    let steps: Vec<_> = told.iter().filter(|n| n["rule"] == "quota" && n["type"] != "resolved").map(says).collect();
+    assert_eq!(steps, [true, true, false], "{told:#?}");
+}

@@ -189,10 +189,22 @@ fn three_hundred_addresses_try_a_few_times_each() {
     assert!(count(told, "addresses") >= 20, "{}", count(told, "addresses"));
     let last = site.changes.iter().rfind(|c| c.incident.detector == "credential-stuffing").unwrap();
     assert!(count(last, "addresses") >= 250, "{}", count(last, "addresses"));
+    // Fifteen a minute for an hour and a half: windows are shorter, what is told counts from the beginning.
+    let stuffing = |c: &&Change| c.incident.detector == "credential-stuffing";
+    let all: Vec<u64> = site.changes.iter().filter(stuffing).map(|c| count(c, "failed_logins")).collect();
+    assert!(all.is_sorted() && (1250..1450).contains(all.last().unwrap()), "{all:?}");
     // Some of them got in, more than ever do after a failure.
     assert_eq!(last.incident.severity, Severity::Critical);
     assert_eq!(last.incident.facts.get("got_in"), Some(&Fact::Flag(true)));
     assert!(count(last, "succeeded") >= 5, "{}", count(last, "succeeded"));
+    // Hours later those who got in are still in.
+    let got_in: Vec<bool> = site
+        .changes
+        .iter()
+        .filter(stuffing)
+        .map(|c| c.incident.facts.get("got_in") == Some(&Fact::Flag(true)))
+        .collect();
+    assert!(got_in.is_sorted(), "{got_in:?}");
 }
 
 #[test]

@@ -5,7 +5,6 @@
 mod support;
 
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
 use std::process::Command;
 
 use support::tree;
@@ -130,7 +129,19 @@ fn files_that_are_named_exist() {
             && ["scripts", "systemd", "testdata", "tests", ".ci", "src", "rules", "parsers"].contains(&first)
         {
             named += 1;
-            assert!(Path::exists(&tree::repository().join(word)), "README.md names {word}, which is not there");
+            let (file, heading) = word.split_once('#').unwrap_or((word, ""));
+            let path = tree::repository().join(file);
+            assert!(path.exists(), "README.md names {word}, which is not there");
+            // As GitHub makes anchors: small letters, blanks as dashes, no other signs.
+            let anchor = |line: &str| -> String {
+                let small = line.trim_start_matches('#').trim().to_lowercase().replace(' ', "-");
+                small.chars().filter(|c| c.is_alphanumeric() || *c == '-').collect()
+            };
+            if !heading.is_empty() {
+                let text = std::fs::read_to_string(path).unwrap();
+                let mut headings = text.lines().filter(|line| line.starts_with('#')).map(anchor);
+                assert!(headings.any(|known| known == heading), "README.md names {word}: there is no such heading");
+            }
         }
     }
     assert!(named > 3, "the README names no files: has its form changed?");

@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use lapwing::app::pipeline::{Pipeline, Secrets};
 use lapwing::config::Config;
+use lapwing::engine::Matter;
 use lapwing::format::Registry;
 use lapwing::incident::Change;
 use lapwing::source::Skipped;
@@ -186,6 +187,7 @@ fn what_is_wrong_with_a_rule_is_shown_at_its_very_place() {
         assert_eq!(code, 2, "{rule}\n{out}");
         assert!(out.contains(place), "{rule}\nexpected {place}\n{out}");
         assert!(out.contains(help), "{rule}\nexpected {help}\n{out}");
+        assert_eq!(out.matches("error:").count(), 1, "one slip is one error: {rule}\n{out}");
     }
     let (code, out, _) = check(&[("lapwing.toml", "state_dir = \"state\"\n[rule.brust]\nfloor = 5\n")]);
     assert!(code == 2 && out.contains("did you mean \"burst\"?"), "{out}");
@@ -462,7 +464,8 @@ fn a_flood_of_groups_stays_within_its_places_and_is_counted() {
     let status = pipeline.status();
     let rule = &status.rules[0];
     assert!(rule.groups <= 500 && rule.evicted > 19_000, "{rule:?}");
-    assert!(status.judging.iter().any(|line| line.contains("rule many") && line.contains("had to give way")));
+    let left_out = status.judging.iter().find(|line| line.matter == Matter::LeftOut).expect("said");
+    assert!(left_out.says.contains("rule many") && left_out.says.contains("had to give way"));
     let told: Vec<_> =
         changes.iter().filter(|c| c.incident.rule == "many").map(|c| c.incident.subject.name.as_str()).collect();
     assert_eq!(told.first(), Some(&"203.0.113.9"), "who comes again and again keeps its place");

@@ -270,6 +270,12 @@ fn a_site_that_goes_silent_is_told_once_and_its_return_resolves_it() {
     site.finish();
     assert_eq!(site.opened(), ["traffic-drop source api"]);
     assert_eq!(site.changes.iter().filter(|c| matches!(c.kind, ChangeKind::Resolved(_))).count(), 1);
+    let worse = site.changes.iter().filter(|c| c.kind == ChangeKind::Updated(Again::Worse)).count();
+    assert_eq!(worse, 0, "what comes again is nothing worse");
+    let opened = site.first("traffic-drop").unwrap();
+    let Some(Fact::Count(missing)) = opened.incident.facts.get("missing") else { panic!("counted") };
+    let due = opened.incident.expected * (opened.at - opened.incident.started_at).mins_f64();
+    assert!((0.7..1.3).contains(&(*missing as f64 / due)), "{missing} of {due} are missing");
 }
 
 /// Three weeks of a shop that calls so many times a minute by day and night; from then on it does this share of that.
@@ -828,4 +834,21 @@ fn a_key_that_reads_in_bursts_is_told_once_it_goes_on_far_beyond_its_days() {
     let first = site.changes.iter().find(|c| is_harvest(c)).unwrap_or_else(|| panic!("{:?}", site.opened()));
     assert!(first.at - start <= Span::from_hours(4), "noticed after {}", first.at - start);
     assert_eq!(first.incident.subject.to_string(), "key bursts");
+}
+
+#[test]
+fn a_trickle_that_is_left_of_the_traffic_does_not_hide_when_the_rest_went() {
+    let start = at("2026-03-12T00:00:00Z");
+    let mut site = Site::new(77, "2026-03-02T00:00:00Z");
+    for n in 0..8 {
+        let stream = Stream::new(&format!("steady-{n}"), 1.0).steady().between(Timestamp::MIN, start);
+        site.streams.push(stream);
+    }
+    let mut watcher = Stream::new("watcher", 0.0);
+    watcher.pace = Some(Span::from_secs(173));
+    site.streams.push(watcher);
+    site.run_until(start + Span::from_hours(1));
+    site.finish();
+    let told = site.first("traffic-drop").expect("told");
+    assert!((told.incident.started_at - start).millis().abs() <= 60_000, "began {}", told.incident.started_at);
 }

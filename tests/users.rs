@@ -6,8 +6,9 @@ mod scenario;
 use std::sync::OnceLock;
 
 use lapwing::detect::Fact;
-use lapwing::engine::{Engine, Settings};
+use lapwing::engine::{Engine, Matter, Settings};
 use lapwing::event::{Place, Severity};
+use lapwing::incident::kept::Reason;
 use lapwing::incident::{Again, Change, ChangeKind};
 use lapwing::time::{Span, Timestamp};
 use scenario::{Site, Stream, at};
@@ -395,6 +396,32 @@ fn live(site: &mut Site, until: Timestamp, step: Span, restart: bool) {
     }
 }
 
+#[test]
+fn the_line_of_a_second_network_is_told_once_whatever_is_restarted() {
+    let story = |restart: bool| {
+        let mut site = Site::new(46, "2026-03-02T00:00:00Z");
+        site.consumers(3, 1.0);
+        let hours = |n: i64| at("2026-03-02T00:00:00Z") + Span::from_hours(n);
+        // From seven in the morning of the 17th day, through the hour of the summary, and all of the days after.
+        let from = 16 * 24 + 7;
+        for (address, rate, begins) in [("198.19.4.1", 0.3, 0), ("203.0.113.9", 0.5, from)] {
+            let mut user = Stream::new("desk", rate).steady().between(hours(begins), hours(20 * 24));
+            (user.clients, user.agents) = (vec![address.into()], vec!["curl/8".into()]);
+            site.streams.push(user);
+        }
+        site.run_until(hours(from));
+        // Before the line is due, between line and summary, and behind it.
+        live(&mut site, hours(from + 4), Span::from_mins(7), restart);
+        live(&mut site, hours(20 * 24), Span::from_hours(5), restart);
+        said(site)
+    };
+    let (changes, kept) = story(true);
+    let of = |change: &&Change| change.incident.detector == "impossible-travel";
+    let lines: Vec<_> = changes.iter().filter(of).map(|c| (c.kind, c.at)).collect();
+    assert_eq!(lines, [(ChangeKind::Kept(Reason::Information), at("2026-03-18T09:00:00Z"))]);
+    assert_eq!((&changes, &kept), (&story(false).0, &story(false).1));
+}
+
 /// All that was told, and all lines of summaries.
 fn said(mut site: Site) -> (Vec<Change>, Vec<Change>) {
     site.finish();
@@ -474,7 +501,10 @@ fn the_status_says_what_is_not_seen_and_which_keys_stand_in_urls() {
         site.consumers(4, 2.0);
         site.streams[1].in_url = in_url;
         site.run_until(at("2026-03-02T08:00:00Z"));
-        site.engine.status().judging.join("\n")
+        let judging = site.engine.status().judging;
+        let of = |matter| judging.iter().any(|line| line.matter == matter);
+        assert_eq!((of(Matter::NoPlaces), of(Matter::KeysInUrls)), (!knows_places, in_url));
+        judging.into_iter().map(|line| line.says).collect::<Vec<_>>().join("\n")
     };
     let plain = judging(false, true);
     assert!(!plain.contains("impossible travel") && !plain.contains("URLs"), "{plain}");

@@ -22,6 +22,7 @@ use super::telling::Teller;
 use super::trouble::{self, Signs, Troubles};
 use super::wall::Wall;
 use crate::detect::traffic_drop;
+use crate::engine::Matter;
 use crate::event::SubjectKind;
 use crate::fault;
 use crate::incident::{Again, Change, ChangeKind};
@@ -397,7 +398,7 @@ impl Session {
             source.troubles = troubles.iter().map(|(t, _)| format!("{}: {}", t.path.display(), t.error)).collect();
         }
         if Blind::say_once(sources.iter_mut().map(|source| &mut source.blind)) {
-            engine.judging.retain(|line| !line.contains(" database of places "));
+            engine.judging.retain(|line| line.matter != Matter::NoPlaces);
         }
         let stats = self.store.stats();
         let channels = match &self.hearer {

@@ -15,6 +15,7 @@ use crate::app::replay::{self, Budget, Summary};
 use crate::app::telling::Teller;
 use crate::config::Config;
 use crate::detect::grounds::Grounds;
+use crate::engine::{Matter, Outlook};
 use crate::notice::terminal::Style;
 use crate::notice::words;
 use crate::notice::{Notice, NoticeType};
@@ -218,10 +219,16 @@ fn text(summary: &Summary, now: Timestamp) -> String {
                 count(engine.evicted, "key, client or endpoint", "keys, clients and endpoints")
             ));
         }
-        let waiting: Vec<&String> = engine.judging.iter().filter(|line| !line.ends_with(": now")).collect();
-        if !waiting.is_empty() {
-            lines.push("Too little history to judge everything; still to come:".to_owned());
-            lines.extend(waiting.into_iter().map(|line| format!("  {line}")));
+        let judging = engine.judging.iter().filter(|line| line.matter != Matter::Judged);
+        let (waiting, lacking): (Vec<&Outlook>, Vec<&Outlook>) = judging.partition(|line| line.matter == Matter::Waits);
+        for (head, said) in [
+            ("Too little history to judge everything; still to come:", waiting),
+            ("What is not seen, and what to mend:", lacking),
+        ] {
+            if !said.is_empty() {
+                lines.push(head.to_owned());
+                lines.extend(said.into_iter().map(|line| format!("  {}", line.says)));
+            }
         }
     }
     for unread in &summary.unread {

@@ -226,9 +226,14 @@ pub fn still(full: &Full, scene: &Scene<'_>) -> bool {
     seen < 0.5 * full.normal.expected(scene.end, Span::from_mins(5), &scene.around)
 }
 
+/// Requests a minute from which on a minute with one or none is odd.
+const BUSY: f64 = 5.0;
+
 /// The first of the unbroken run of minutes in which almost nothing came.
 fn onset(full: &Full, last_seen: Timestamp, scene: &Scene<'_>, ratio: f64) -> Timestamp {
-    if scene.end - last_seen >= Span::from_mins(2) {
+    let silent = scene.end - last_seen >= Span::from_mins(2);
+    // Where a minute without a request is nothing odd, only the silence itself says since when.
+    if silent && full.normal.expected(scene.end, Span::MINUTE, &scene.around) < BUSY {
         return last_seen;
     }
     let last = scene.minute();
@@ -241,5 +246,6 @@ fn onset(full: &Full, last_seen: Timestamp, scene: &Scene<'_>, ratio: f64) -> Ti
         }
         start = minute;
     }
-    Timestamp::of_bucket(start, Span::MINUTE)
+    let start = Timestamp::of_bucket(start, Span::MINUTE);
+    if silent { start.min(last_seen) } else { start }
 }

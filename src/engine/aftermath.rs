@@ -10,6 +10,7 @@ use crate::incident::entry::{About, Candidate, Entry, Evidence, FLOOD};
 use crate::incident::{ChangeKind, Incident};
 use crate::measure::failures::{Class, Failures};
 use crate::measure::full::Full;
+use crate::measure::novelty::Novelty;
 use crate::measure::ring::TICK;
 use crate::time::{Span, Timestamp};
 
@@ -22,12 +23,18 @@ const CLOSED: Id = Id(444);
 const OFFENDER: f64 = 0.5;
 /// Share of a rise of everything that those who knock make, from which on it is theirs.
 const KNOCKING: f64 = 0.6;
+/// Share of refused requests from which on whoever has a copy of a replaced key gets nothing with it.
+const SHUT_OUT: f64 = 0.9;
 /// What was seen after its end at least so long says what it is now.
 const LEAST: i64 = 3;
 /// What ended an incident came at most so long before it was seen to be over.
 const LATE: Span = Span::from_mins(15);
 /// As long as the rings of minutes reach.
 const HOUR: i64 = 60;
+/// Minutes after which what was refused says nothing of now.
+const STALE: i64 = 15;
+/// Requests that are missing where somebody stopped who usually sends some.
+const MISSED: f64 = 3.0;
 
 /// Requests of some minutes, by how they were answered.
 #[derive(Clone, Copy, Default)]
@@ -102,12 +109,25 @@ impl Engine {
     /// Whether a finding is only what being refused looks like: of a caller that was told of and is shut out since.
     pub(super) fn is_aftermath(&self, candidate: &Candidate, now: Timestamp) -> bool {
         let (about, detector) = (candidate.about, candidate.finding.detector);
+        if detector == error_spike::NAME && candidate.tag == Class::Denied as u64 && self.is_copy_refused(about) {
+            return true;
+        }
         if detector == burst::NAME && !matches!(about.kind, SubjectKind::Key | SubjectKind::Client) {
             let beyond = candidate.finding.observed - candidate.finding.expected;
             return candidate.tag != FLOOD && self.knocking(now) >= KNOCKING * beyond.max(1.0);
         }
         // New users of a key are news even if they are refused; what falls silent is not refused.
         ![leaked_key::NAME, traffic_drop::NAME].contains(&detector) && self.is_refused_now(about, now)
+    }
+
+    /// Whether a key that leaked was replaced for its owner: who has a copy of the old one gets nothing with it, and that is
+    /// told in the thread of the leak.
+    pub(super) fn is_copy_refused(&self, about: About) -> bool {
+        if !self.after.was_told(about, leaked_key::NAME) {
+            return false;
+        }
+        let newcomers = self.row(about).and_then(|row| Some(row.novelty.as_deref()?.newcomers(Timestamp::MIN)));
+        newcomers.is_some_and(|new| new.requests > 0 && new.rejected as f64 >= SHUT_OUT * new.requests as f64)
     }
 
     /// Whether a caller that was told of, and whose requests were answered then, is refused all it sends just now: sooner
@@ -162,6 +182,7 @@ impl Engine {
         if seen.refused == 0 {
             return answers;
         }
+        answers.stale = window > STALE && counted(full, last - STALE + 1, last).refused == 0;
         let since = refused_from(full, last);
         let length = since.map_or(window, |since| last - since + 1).clamp(window.min(10), 30.max(window));
         let lately = counted(full, last - length + 1, last);
@@ -180,7 +201,12 @@ impl Engine {
             .collect();
         statuses.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
         answers.statuses = statuses.into_iter().take(3).map(|(_, status)| status.to_string()).collect();
-        answers.parts = self.parts(about, &Parts::default()).0;
+        // Of a key that was copied, those who have the copy: its owner goes on with the new one.
+        let novelty = self.row(about).and_then(|row| row.novelty.as_deref());
+        let [clients, ..] = novelty.map(Novelty::parts).unwrap_or_default();
+        let all: f64 = clients.iter().map(|(_, n)| f64::from(*n)).sum();
+        let clients = clients.into_iter().map(|(id, n)| (id, f64::from(n) / all.max(1.0))).collect();
+        answers.parts = self.parts(about, &Parts { clients, ..Parts::default() }).0;
         answers
     }
 
@@ -223,7 +249,13 @@ impl Engine {
         let from = from.min(to - LEAST + 1).max(to - HOUR + 1);
         let since = counted(full, from, to);
         facts.insert("over_since".to_owned(), Fact::Time(over_since));
-        if since.all == 0 || now - row.last_seen >= Span::from_mins(LEAST) {
+        // Who calls a few times an hour has not stopped after some minutes.
+        let silent = now - row.last_seen;
+        let missed = || {
+            let scene = self.scene(entry.about.kind, now.bucket(TICK) - 1, self.history());
+            full.normal.expected(now, silent, &scene.around)
+        };
+        if since.all == 0 || silent >= Span::from_mins(LEAST) && missed() >= MISSED {
             facts.insert("silent_since".to_owned(), Fact::Time(row.last_seen));
             facts.insert("silent_for".to_owned(), Fact::Span((now - row.last_seen).max(Span::ZERO)));
             by(&mut facts, "stopped");
@@ -282,7 +314,13 @@ impl Engine {
         let mut facts = Facts::new();
         facts.insert("gone".to_owned(), Fact::Text(format!("{kind} {}", row.name)));
         facts.insert("gone_share".to_owned(), Fact::Share(share.min(1.0)));
-        if now - row.last_seen >= Span::from_mins(LEAST) {
+        // Who came for a while longer did not end it by going.
+        let last = match entry.incident.facts.get("last_sign") {
+            Some(Fact::Time(last)) => *last,
+            _ => entry.last_active(),
+        };
+        let with_it = row.last_seen <= last + Span::MINUTE;
+        if now - row.last_seen >= Span::from_mins(LEAST) && with_it {
             facts.insert("silent_since".to_owned(), Fact::Time(row.last_seen));
             return Some((facts, "gone"));
         }

@@ -3,7 +3,7 @@
 
 use crate::detect::Finding;
 use crate::detect::credential_stuffing::{self, Context, EACH, Route};
-use crate::engine::{Engine, judge::LAST};
+use crate::engine::{Engine, judge::LAST, urgent::Along};
 use crate::event::{Event, Flags, Id, Severity, SubjectKind, Text};
 use crate::incident::Change;
 use crate::incident::entry::{About, Candidate};
@@ -157,6 +157,14 @@ impl Engine {
 
     fn door_row(&self, route: Id) -> Option<&Full> {
         self.doors.row(route).and_then(|row| row.full.as_deref())
+    }
+
+    /// Attempts and failures at a route in one tick.
+    pub(super) fn door_along(&self, route: Id, tick: i64) -> Option<Along> {
+        let full = self.door_row(route)?;
+        let failures = full.failures[Class::Denied.index()].as_deref();
+        let errors = failures.map_or(0, |failures| u64::from(failures.tens.get(tick)));
+        Some(Along { requests: u64::from(full.counts.tens.get(tick)), errors, usual: 0.0 })
     }
 
     fn login_context(&self, route: Id) -> Context<'_> {

@@ -30,6 +30,7 @@ mod rules;
 mod saved;
 mod scales;
 mod scope;
+mod signs;
 mod sources;
 mod spending;
 mod spikes;
@@ -78,7 +79,7 @@ pub use budgets::BudgetStatus;
 pub use memory::{Memory, share_of};
 pub use rules::RuleStatus;
 pub use saved::LoadError;
-pub use status::EngineStatus;
+pub use status::{EngineStatus, Matter, Outlook};
 pub use totals::Totals;
 
 /// The site's only id.

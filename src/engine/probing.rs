@@ -82,6 +82,11 @@ impl Engine {
         Context { full, requests, healthy: served, others: others && served, peers: &self.doubtful }
     }
 
+    /// What is known of a caller that asks in vain.
+    pub(super) fn probe_of(&self, about: About) -> Option<&Probe> {
+        self.probes.of(caller_of(about))
+    }
+
     /// Whether an open incident goes on.
     pub(super) fn probe_goes_on(&self, about: About, now: Timestamp) -> bool {
         self.probes.of(caller_of(about)).is_some_and(|probe| enumeration::still(probe, now))

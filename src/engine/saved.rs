@@ -198,6 +198,8 @@ impl Engine {
         engine.doors_entered = later.take("doors-entered")?;
         // "route-sizes" and "key-sizes", before methods were told apart, are passed over: they are learned anew.
         engine.usual_scales = later.take("sizes-usual")?;
+        // Once they were listed, though nobody asks.
+        engine.usual_scales.take_listed();
         engine.route_scales = later.take("sizes-of-routes")?;
         engine.key_scales = later.take("sizes-of-keys")?;
         engine.scopes = later.take("key-scopes")?;

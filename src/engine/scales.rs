@@ -66,13 +66,13 @@ impl Engine {
         if let Some(time) = values.last().copied().filter(|value| value.what == What::Duration) {
             values.pop();
             if !slow_response::takes_its_time(f64::from(time.step * ONE)) {
-                self.route_scales.take((event.endpoint.id, event.key.id), &[time], when, most);
+                self.route_scales.take_and_list((event.endpoint.id, event.key.id), &[time], when, most);
             }
         }
         // Of a few calls nothing is known to be usual.
         let known = key_slot.and_then(|slot| self.keys.get(slot)).is_some_and(|row| row.full.is_some());
         if known && !values.is_empty() {
-            self.key_scales.take((event.key.id, kind), &values, when, most);
+            self.key_scales.take_and_list((event.key.id, kind), &values, when, most);
         }
     }
 
@@ -80,7 +80,6 @@ impl Engine {
     pub(super) fn sizes(&mut self, tick: i64, candidates: &mut Vec<Candidate>) {
         let end = Timestamp::of_bucket(tick + 1, TICK);
         let mut found: Vec<(About, What, Finding)> = Vec::new();
-        self.usual_scales.take_listed();
         for id in self.route_scales.take_listed() {
             let about = About { kind: SubjectKind::Endpoint, id };
             let slow = &self.settings.slow_response;

@@ -145,6 +145,10 @@ impl Engine {
             }
             return false;
         }
+        // Who has a copy of a key that was replaced knocks on: that is told in the thread of the leak.
+        if self.is_copy_refused(about) {
+            return false;
+        }
         self.change_users(about, Novelty::hold);
         self.tell_at_once(about, 0, finding, now)
     }
@@ -200,10 +204,14 @@ impl Engine {
         let minute = end.millis() % Span::MINUTE.millis() == 0;
         let mut index = 0;
         while let Some(entry) = self.book.entries().get(index) {
-            if entry.is_apart() {
+            let (apart, signs) = (entry.is_apart(), minute.then(|| self.signs(entry, end)));
+            if let (Some(signs), Some(entry)) = (signs, self.book.entries_mut().get_mut(index)) {
+                entry.note_signs(signs, end);
+            }
+            let Some(entry) = self.book.entries().get(index).filter(|_| !apart) else {
                 index += 1;
                 continue;
-            }
+            };
             let active: Vec<usize> = entry
                 .evidence
                 .iter()
@@ -228,7 +236,10 @@ impl Engine {
             let missed = entry.incident.detector == traffic_drop::NAME;
             let along = counted.and_then(|class| self.along(entry.about, class, missed, tick, history));
             let along = along.or_else(|| self.newcomers_along(tick, history).filter(|_| flood && !active.is_empty()));
-            let counted = counted.is_some() || flood;
+            let door =
+                entry.incident.detector == credential_stuffing::NAME && entry.about.kind == SubjectKind::Endpoint;
+            let along = along.or_else(|| self.door_along(entry.about.id, tick).filter(|_| door && !active.is_empty()));
+            let counted = counted.is_some() || flood || door;
             let fresh = title.filter(|_| minute && !active.is_empty() && !entry.is_group());
             // What a call came to that failed and works again is no part of its failing.
             let over = |(about, tag): &(About, u64)| {
@@ -270,6 +281,11 @@ impl Engine {
                 entry.incident.peak = entry.incident.peak.max(peak);
                 if counted {
                     entry.incident.impact = requests;
+                }
+                if door {
+                    for (fact, n) in [("failed_logins", requests.errors), ("logins", requests.requests)] {
+                        entry.incident.facts.insert(fact.into(), Fact::Count(n));
+                    }
                 }
                 if flood {
                     entry.incident.facts.insert("new_keys".into(), Fact::Count(requests.requests));

@@ -54,6 +54,8 @@ pub struct Answers {
     pub statuses: Vec<String>,
     /// Who knocks, and where.
     pub parts: Where,
+    /// Some of them were refused, but none within the last quarter of an hour: what was refused then says nothing of now.
+    pub stale: bool,
 }
 
 impl Answers {
@@ -145,6 +147,10 @@ impl Watched {
         if answers.is_let_in() {
             self.worked = true;
             self.refused = None;
+        }
+        if answers.stale {
+            self.partly = self.partly.filter(|course| course.told > 0);
+            return None;
         }
         let after = self.incident.detected_at;
         if answers.is_shut_out() {
@@ -300,6 +306,12 @@ impl After {
         self.refused_since(about).is_some_and(|since| now - since >= OVER)
     }
 
+    /// Whether an incident of this detector on a caller was told, is over, and is still watched.
+    pub fn was_told(&self, about: About, detector: &str) -> bool {
+        let told = |known: &Watched| known.about == about && known.is_over() && known.incident.detector == detector;
+        self.watched.iter().any(told)
+    }
+
     /// Whether a caller that was told of would be watched for being refused: its requests were answered before.
     pub fn has_worked(&self, about: About) -> bool {
         self.watched.iter().any(|known| known.about == about && known.worked)
@@ -392,6 +404,18 @@ mod tests {
         story.minutes(10, &answers(100, 0.0, 0.0));
         story.minutes(10, &Answers { since: Some(story.now), ..answers(100, 1.0, 1.0) });
         assert_eq!(story.kinds(), [ChangeKind::Updated(Again::Refused)]);
+    }
+
+    #[test]
+    fn what_was_refused_in_the_past_hour_says_nothing_of_who_gets_through_now() {
+        let mut story = Story::new("enumeration");
+        story.minutes(3, &answers(50, 0.0, 0.0));
+        // It probed in vain for a while, and does what it usually does since.
+        story.minutes(10, &answers(50, 0.8, 0.8));
+        story.minutes(45, &Answers { stale: true, ..answers(50, 0.7, 0.7) });
+        assert_eq!(story.kinds(), []);
+        story.minutes(31, &answers(50, 0.7, 0.7));
+        assert_eq!(story.kinds(), [ChangeKind::Updated(Again::PartlyRefused)], "refused in part for half an hour");
     }
 
     #[test]

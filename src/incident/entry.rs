@@ -15,6 +15,12 @@ use crate::time::{Span, Timestamp};
 
 /// How long the silence of a part waits for that of the whole.
 const WHOLE: Span = Span::from_mins(2);
+/// What was counted since the beginning: the windows behind it forget, what was told does not become less.
+const TOTALS: [&str; 5] = ["resources", "failed_logins", "logins", "succeeded", "browser_networks"];
+/// What happened once has happened.
+const ONCE: &str = "got_in";
+/// Lines of a user's rule below which it is not told again that there are more.
+const FEW: u64 = 10;
 /// Evidence kept of one incident.
 pub(super) const EVIDENCE_KEPT: usize = 1024;
 
@@ -121,6 +127,11 @@ pub(super) struct Told {
 impl Entry {
     /// Of an incident that a candidate opens at `now`; no evidence is noted yet.
     pub(super) fn new(incident: Incident, candidate: &Candidate, rank: u8, now: Timestamp) -> Entry {
+        let missing = incident.facts.get("missing").filter(|_| incident.detector == traffic_drop::NAME);
+        let usual_total = match missing {
+            Some(Fact::Count(missing)) => (*missing + incident.impact.requests) as f64,
+            _ => 0.0,
+        };
         Entry {
             incident,
             about: candidate.about,
@@ -133,7 +144,7 @@ impl Entry {
             patient: candidate.patient,
             group: false,
             new_harm: false,
-            usual_total: 0.0,
+            usual_total,
             withheld: false,
         }
     }
@@ -192,13 +203,22 @@ impl Entry {
         incident.peak = incident.peak.max(finding.observed);
         incident.trend = finding.trend;
         incident.impact = larger(incident.impact, finding.impact);
+        let before = TOTALS.map(|fact| incident.facts.get(fact).cloned());
+        let once = incident.facts.get(ONCE).filter(|fact| **fact == Fact::Flag(true)).cloned();
         incident.facts.extend(finding.facts);
+        incident.facts.extend(once.map(|fact| (ONCE.to_owned(), fact)));
+        for (fact, before) in TOTALS.into_iter().zip(before) {
+            if let (Some(Fact::Count(before)), Some(Fact::Count(now))) = (before, incident.facts.get_mut(fact)) {
+                *now = before.max(*now);
+            }
+        }
         if self.told.is_none() {
             // The first signs hardly stand out from the hour before. With more to go by, the start is better known.
             let better = same && !self.withheld && finding.grounds.had > incident.grounds.had;
             let before = if better { finding.started_at } else { incident.started_at };
             incident.started_at = before.min(finding.started_at);
-            if finding.grounds != Grounds::default() {
+            // What it comes to while it waits to be told says less than what made it one.
+            if finding.grounds != Grounds::default() && (!same || finding.grounds.had >= incident.grounds.had) {
                 incident.grounds = finding.grounds;
             }
         }
@@ -212,6 +232,27 @@ impl Entry {
                 endpoints: keep(spread.endpoints, old.endpoints),
                 clients: keep(spread.clients, old.clients),
             };
+        }
+    }
+
+    /// Notes when the last thing happened that it is about, where that is known better than by whether it goes on, and
+    /// whether there is nothing to be reminded of just now.
+    pub fn note_signs(&mut self, (last, quiet): (Option<Timestamp>, bool), now: Timestamp) {
+        let over = now - self.last_active() > Span::MINUTE;
+        let facts = &mut self.incident.facts;
+        let last = match facts.get("last_sign") {
+            // What is learned again when it is over no longer knows when that was.
+            Some(Fact::Time(known)) if over => Some(last.map_or(*known, |last| last.min(*known))),
+            _ => last,
+        };
+        match last {
+            Some(last) => facts.insert("last_sign".to_owned(), Fact::Time(last)),
+            None => facts.remove("last_sign"),
+        };
+        if quiet {
+            facts.insert("quiet".to_owned(), Fact::Flag(true));
+        } else {
+            facts.remove("quiet");
         }
     }
 
@@ -247,7 +288,12 @@ impl Entry {
     /// The numbers at the end: over the whole length, where they are rates of requests.
     pub(super) fn close(&mut self, ended_at: Timestamp) {
         let incident = &mut self.incident;
-        incident.ended_at = Some(ended_at);
+        // Each detector waits before it believes that it is over; people want to know when it was.
+        let last = match incident.facts.get("last_sign") {
+            Some(Fact::Time(last)) => ended_at.min((*last).max(incident.started_at)),
+            _ => ended_at,
+        };
+        incident.ended_at = Some(last);
         incident.trend = Trend::Falling;
         let minutes = (ended_at - incident.started_at).mins_f64().max(1.0);
         if incident.detector == crate::detect::burst::NAME {
@@ -320,14 +366,19 @@ impl Entry {
         if self.new_harm {
             return Some(Again::NewHarm);
         }
-        let worse = self.incident.peak / told.peak.max(1e-9);
+        // Three calls that match a rule are not clearly more than one.
+        let few = self.is_ruled() && self.incident.impact.requests < FEW;
+        // Of what is missing, more that comes is less of it.
+        let drop = self.incident.detector == traffic_drop::NAME;
+        let worse = if few || drop { 1.0 } else { self.incident.peak / told.peak.max(1e-9) };
         if worse >= 10.0 || (worse >= 2.0 && since >= Span::from_mins(15)) {
             return Some(Again::Worse);
         }
         // 30 minutes, then an hour, two, four, and every six hours: an incident of a day is told about eight times.
         let cooldown = self.own_cooldown().unwrap_or(settings.cooldown);
         let wait = cooldown.times(1 << told.reminders.min(8)).min(Span::from_hours(6).max(cooldown));
-        (since >= wait).then_some(Again::Reminder)
+        let quiet = self.incident.facts.contains_key("quiet");
+        (since >= wait && !quiet).then_some(Again::Reminder)
     }
 
     /// Over when calm for a fifth of its length, between 5 and 30 minutes; each detector's own idea of "going on" keeps
@@ -351,5 +402,56 @@ fn larger(a: Impact, b: Impact) -> Impact {
             (Some(a), Some(b)) => Some(a.max(b)),
             (a, b) => a.or(b),
         },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::detect::Facts;
+    use crate::incident::book::incident_of;
+
+    fn finding(bits: f64, things: u64) -> Finding {
+        Finding {
+            detector: burst::NAME,
+            started_at: Timestamp::from_secs(1_790_000_000),
+            observed: 50.0,
+            expected: 1.0,
+            unit: "requests/min",
+            bits,
+            excess: 100.0,
+            severity: Severity::Warning,
+            trend: Trend::Steady,
+            impact: Impact::default(),
+            facts: Facts::from([("resources".to_owned(), Fact::Count(things))]),
+            parts: crate::detect::Parts::default(),
+            grounds: Grounds::bits(bits, 20.0),
+        }
+    }
+
+    #[test]
+    fn what_made_it_an_incident_is_its_ground_and_what_was_counted_does_not_become_less() {
+        let about = About { kind: SubjectKind::Key, id: Id(7) };
+        let candidate = Candidate {
+            about,
+            name: "wayne".into(),
+            tag: 0,
+            finding: finding(45.0, 700),
+            parts: Where::default(),
+            spread: Spread::default(),
+            history: Span::from_days(9),
+            window: Span::ZERO,
+            urgent: false,
+            patient: false,
+        };
+        let now = Timestamp::from_secs(1_790_000_600);
+        let mut entry = Entry::new(incident_of(&candidate, now), &candidate, 1, now);
+        // Its numbers are brought up to date while it waits to be told, through windows that say less.
+        entry.take(finding(0.0, 300), Where::default(), Spread::default());
+        assert_eq!(entry.incident.grounds.surplus(), Some(25.0));
+        assert_eq!(entry.incident.facts.get("resources"), Some(&Fact::Count(700)));
+        entry.take(finding(60.0, 800), Where::default(), Spread::default());
+        assert_eq!(entry.incident.grounds.surplus(), Some(40.0));
+        assert_eq!(entry.incident.facts.get("resources"), Some(&Fact::Count(800)));
     }
 }

@@ -127,13 +127,16 @@ pub struct Kept {
 }
 
 impl Kept {
-    /// Keeps a line. The same thing again makes the line that is there newer and, if it is larger, larger.
+    /// Keeps a line. The same thing again makes the line that is there newer and, if it is larger, larger. What stood in
+    /// an earlier summary for information and merely goes on is no line again.
     pub fn keep(&mut self, about: About, incident: Incident, reason: Reason, at: Timestamp) {
         self.revision += 1;
-        let same = self
-            .lines
-            .iter_mut()
-            .find(|line| line.about == about && line.incident.detector == incident.detector && at - line.at < SAME);
+        let of = |line: &Line| line.about == about && line.incident.detector == incident.detector;
+        let goes_on = |line: &Line| of(line) && line.incident.started_at == incident.started_at;
+        if reason == Reason::Information && incident.ended_at.is_none() && self.told.iter().any(goes_on) {
+            return;
+        }
+        let same = self.lines.iter_mut().find(|line| goes_on(line) || of(line) && at - line.at < SAME);
         if let Some(line) = same {
             line.at = at;
             line.reason = line.reason.min(reason);

@@ -199,6 +199,13 @@ impl Exposure {
                 pages: page,
                 browser: visit.browser,
             });
+            return true;
+        }
+        // Whoever the list has no place for counts with one that has: how many requests there are stays known.
+        let other = visit.network.0 as usize % USERS;
+        if let Some(user) = self.users.get_mut(other) {
+            user.requests = user.requests.saturating_add(1);
+            user.pages = user.pages.saturating_add(page);
         }
         true
     }
@@ -315,6 +322,18 @@ mod tests {
             browser: true,
             home: false,
         }
+    }
+
+    #[test]
+    fn requests_are_counted_from_more_networks_than_can_be_told_apart() {
+        let mut exposures = Exposures::default();
+        for network in 0..120 {
+            exposures.absorb(&visit(0, 1, network), 100);
+        }
+        let exposure = exposures.of(visit(0, 1, 0).key).unwrap();
+        let users: Vec<&User> = exposure.users(Timestamp::MIN).collect();
+        assert_eq!(users.iter().map(|user| user.requests).sum::<u32>(), 120);
+        assert!(exposure.networks() >= 110 && users.iter().all(|user| user.requests < 20));
     }
 
     #[test]

@@ -41,7 +41,23 @@ impl Scales {
 
     /// Takes values of a subject, all of one request. `most` series are kept. Answers with the middle of what was usual of
     /// each, 0 where that is not known. `by`: whose request it was, or on which route.
-    pub fn take(&mut self, (id, by): (Id, Id), values: &[Value], when: (Timestamp, i64), most: usize) -> [f32; 5] {
+    pub fn take(&mut self, about: (Id, Id), values: &[Value], when: (Timestamp, i64), most: usize) -> [f32; 5] {
+        self.put::<false>(about, values, when, most)
+    }
+
+    /// The same, and lists the subject if many of its newest values are far out: for those who ask with
+    /// [`Scales::take_listed`] which ones are.
+    pub fn take_and_list(&mut self, about: (Id, Id), values: &[Value], when: (Timestamp, i64), most: usize) {
+        self.put::<true>(about, values, when, most);
+    }
+
+    fn put<const LIST: bool>(
+        &mut self,
+        (id, by): (Id, Id),
+        values: &[Value],
+        when: (Timestamp, i64),
+        most: usize,
+    ) -> [f32; 5] {
         let mut middles = [0.0; 5];
         if self.series >= most && !self.subjects.contains_key(&id) {
             self.make_room(most);
@@ -58,7 +74,7 @@ impl Scales {
             middles[value.what.index()] = sizes.middle() as f32;
             many |= sizes.take(value, when, by);
         }
-        if many && !series.listed {
+        if LIST && many && !series.listed {
             series.listed = true;
             self.listed.push(id);
         }
@@ -153,7 +169,7 @@ mod tests {
 
     fn put(scales: &mut Scales, n: i64, value: u32) {
         let t = START + Span::from_mins(n);
-        scales.take((Id(1), Id::NONE), &[of(What::TokensIn, value)], (t, t.bucket(Span::DAY)), 1000);
+        scales.take_and_list((Id(1), Id::NONE), &[of(What::TokensIn, value)], (t, t.bucket(Span::DAY)), 1000);
     }
 
     #[test]
@@ -169,9 +185,12 @@ mod tests {
         for n in 3000..3300 {
             put(&mut scales, n, 8000);
         }
-        assert_eq!(scales.take_listed(), [Id(1)]);
+        assert_eq!((scales.take_listed(), scales.take_listed()), (vec![Id(1)], vec![]));
+        let t = START + Span::from_mins(3300);
+        scales.take((Id(1), Id::NONE), &[of(What::TokensIn, 8000)], (t, t.bucket(Span::DAY)), 1000);
+        assert!(scales.take_listed().is_empty(), "listed where somebody asks only");
         let sizes = scales.of(Id(1), What::TokensIn).unwrap();
-        assert_eq!((sizes.far_of_newest(32), sizes.far().1), (32, 300));
+        assert_eq!((sizes.far_of_newest(32), sizes.far().1), (32, 301));
         assert!((sizes.far().2 / 8000.0 - 1.0).abs() < 0.01 && sizes.quantile(0.99) <= 2.0 * before);
         assert_eq!(sizes.far().0, START + Span::from_mins(3000));
     }

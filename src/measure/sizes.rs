@@ -374,6 +374,11 @@ impl Sizes {
         (self.votes > 0 && self.by.is_some()).then_some(self.by)
     }
 
+    /// When the newest value far out came.
+    pub fn far_at(&self) -> Timestamp {
+        self.far_at
+    }
+
     /// How long values have been far out: from the first to the newest of them.
     pub fn far_for(&self) -> Span {
         self.far_at - self.since

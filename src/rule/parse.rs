@@ -133,6 +133,9 @@ impl Reading {
         let problem = Problem::new(self.span(), format!("expected {expected}, {found}"));
         match self.peek() {
             Some(Token::Sign("=")) => problem.help("equality is written =="),
+            Some(Token::Sign("(")) if self.at > 0 => {
+                problem.help("there are no functions; write a field, an operator and a value: path startswith \"/v1/\"")
+            }
             Some(Token::Word(word)) if ["AND", "OR", "NOT", "IN"].contains(&word.as_str()) => {
                 problem.help("words of the language are written small: and, or, not, in")
             }

@@ -129,6 +129,7 @@ fn errors_point_and_say_what_was_meant() {
     for (text, marked, message, help) in [
         ("statsu >= 500", "statsu", "no field is called \"statsu\"", "did you mean \"status\"?"),
         ("ip == \"10.0.0.1\"", "ip", "no field is called \"ip\"", "did you mean \"client\"?"),
+        ("lower(path) == \"x\"", "(", "expected an operator, found (", "there are no functions"),
         ("status = 500", "=", "expected an operator, found =", "equality is written =="),
         ("status == \"500\"", "\"500\"", "\"status\" is a number; it cannot be compared with a text", "status >= 500"),
         ("path > 5", ">", "\">\" does not fit \"path\", which is a text", "startswith"),

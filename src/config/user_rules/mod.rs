@@ -139,6 +139,14 @@ fn look(options: &Options<'_>) -> Option<What> {
         [look @ ("temporal" | "temporal_ordered")] => sequence::read(options, look).map(What::Sequence),
         [look] => measured::read(options, look).map(|measured| What::Measured(Box::new(measured))),
         [] => {
+            // The condition is wrong or right whatever is counted; a slip of the pen is told once, by its own name.
+            if options.has("when") {
+                condition(options, "when");
+            }
+            options.has("least");
+            if options.is_mistyped(&LOOKS) {
+                return None;
+            }
             options.missing("event_count", "event_count = { gte = 100 }; others are value_count, value_sum, value_avg, value_percentile, event_share, temporal, temporal_ordered");
             None
         }

@@ -1,0 +1,78 @@
+//! When the last thing happened that an open incident is about: detectors wait for a while before they believe that it is
+//! over, and nobody wants to be reminded in that while, or to read at the end that it lasted so long.
+
+use crate::detect::user_rule::Counted;
+use crate::detect::{
+    credential_stuffing, enumeration, front_end_exposure, impossible_travel, leaked_key, payload_size, retry_loop,
+    scope_creep, slow_response, traffic_drop,
+};
+use crate::engine::Engine;
+use crate::event::{Id, SubjectKind};
+use crate::incident::entry::{Entry, Evidence};
+use crate::measure::sizes::{Sizes, What};
+use crate::time::{Span, Timestamp};
+
+/// A subject that sent nothing for so long is silent.
+const SILENT: Span = Span::from_mins(3);
+/// What did not go on for so long is over, whatever else there is.
+const OVER: Span = Span::from_mins(2);
+/// Nothing is worth a reminder if nothing came for so long.
+const QUIET: Span = Span::from_mins(10);
+
+impl Engine {
+    /// When the last thing happened that an incident is about, where that is known better than by whether it goes on; and
+    /// whether there is nothing to be reminded of: it pauses, or all that comes is refused.
+    pub(super) fn signs(&self, entry: &Entry, end: Timestamp) -> (Option<Timestamp>, bool) {
+        if entry.is_apart() && !entry.is_ruled() {
+            return (None, false);
+        }
+        let refused = self.after.refused_since(entry.about).is_some();
+        if entry.is_group() || entry.incident.detector == traffic_drop::NAME {
+            return (None, refused);
+        }
+        let known: Option<Vec<Timestamp>> = if entry.is_ruled() {
+            self.last_of_rule(entry).map(|last| vec![last])
+        } else {
+            entry.evidence.iter().map(|evidence| self.last_sign(evidence, end)).collect()
+        };
+        let last = known.and_then(|known| known.into_iter().max());
+        (last, refused || last.is_some_and(|last| end - last > QUIET))
+    }
+
+    fn last_sign(&self, evidence: &Evidence, end: Timestamp) -> Option<Timestamp> {
+        let about = evidence.about;
+        let own = match evidence.detector.as_str() {
+            retry_loop::NAME => self.repeats.look(Id(evidence.tag), end).map(|sighting| sighting.run.last_at),
+            scope_creep::NAME => {
+                self.scopes.of(about.id).and_then(|s| s.today().iter().map(|begun| begun.last_at).max())
+            }
+            enumeration::NAME => self.probe_of(about).map(|probe| probe.last_at),
+            credential_stuffing::NAME if about.kind != SubjectKind::Endpoint => {
+                self.logins.of(about.id).map(|guesser| guesser.last_at)
+            }
+            impossible_travel::NAME => self.travels.of(about.id).and_then(|w| w.leg()).map(|(_, _, to)| to.last),
+            front_end_exposure::NAME => self.exposures.of(about.id).map(|exposure| exposure.last_at),
+            leaked_key::NAME => self.row(about).and_then(|row| row.novelty.as_deref()?.newcomer_last()),
+            payload_size::NAME | slow_response::NAME => {
+                let what = What::ALL.get(evidence.tag as usize).copied();
+                let scales = if about.kind == SubjectKind::Key { &self.key_scales } else { &self.route_scales };
+                what.and_then(|what| scales.of(about.id, what)).map(Sizes::far_at)
+            }
+            _ => None,
+        };
+        let last_seen = self.row(about)?.last_seen;
+        let silent = (end - last_seen >= SILENT).then_some(last_seen);
+        let over = (end - evidence.active_at >= OVER).then_some(evidence.active_at);
+        // Each of them is as late as it can have been.
+        [own, silent, over].into_iter().flatten().min()
+    }
+
+    /// The newest line that a user's rule is about; not where it is the lack of lines that is told.
+    fn last_of_rule(&self, entry: &Entry) -> Option<Timestamp> {
+        let index = self.settings.rules.iter().position(|rule| rule.name == entry.incident.rule)?;
+        let Counted::Window { downward: false, .. } = self.rules.counted.get(index)? else { return None };
+        let groups = self.rules.kept.groups.get(index)?;
+        let place = groups.find(Id(entry.evidence.first()?.tag))?;
+        Some(groups.get(place)?.last)
+    }
+}
