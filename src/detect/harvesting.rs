@@ -77,6 +77,8 @@ const WALKING: (f64, f64) = (10.0, 30.0);
 const KNOWN_DAYS: u16 = 7;
 /// A key's own history counts from so many active days on, a working week, and is then enough.
 const OWN_DAYS: u16 = 5;
+/// So many active days are two weeks of anybody.
+const TWO_WEEKS: u16 = 14;
 /// How many identities a day may read as much: for newcomers, after less than three days of peers, and for the known.
 const RARE: (f64, f64, f64) = (1.0 / 60.0, 1.0 / 300.0, 0.2);
 /// For declared crawlers it must be so many times rarer.
@@ -92,6 +94,8 @@ const YOUNG: f64 = 2.0;
 const FIRST_DAYS: Span = Span::from_hours(36);
 /// Who was there within the first hours of the watch came with the log.
 const FIRST_HOURS: Span = Span::from_hours(6);
+/// Requests of the unbroken run that goes on, as a share of what was read beyond the usual: else that was read before.
+const GOES_ON: f64 = 0.25;
 /// Below this share of its pace it no longer collects.
 const OVER_AT: f64 = 0.25;
 
@@ -113,8 +117,9 @@ pub fn judge(
         .map(|seen| look(kind, harvest, full, scene, peers, settings, seen))
         .find(|look| look.fires)?;
     // What was read this morning says nothing of now.
-    let pace = pace(harvest, full, scene, &found.seen);
-    still_at(harvest, full, scene, pace).then(|| finding(harvest, full, scene, &found))
+    let (since, pace) = (onset(harvest, full, scene, &found.seen), pace(harvest, full, scene, &found.seen));
+    let goes_on = requests_since(full, scene, since) as f64 >= GOES_ON * (found.seen.at_least - found.usual);
+    (goes_on && still_at(harvest, full, scene, pace)).then(|| finding(harvest, full, scene, &found))
 }
 
 /// What there is to say about a caller, whatever the verdict: for updates and the end of an open incident.
@@ -222,12 +227,17 @@ fn look(
         enough && lambda <= limit && beyond_own
     } else {
         let far = read > FAR * harvest.did_twice().max(mean) && lambda <= limit && !full.normal.is_wild();
-        if enough && far {
+        // However much others read, and however its days vary, two weeks of them have seen nothing like it.
+        let key = kind == SubjectKind::Key;
+        let unheard_of = key
+            && days >= TWO_WEEKS
+            && read > FAR * harvest.did_twice().max(mean)
+            && scene.end - onset(harvest, full, scene, &seen) >= LASTING;
+        if enough && (far || unheard_of) {
             bits = bits.max(needed);
         }
         let own = enough && news && bits >= needed;
         // Who reads in bursts has no usual of its own to go by; but a week of days says how far its bursts go, and they pass.
-        let key = kind == SubjectKind::Key;
         let measured = if full.normal.is_wild() {
             key && days >= KNOWN_DAYS
                 && read > FARTHER * harvest.did_twice()
@@ -235,7 +245,7 @@ fn look(
         } else {
             key && days >= OWN_DAYS || bits >= 2.0 * needed
         };
-        own && (lambda <= limit || measured)
+        own && (lambda <= limit || measured || unheard_of)
     };
     Look { seen, usual, usual_day: mean, bits, needed, lambda, limit, peers_only, fires }
 }

@@ -15,6 +15,9 @@ struct Mark {
     bytes: usize,
 }
 
+/// Bytes a row has in the lists here.
+pub(super) const BYTES: usize = size_of::<Mark>() + size_of::<Age>();
+
 /// What says how much a row would be missed.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Age {

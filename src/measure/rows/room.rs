@@ -8,6 +8,8 @@ use crate::time::Timestamp;
 
 /// Bytes that an allocation costs beside its content, and an entry of the index.
 const OVERHEAD: usize = 16;
+/// Bytes that a row has in the lists beside the rows, and in the index.
+const BESIDE: usize = super::beside::BYTES + 12;
 /// What is left free when room is made, so that it is not made for every newcomer.
 const SLACK: f64 = 0.9;
 /// How fast tables may grow back when there is room again.
@@ -29,7 +31,7 @@ impl Row {
         let full = self.full.as_deref().map_or(0, Full::bytes);
         let novelty = self.novelty.as_deref().map_or(0, |novelty| novelty.bytes() + OVERHEAD);
         let harvest = self.harvest.as_deref().map_or(0, |harvest| harvest.bytes() + OVERHEAD);
-        size_of::<Row>() + self.name.len() + 2 * OVERHEAD + full + novelty + harvest
+        size_of::<Row>() + BESIDE + self.name.len() + 2 * OVERHEAD + full + novelty + harvest
     }
 
     /// When it would be missed least.
