@@ -852,3 +852,22 @@ fn a_trickle_that_is_left_of_the_traffic_does_not_hide_when_the_rest_went() {
     let told = site.first("traffic-drop").expect("told");
     assert!((told.incident.started_at - start).millis().abs() <= 60_000, "began {}", told.incident.started_at);
 }
+
+#[test]
+fn what_was_read_in_a_burst_of_all_that_is_over_is_not_told_once_more() {
+    let start = at(MONDAY) + Span::from_mins(20);
+    let mut site = library(37);
+    for n in 0..site.streams.len() {
+        let usual = site.streams[n].clone();
+        if usual.key.starts_with("reader") || usual.key.starts_with("consumer-00") {
+            let mut more = Stream::new(&usual.key, 50.0).steady().between(start, start + Span::from_mins(15));
+            (more.clients, more.agents, more.things) = (usual.clients, usual.agents, Things::New);
+            site.streams.push(more);
+        }
+    }
+    site.run_until(start + Span::from_hours(6));
+    site.finish();
+    assert!(site.opened().iter().any(|opened| opened.starts_with("burst")), "{:?}", site.opened());
+    let harvests: Vec<_> = site.opened().into_iter().filter(|opened| opened.starts_with("harvesting")).collect();
+    assert_eq!(harvests, Vec::<String>::new());
+}
