@@ -117,9 +117,10 @@ pub fn judge(
         .map(|seen| look(kind, harvest, full, scene, peers, settings, seen))
         .find(|look| look.fires)?;
     // What was read this morning says nothing of now.
-    let (since, pace) = (onset(harvest, full, scene, &found.seen), pace(harvest, full, scene, &found.seen));
+    let since = onset(harvest, full, scene, &found.seen);
     let goes_on = requests_since(full, scene, since) as f64 >= GOES_ON * (found.seen.at_least - found.usual);
-    (goes_on && still_at(harvest, full, scene, pace)).then(|| finding(harvest, full, scene, &found))
+    (goes_on && still_at(harvest, full, scene, pace(full, scene, &found.seen, since)))
+        .then(|| finding(harvest, full, scene, &found))
 }
 
 /// What there is to say about a caller, whatever the verdict: for updates and the end of an open incident.
@@ -226,22 +227,18 @@ fn look(
         let beyond_own = (days >= 2 || newcomer) && (days == 0 || (read > YOUNG * settings.tolerance * mean && news));
         enough && lambda <= limit && beyond_own
     } else {
-        let far = read > FAR * harvest.did_twice().max(mean) && lambda <= limit && !full.normal.is_wild();
+        let (key, wild) = (kind == SubjectKind::Key, full.normal.is_wild());
+        let lasts = || scene.end - onset(harvest, full, scene, &seen) >= LASTING;
+        let far = read > FAR * harvest.did_twice().max(mean);
         // However much others read, and however its days vary, two weeks of them have seen nothing like it.
-        let key = kind == SubjectKind::Key;
-        let unheard_of = key
-            && days >= TWO_WEEKS
-            && read > FAR * harvest.did_twice().max(mean)
-            && scene.end - onset(harvest, full, scene, &seen) >= LASTING;
-        if enough && (far || unheard_of) {
+        let unheard_of = key && days >= TWO_WEEKS && far && lasts();
+        if enough && (far && lambda <= limit && !wild || unheard_of) {
             bits = bits.max(needed);
         }
         let own = enough && news && bits >= needed;
         // Who reads in bursts has no usual of its own to go by; but a week of days says how far its bursts go, and they pass.
-        let measured = if full.normal.is_wild() {
-            key && days >= KNOWN_DAYS
-                && read > FARTHER * harvest.did_twice()
-                && scene.end - onset(harvest, full, scene, &seen) >= LASTING
+        let measured = if wild {
+            key && days >= KNOWN_DAYS && read > FARTHER * harvest.did_twice() && lasts()
         } else {
             key && days >= OWN_DAYS || bits >= 2.0 * needed
         };
@@ -263,8 +260,7 @@ fn part_of_day(full: &Full, scene: &Scene<'_>, start: Timestamp) -> f64 {
 }
 
 /// Different resources an hour, over the hours in which it collects.
-fn pace(harvest: &Harvest, full: &Full, scene: &Scene<'_>, seen: &Seen) -> f64 {
-    let since = onset(harvest, full, scene, seen);
+fn pace(full: &Full, scene: &Scene<'_>, seen: &Seen, since: Timestamp) -> f64 {
     let requests = requests_since(full, scene, since) as f64;
     // As many of its requests as in the whole window read something new.
     let fresh = (seen.resources / f64::from(seen.requests.max(1))).min(1.0);
@@ -309,7 +305,7 @@ fn finding(harvest: &Harvest, full: &Full, scene: &Scene<'_>, look: &Look) -> Fi
     let mut put = |name: &str, fact| facts.insert(name.to_owned(), fact);
     put("resources", Fact::Count(resources as u64));
     put("collecting_for", Fact::Span(scene.end - started_at));
-    put("resources_per_hour", Fact::Number(pace(harvest, full, scene, &look.seen)));
+    put("resources_per_hour", Fact::Number(pace(full, scene, &look.seen, started_at)));
     put("peers_only", Fact::Flag(look.peers_only));
     put("crawler", Fact::Flag(crawler));
     if !look.peers_only {

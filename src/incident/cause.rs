@@ -117,8 +117,8 @@ impl<'a> Rise<'a> {
         let finding = &candidate.finding;
         let failing = matches!(finding.facts.get("failing"), Some(Fact::Flag(true)));
         let began = finding.started_at;
-        let rise = Rise::new(finding.detector, (candidate.about, began), finding.excess, &candidate.spread);
-        let rise = rise.of_others(&finding.facts);
+        let about = (candidate.about, began);
+        let rise = Rise::new(finding.detector, about, finding.excess, &candidate.spread, &finding.facts);
         let per_minute = (finding.detector == burst::NAME).then_some(finding.observed - finding.expected);
         Rise { per_minute, failing_loop: finding.detector == retry_loop::NAME && failing, ..rise }
     }
@@ -126,25 +126,27 @@ impl<'a> Rise<'a> {
     fn of_entry(entry: &'a Entry) -> Self {
         let incident = &entry.incident;
         let at = (entry.about, incident.started_at);
-        let rise = Rise::new(&incident.detector, at, entry.excess(), &entry.spread).of_others(&incident.facts);
+        let rise = Rise::new(&incident.detector, at, entry.excess(), &entry.spread, &incident.facts);
         Rise { per_minute: rate_of(entry), ..rise }
     }
 
-    fn new(detector: &'a str, (about, began): (About, Timestamp), excess: f64, spread: &'a Spread) -> Self {
+    fn new(
+        detector: &'a str,
+        (about, began): (About, Timestamp),
+        excess: f64,
+        spread: &'a Spread,
+        facts: &Facts,
+    ) -> Self {
+        let errors = detector == error_spike::NAME;
+        let endpoint = about.kind == SubjectKind::Endpoint;
+        let others_fail = errors && endpoint && matches!(facts.get("others_fail"), Some(Fact::Flag(true)));
         // Errors of many callers are the trouble of what they call.
-        let wide_errors = detector == error_spike::NAME
+        let many = errors
             && matches!(about.kind, SubjectKind::Endpoint | SubjectKind::Site | SubjectKind::Source)
-            && spread.keys.len() >= if about.kind == SubjectKind::Endpoint { 2 } else { 4 }
+            && spread.keys.len() >= if endpoint { 2 } else { 4 }
             && spread.keys.first().is_none_or(|(_, share)| *share < 0.7);
-        let others_fail = false;
+        let wide_errors = many || others_fail;
         Rise { detector, about, excess, spread, wide_errors, others_fail, began, per_minute: None, failing_loop: false }
-    }
-
-    /// Whose errors they are, as far as the detector found it out.
-    fn of_others(self, facts: &Facts) -> Self {
-        let others = matches!(facts.get("others_fail"), Some(Fact::Flag(true)));
-        let others_fail = others && self.about.kind == SubjectKind::Endpoint && self.detector == error_spike::NAME;
-        Rise { others_fail, wide_errors: self.wide_errors || others_fail, ..self }
     }
 }
 

@@ -6,7 +6,6 @@
 
 mod lists;
 mod rate;
-mod saved;
 mod sketch;
 mod strangers;
 mod view;
@@ -18,8 +17,6 @@ pub use self::rate::Rate;
 pub use self::view::Newcomers;
 
 use self::lists::{Address, NewAgent, Newcomer, Old, count, remember, seconds};
-use self::saved::Saved;
-use self::sketch::Sketch;
 use self::strangers::Strangers;
 use crate::event::Id;
 use crate::time::{Span, Timestamp};
@@ -73,7 +70,6 @@ type Olds = SmallVec<[Old; 2]>;
 
 /// What is known of the users of one key. Some 250 bytes for a quiet key, at most 5 kB while strangers use it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(from = "Saved", into = "Saved")]
 pub struct Novelty {
     first: Timestamp,
     last: Timestamp,
@@ -92,9 +88,8 @@ pub struct Novelty {
     old_today: u32,
     networks: Olds,
     agents: Olds,
-    /// Networks that found no place.
-    more_networks: Option<Box<Sketch>>,
-    /// Who is new, while anybody is.
+    /// Who is new, or found no place among the networks, while there is anybody.
+    #[serde(with = "strangers::saved")]
     strangers: Option<Box<Strangers>>,
     rejections: u32,
     rejected_from: Timestamp,
@@ -120,7 +115,6 @@ impl Novelty {
             old_today: 0,
             networks: Olds::new(),
             agents: Olds::new(),
-            more_networks: None,
             strangers: None,
             rejections: 0,
             rejected_from: Timestamp::MIN,
@@ -156,7 +150,7 @@ impl Novelty {
         }
         if self.public {
             // Everybody is new here: only how many there are is kept.
-            self.more_networks.get_or_insert_default().insert(seen.network.0);
+            self.strangers.get_or_insert_default().meet_more(seen.network);
             return new_agent;
         }
         let first = self.meet_newcomer(hash, seen);
@@ -270,7 +264,7 @@ impl Novelty {
             self.networks.push(Old { hash, last_s: seconds(seen.time), day: self.day });
             self.old_today += 1;
         } else {
-            self.more_networks.get_or_insert_default().insert(seen.network.0);
+            self.strangers.get_or_insert_default().meet_more(seen.network);
         }
         self.networks.len() >= NETWORKS / 4
     }
@@ -296,7 +290,7 @@ impl Novelty {
             }
             self.counted_hour = hour;
         } else {
-            self.more_networks.get_or_insert_default().insert(seen.network.0);
+            strangers.meet_more(seen.network);
             strangers.more.take(seen, day);
         }
         if let Some(address) = strangers.addresses.iter_mut().find(|address| address.client == seen.client) {
@@ -314,7 +308,7 @@ impl Novelty {
     /// The first day is over: from now on, who is not known is new.
     fn settle(&mut self, now: Timestamp) {
         self.settled = true;
-        let more = self.more_networks.take().map_or(0, |sketch| sketch.estimate());
+        let more = self.take_more_networks();
         let count = f64::from(self.networks.len() as u32 + more);
         // More than there is place for: these are the public, or nearly, and tomorrow's will be others.
         self.network_rate.start(if more > 0 { count } else { count * FIRST_DAY });
@@ -355,11 +349,11 @@ impl Novelty {
     fn end_days(&mut self, now: Timestamp, day: i32) {
         let age_days = self.age_days(now);
         if self.settled {
-            let more = if self.held { None } else { self.more_networks.take() };
             if let Some(strangers) = self.strangers.as_deref_mut().filter(|_| !self.held) {
                 strangers.more_addresses = None;
             }
-            let new = f64::from(self.new_today + more.map_or(0, |sketch| sketch.estimate()));
+            let more = if self.held { 0 } else { self.take_more_networks() };
+            let new = f64::from(self.new_today + more);
             let silent = day.saturating_sub(self.day).saturating_sub(1).min(REMEMBERED_DAYS);
             self.network_rate.learn(new, age_days);
             self.agent_rate.learn(f64::from(self.agents_today), age_days);
@@ -376,12 +370,17 @@ impl Novelty {
     }
 
     fn forget_parts(&mut self) {
+        let more = self.settled && !self.public;
         if let Some(strangers) = self.strangers.as_deref_mut() {
-            strangers.forget_parts();
+            strangers.forget_parts(more);
         }
-        if self.settled && !self.public {
-            self.more_networks = None;
-        }
+    }
+
+    /// Takes how many networks found no place.
+    fn take_more_networks(&mut self) -> u32 {
+        let more = self.strangers.as_deref_mut().and_then(|strangers| strangers.more_networks.take());
+        self.dismiss();
+        more.map_or(0, |sketch| sketch.estimate())
     }
 
     /// What is known of strangers; nothing where there are none.

@@ -3,7 +3,6 @@
 use std::cmp::Reverse;
 
 use super::lists::{Newcomer, Old};
-use super::sketch::Sketch;
 use super::{Novelty, Olds, Rate};
 use crate::event::Id;
 use crate::time::{Span, Timestamp};
@@ -37,8 +36,7 @@ impl Novelty {
     pub fn bytes(&self) -> usize {
         let beside = |olds: &Olds| if olds.spilled() { olds.capacity() * size_of::<Old>() } else { 0 };
         let strangers = self.strangers.as_ref().map_or(0, |strangers| strangers.bytes());
-        let sketch = self.more_networks.as_ref().map_or(0, |_| Sketch::BYTES);
-        size_of::<Novelty>() + beside(&self.networks) + beside(&self.agents) + strangers + sketch
+        size_of::<Novelty>() + beside(&self.networks) + beside(&self.agents) + strangers
     }
 
     /// What the newcomers who came at `since` or later did until now.
@@ -55,7 +53,7 @@ impl Novelty {
         let theirs = |network: u32| strangers.newcomers.iter().filter(came_since).any(|n| n.network == network);
         all.addresses = strangers.addresses.iter().filter(|address| theirs(address.network)).count() as u32;
         if let Some(more) = more {
-            all.networks += self.more_networks.as_ref().map_or(0, |sketch| sketch.estimate());
+            all.networks += strangers.networks_more();
             all.take(&Newcomer { first: more.first.max(since), ..*more });
         }
         if !all.arrivals.is_empty() {
@@ -68,10 +66,10 @@ impl Novelty {
     /// How many newcomers there are in all, by networks, and what they requested until now.
     pub fn newcomers_in_all(&self) -> (u32, u64) {
         let strangers = self.strangers();
-        let sketch = self.more_networks.as_ref().filter(|_| strangers.more.requests > 0);
+        let more = if strangers.more.requests > 0 { strangers.networks_more() } else { 0 };
         let all = strangers.newcomers.iter().chain(std::iter::once(&strangers.more));
         let requests = all.map(|new| u64::from(new.requests)).sum();
-        (strangers.newcomers.len() as u32 + sketch.map_or(0, |sketch| sketch.estimate()), requests)
+        (strangers.newcomers.len() as u32 + more, requests)
     }
 
     /// Usual newcomers: networks, agents.
@@ -118,7 +116,7 @@ impl Novelty {
     /// Distinct networks today: what enters into the peers' histogram when the day ends.
     pub fn networks_today(&self) -> u32 {
         let new = self.strangers().newcomers.iter().filter(|newcomer| newcomer.day == self.day).count() as u32;
-        self.old_today + new + self.more_networks.as_ref().map_or(0, |sketch| sketch.estimate())
+        self.old_today + new + self.strangers().networks_more()
     }
 
     /// Whether there are at least so many of them; the sketch is asked only where the lists do not say it.
