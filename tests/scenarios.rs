@@ -814,6 +814,33 @@ fn a_key_of_a_week_is_measured_by_itself_however_much_others_read() {
 }
 
 #[test]
+fn a_key_that_reads_much_on_working_days_is_told_within_three_hours_in_the_middle_of_one() {
+    static LIVED: OnceLock<Vec<u8>> = OnceLock::new();
+    let people = |site: &mut Site| {
+        readers(site);
+        // Seven hundred different things a working day, next to nothing at weekends.
+        let mut office = Stream::new("office", 1.0).endpoint("/v1/users/{id}");
+        office.rate = |stream, t| {
+            let hour = t.millis().div_euclid(3_600_000);
+            // The first of January 1970 was a Thursday.
+            let works = (hour.div_euclid(24) + 3).rem_euclid(7) < 5 && (6..18).contains(&hour.rem_euclid(24));
+            if works { stream.scale } else { 0.02 * stream.scale }
+        };
+        office.clients = vec!["192.0.9.9".into()];
+        site.streams.push(office);
+    };
+    let mut site = Site::after(&LIVED, (3, "2026-03-02T00:00:00Z"), (38, MONDAY), people, Site::is_silent);
+    let start = at(MONDAY) + Span::from_hours(11);
+    let mut collector = collector("office", "192.0.9.9", "okhttp", Things::New);
+    (collector.from, collector.until) = (start, start + Span::DAY);
+    site.streams.push(collector);
+    site.run_until(start + Span::from_hours(6));
+    let first = site.changes.iter().find(|c| is_harvest(c)).unwrap_or_else(|| panic!("{:?}", site.opened()));
+    assert!(first.at - start <= Span::from_hours(3), "noticed after {}", first.at - start);
+    assert_eq!(first.incident.subject.to_string(), "key office");
+}
+
+#[test]
 fn a_key_that_reads_in_bursts_is_told_once_it_goes_on_far_beyond_its_days() {
     static LIVED: OnceLock<Vec<u8>> = OnceLock::new();
     let people = |site: &mut Site| {

@@ -1,9 +1,10 @@
 //! `harvesting`: low and slow collection: far more different resources in a day than this caller, or its peers, ever read.
 //!
-//! Judged every quarter of an hour on the part of the day so far, in two windows of up to 24 hours. What counts is how many
-//! *different* things were read successfully, compared with what the caller usually reads by this time of the day, with
-//! the largest days it had before, and with what others like it read. A caller of less than a week is compared with its
-//! peers alone. Declared crawlers are peers of each other; what they do is information, not a page.
+//! Judged every quarter of an hour on the part of the day so far, in two windows of up to 24 hours, and on the last three
+//! or four hours if it lasted through them. What counts is how many *different* things were read successfully, compared
+//! with what the caller usually reads by this time of the day, with the largest days it had before, and with what others
+//! like it read. A caller of less than a week is compared with its peers alone. Declared crawlers are peers of each other;
+//! what they do is information, not a page.
 //!
 //! Facts: `resources` (count: different ones in the window), `usual_resources` (number: on a usual day; absent where nothing
 //! is known), `collecting_for` (span: since the window began or the collecting did), `resources_per_hour` (number),
@@ -69,6 +70,8 @@ const NEWS: f64 = 1.2;
 const FAR: f64 = 3.0;
 /// The same of a key that reads in bursts, however many others read as much.
 const FARTHER: f64 = 5.0;
+/// So many times the requests of its second busiest hour are no burst of its own.
+const BEYOND_BURSTS: f64 = 4.0;
 /// What lasts so long is no burst.
 const LASTING: Span = Span::from_mins(150);
 /// Bits that a walk through numbers adds, and a walk of somebody who never did so.
@@ -111,9 +114,14 @@ pub fn judge(
     if peers.days() < LEAST_DAYS.0 || scene.history < FIRST_DAYS || f64::from(harvest.requests()) < settings.least {
         return None;
     }
+    // In the last hours only what lasts: a burst is told as one.
+    let lately = harvest.seen_lately(scene.end, scene.around.zone);
+    let lately = lately.filter(|seen| scene.end - onset(harvest, full, scene, seen) >= LASTING);
+    let lately = lately.map(|seen| Seen { requests: requests_since(full, scene, seen.start) as u32, ..seen });
     let found = harvest
         .seen(scene.end, scene.around.zone)
         .into_iter()
+        .chain(lately)
         .map(|seen| look(kind, harvest, full, scene, peers, settings, seen))
         .find(|look| look.fires)?;
     // What was read this morning says nothing of now.
@@ -158,7 +166,8 @@ fn busy(harvest: &Harvest, full: &Full, scene: &Scene<'_>, end: Timestamp) -> f6
     if harvest.usual().2 == 0 {
         return 0.0;
     }
-    1.5 * full.normal.expected(end, Span::HOUR, &scene.around)
+    // However the last hours were: what it collected in them is no part of its usual.
+    1.5 * full.normal.usual(end, Span::HOUR, &scene.around)
 }
 
 /// One window, looked at.
@@ -218,7 +227,7 @@ fn look(
     // What it walked through, it would not have read else.
     let beyond = walk.map_or(0.0, |walk| f64::from(walk.steps)).max(read - usual);
     let enough = read >= settings.least && beyond >= settings.beyond;
-    let news = walk.is_some() || read > NEWS * harvest.did_twice();
+    let news = walk.is_some() || seen.of_window > NEWS * harvest.did_twice();
     let fires = if peers_only {
         // A few days of its own are no proof, but what they brought is no news; and who was there from the first line on is
         // no newcomer.
@@ -227,8 +236,11 @@ fn look(
         let beyond_own = (days >= 2 || newcomer) && (days == 0 || (read > YOUNG * settings.tolerance * mean && news));
         enough && lambda <= limit && beyond_own
     } else {
-        let (key, wild) = (kind == SubjectKind::Key, full.normal.is_wild());
+        let key = kind == SubjectKind::Key;
         let lasts = || scene.end - onset(harvest, full, scene, &seen) >= LASTING;
+        // What goes far beyond its bursts, and lasts, is none of them.
+        let burst = BEYOND_BURSTS * full.normal.peak_overall(1);
+        let wild = full.normal.is_wild() && !(full.counts.minutes(scene.minute(), 60) as f64 > burst && lasts());
         let far = read > FAR * harvest.did_twice().max(mean);
         // However much others read, and however its days vary, two weeks of them have seen nothing like it.
         let unheard_of = key && days >= TWO_WEEKS && far && lasts();

@@ -12,7 +12,7 @@ use crate::incident::book::Book;
 use crate::intake::routes::Routes;
 use crate::measure::budgets::Budgets;
 use crate::measure::calendar::Calendar;
-use crate::measure::harvest::Walked;
+use crate::measure::harvest::{Lately, Walked};
 use crate::measure::peers::Peers;
 use crate::measure::repeats::Repeats;
 use crate::measure::rows::{HeldOf, Limits, Row, Rows};
@@ -159,6 +159,7 @@ impl Engine {
         later.put("travels", &self.travels);
         later.put("place-names", &self.place_names.iter().collect::<BTreeMap<_, _>>());
         later.put("walked", &[self.keys.walked(), self.clients.walked()]);
+        later.put("read-lately", &[self.keys.read_lately(), self.clients.read_lately()]);
         let failing = [&self.site, &self.sources, &self.endpoints, &self.keys, &self.clients, &self.doors];
         later.put("held", &failing.map(Rows::held));
         later.put("ruled", &self.rules.kept);
@@ -213,6 +214,9 @@ impl Engine {
         let [keys, clients]: [Vec<(Id, Walked)>; 2] = later.take("walked")?;
         engine.keys.remember_walked(&keys);
         engine.clients.remember_walked(&clients);
+        let [keys, clients]: [Vec<(Id, Lately)>; 2] = later.take("read-lately")?;
+        engine.keys.remember_lately(&keys);
+        engine.clients.remember_lately(&clients);
         let held: [Vec<HeldOf>; 6] = later.take("held")?;
         let failing = [
             &mut engine.site,

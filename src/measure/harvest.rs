@@ -4,10 +4,12 @@
 //! Two windows of 24 hours that begin twelve hours apart, at local midnight and noon, so that whoever collects through
 //! the night is seen whole in one of them. Days are learned from the window that begins at midnight.
 
+mod lately;
 mod walked;
 
 use serde::{Deserialize, Serialize};
 
+pub use self::lately::Lately;
 pub use self::walked::{Walk, Walked};
 use crate::event::{Event, Id};
 use crate::measure::distinct::Distinct;
@@ -40,9 +42,11 @@ pub struct Harvest {
     held_since: Option<Timestamp>,
     /// Different resources an hour when it was found to collect.
     pace: f32,
-    /// Saved beside the others, since older states do not have it.
+    /// Saved beside the others, since older states do not have them.
     #[serde(skip)]
     walked: Walked,
+    #[serde(skip)]
+    lately: Lately,
 }
 
 /// One request that read something.
@@ -79,6 +83,8 @@ pub struct Seen {
     pub resources: f64,
     /// At least so many, estimates being what they are.
     pub at_least: f64,
+    /// At least so many in the whole window of which it is a part, or which it is.
+    pub of_window: f64,
     /// Requests that read them.
     pub requests: u32,
 }
@@ -107,7 +113,7 @@ impl Days {
         if self.weight > 0.0 { self.sum / self.weight } else { 0.0 }
     }
 
-    /// Variance beyond Poisson over squared mean.
+    /// Variance beyond Poisson over squared mean, of what lies above the mean.
     fn spread(&self) -> f32 {
         let known = (PRIOR_SPREAD.0 * PRIOR_SPREAD.1 + self.over) / (PRIOR_SPREAD.1 + self.weight);
         known.max(LEAST_SPREAD)
@@ -119,8 +125,9 @@ impl Days {
         if self.count >= 2 {
             // A day teaches at most what a wild but usual day could bring.
             taught = taught.min(mean * (1.0 + 4.0 * (spread + 1.0 / mean).sqrt()) + 10.0);
-            let off = taught - mean;
-            self.over = self.over * KEPT + (off * off - mean) / (mean * mean);
+            // Only above the mean, twice: that it rests on Sundays says nothing of how far its days go.
+            let off = (taught - mean).max(0.0);
+            self.over = self.over * KEPT + (2.0 * off * off - mean) / (mean * mean);
         }
         self.sum = self.sum * KEPT + taught;
         self.weight = self.weight * KEPT + 1.0;
@@ -138,6 +145,7 @@ impl Harvest {
             windows: [Window::default(), Window::default()],
             days: Days::default(),
             walked: Walked::default(),
+            lately: Lately::default(),
             walks: Vec::new(),
             held_since: None,
             pace: 0.0,
@@ -154,6 +162,10 @@ impl Harvest {
     pub fn absorb(&mut self, reading: &Reading, zone: Zone) -> Option<Day> {
         let half = half_of(reading.time, zone);
         let day = if half > self.half { self.turn(half, reading.time) } else { None };
+        if self.lately.is_over(reading.time) {
+            let counts = self.windows.each_ref().map(|window| window.resources.count());
+            self.lately.mark(reading.time, counts);
+        }
         for window in &mut self.windows {
             window.resources.insert(reading.resource.0);
             window.requests = window.requests.saturating_add(1);
@@ -172,9 +184,21 @@ impl Harvest {
             let resources = window.resources.count();
             let at_least = if window.resources.is_exact() { resources } else { 0.9 * resources };
             let start = Timestamp::of_bucket(half, HALF) - zone.offset(now);
-            Seen { start, resources, at_least, requests: window.requests }
+            Seen { start, resources, at_least, of_window: at_least, requests: window.requests }
         };
         [one(self.half - 1), one(self.half)]
+    }
+
+    /// What it read within its longer window since the start of the third hour before this one, and nowhere in that window
+    /// before: a lower bound. `requests` is zero: nobody counts those. [`None`] where the window is younger.
+    pub fn seen_lately(&self, now: Timestamp, zone: Zone) -> Option<Seen> {
+        let [longer, _] = self.seen(now, zone);
+        let (start, before) = self.lately.before(now, (self.half - 1).rem_euclid(2) as usize)?;
+        // Both are estimates, of much the same.
+        let resources = (longer.resources - before).max(0.0);
+        let at_least = (longer.at_least - before).max(0.0);
+        let of_window = longer.at_least;
+        (start > longer.start).then_some(Seen { start, resources, at_least, of_window, requests: 0 })
     }
 
     /// Requests of the longer window: a cheap first look.
@@ -207,6 +231,16 @@ impl Harvest {
     pub fn walks_anew(&self, now: Timestamp) -> Option<Walk> {
         let walks = self.walks.iter().filter(|walk| walk.is_likely());
         walks.filter_map(|walk| self.walked.news(walk.route, now)).max_by_key(|walk| walk.steps)
+    }
+
+    /// What it read by the hour: saved beside it.
+    pub fn lately(&self) -> &Lately {
+        &self.lately
+    }
+
+    /// Takes up what was saved beside it.
+    pub fn remember_lately(&mut self, lately: Lately) {
+        self.lately = lately;
     }
 
     /// How it walks: saved beside it.
@@ -258,6 +292,7 @@ impl Harvest {
         for begins in self.half + 1..=half.min(self.half + 2) {
             let fresh = Window { held: self.held_since.is_some(), ..Window::default() };
             let over = std::mem::replace(&mut self.windows[begins.rem_euclid(2) as usize], fresh);
+            self.lately.forget(begins.rem_euclid(2) as usize);
             if begins.rem_euclid(2) == 0 && over.requests > 0 && !over.held {
                 day = Some(Day { resources: over.resources.count(), crawler: over.crawler * 2 > over.requests });
             }
@@ -293,133 +328,4 @@ fn half_of(t: Timestamp, zone: Zone) -> i64 {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::event::Hasher;
-
-    fn reading(time: Timestamp, n: u64) -> Reading {
-        let resource = Hasher::new(1).id(&n.to_le_bytes());
-        Reading { time, resource, route: Id(5), number: n as u32, crawler: false }
-    }
-
-    fn start() -> Timestamp {
-        Timestamp::parse("2026-03-02T00:00:00Z").unwrap()
-    }
-
-    /// Reads `n` different things spread over each of `days` days, from the same hundred thousand in any order.
-    fn reader(days: i64, n: i64) -> (Harvest, Vec<Day>) {
-        let mut harvest = Harvest::new(start(), Zone::UTC);
-        let mut over = Vec::new();
-        for day in 0..days {
-            for i in 0..n {
-                let t = start() + Span::from_days(day) + Span::from_millis(i * Span::DAY.millis() / n);
-                over.extend(harvest.absorb(&reading(t, (i as u64 * 7919 + day as u64) % 100_000), Zone::UTC));
-            }
-        }
-        (harvest, over)
-    }
-
-    #[test]
-    fn days_are_learned_and_windows_reach_back_twelve_to_twenty_four_hours() {
-        let (harvest, over) = reader(10, 200);
-        assert_eq!(over.len(), 9);
-        assert!(over.iter().all(|day| (day.resources / 200.0 - 1.0).abs() < 0.2 && !day.crawler), "{over:?}");
-        let (mean, spread, days) = harvest.usual();
-        assert!((mean / 200.0 - 1.0).abs() < 0.15 && spread <= 0.2 && days == 9, "{mean} {spread} {days}");
-        let [earlier, later] = harvest.seen(start() + Span::from_days(10), Zone::UTC);
-        assert_eq!((earlier.start, later.start), (start() + Span::from_days(9), start() + Span::from_hours(228)));
-        assert_eq!((earlier.requests, later.requests), (200, 100));
-    }
-
-    #[test]
-    fn what_is_held_is_not_learned_until_it_is_accepted() {
-        let (mut harvest, _) = reader(10, 50);
-        let before = harvest.usual().0;
-        harvest.hold(start() + Span::from_days(10), 300.0);
-        for hour in 0..24 * 10 {
-            for i in 0..300 {
-                let t = start() + Span::from_days(10) + Span::from_hours(hour) + Span::from_secs(12 * i);
-                harvest.absorb(&reading(t, (hour * 300 + i) as u64), Zone::UTC);
-            }
-            if hour < 24 * 7 {
-                assert!((harvest.usual().0 - before).abs() < 1e-3, "hour {hour}");
-            }
-        }
-        assert!(!harvest.is_held() && harvest.usual().0 > before);
-    }
-
-    #[test]
-    fn walks_are_told_from_chance() {
-        let walked = |numbers: &mut dyn Iterator<Item = u64>| {
-            let mut harvest = Harvest::new(start(), Zone::UTC);
-            for (i, n) in numbers.enumerate() {
-                harvest.absorb(&reading(start() + Span::from_secs(i as i64), n), Zone::UTC);
-            }
-            harvest.in_sequence()
-        };
-        assert_eq!(walked(&mut (100..200)), Some(0.99));
-        assert_eq!(walked(&mut (100..200).rev()), Some(0.99));
-        assert!(walked(&mut (100..200).map(|n| 3 * n)).is_some());
-        assert_eq!(walked(&mut (100..120)), None, "too short");
-        let mut random = 1u64;
-        let mut chance = std::iter::repeat_with(|| {
-            random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-            random >> 40 & 0x3ff
-        });
-        assert_eq!(walked(&mut chance.by_ref().take(20_000)), None);
-        // A walk with somebody else's requests among it is still one.
-        let mixed = (100..300).flat_map(|n| if n % 5 == 0 { vec![n, 7] } else { vec![n] });
-        assert!(walked(&mut mixed.into_iter()).is_some_and(|share| share > 0.5));
-        // Also if it stands between any two of its steps.
-        let between: Vec<u64> = (100..300).flat_map(|n| [n, chance.next().unwrap_or_default() << 10]).collect();
-        assert!(walked(&mut between.into_iter()).is_some_and(|share| share > 0.4));
-        // Who goes on elsewhere walks on there.
-        assert!(walked(&mut (100..140).chain(9_000..9_100)).is_some_and(|share| share > 0.9));
-    }
-
-    #[test]
-    fn a_walk_is_news_for_whoever_never_walked() {
-        let walks = |every_day: bool| {
-            let mut harvest = Harvest::new(start(), Zone::UTC);
-            let today = start() + Span::from_days(10);
-            for day in 0..10i64 {
-                for i in 0..200i64 {
-                    let n = if every_day { 7000 * day + i } else { (7919 * i + day) % 100_000 };
-                    harvest.absorb(
-                        &reading(start() + Span::from_days(day) + Span::from_secs(i * 60), n as u64),
-                        Zone::UTC,
-                    );
-                }
-            }
-            for i in 0..250 {
-                harvest.absorb(&reading(today + Span::from_secs(i * 15), 500_000 + i as u64), Zone::UTC);
-            }
-            (harvest, today)
-        };
-        let (harvest, today) = walks(false);
-        let walk = harvest.walks_anew(today + Span::from_mins(63)).unwrap();
-        assert!((0..60).contains(&((walk.since - today).millis() / 1000)) && walk.steps == 249, "{walk:?}");
-        assert_eq!(harvest.walks_anew(today + Span::from_mins(100)), None, "over");
-        assert_eq!(walks(true).0.walks_anew(today + Span::from_mins(63)), None, "a habit");
-    }
-
-    #[test]
-    fn memory_is_bounded_and_saved() {
-        let mut harvest = Harvest::new(start(), Zone::UTC);
-        for n in 0..20_000u64 {
-            let t = start() + Span::from_secs(n as i64 * 30);
-            harvest.absorb(&Reading { route: Id(n % 100), ..reading(t, n * n) }, Zone::UTC);
-        }
-        let bytes = postcard::to_stdvec(&harvest).unwrap();
-        assert!(bytes.len() < 700, "{}", bytes.len());
-        let mut back = postcard::from_bytes::<Harvest>(&bytes).unwrap();
-        back.remember(harvest.walked().clone());
-        // But for the newest number of each walk, which the next one takes the place of.
-        assert_eq!((postcard::to_stdvec(&back).unwrap(), back.walked()), (bytes, harvest.walked()));
-        assert!(postcard::to_stdvec(harvest.walked()).unwrap().len() < 200);
-        for t in [Timestamp::MIN, Timestamp::MAX, start()] {
-            harvest.absorb(&reading(t, 1), Zone::UTC);
-        }
-        assert!(harvest.seen(start(), Zone::UTC).iter().all(|seen| seen.resources.is_finite()));
-    }
-}
+mod tests;

@@ -2,7 +2,7 @@
 
 use super::Rows;
 use crate::event::Id;
-use crate::measure::harvest::Walked;
+use crate::measure::harvest::{Lately, Walked};
 
 impl Rows {
     /// Says that a row read something.
@@ -40,6 +40,22 @@ impl Rows {
             let row = self.find(*id).and_then(|slot| self.get_mut(slot));
             if let Some(harvest) = row.and_then(|row| row.harvest.as_deref_mut()) {
                 harvest.remember(walked.clone());
+            }
+        }
+    }
+
+    /// What the rows read by the hour, where anything is known of it: to be saved beside them.
+    pub fn read_lately(&self) -> Vec<(Id, Lately)> {
+        let of_row = |row: &super::Row| Some((row.id, *row.harvest.as_deref()?.lately()));
+        self.rows.iter().filter_map(of_row).filter(|(_, lately)| lately.is_known()).collect()
+    }
+
+    /// Takes up what was saved beside them.
+    pub fn remember_lately(&mut self, saved: &[(Id, Lately)]) {
+        for (id, lately) in saved {
+            let row = self.find(*id).and_then(|slot| self.get_mut(slot));
+            if let Some(harvest) = row.and_then(|row| row.harvest.as_deref_mut()) {
+                harvest.remember_lately(*lately);
             }
         }
     }
