@@ -283,6 +283,7 @@ impl Harvest {
         match walk::note(&mut self.walks, WALKS, route, number) {
             Next::Nothing => {}
             Next::Step => self.walked.step(route, now),
+            Next::Again => self.walked.begin(route, now),
             Next::Stray(route) => self.walked.stray(route),
         }
     }
@@ -375,6 +376,18 @@ mod tests {
         assert!(walked(&mut between.into_iter()).is_some_and(|share| share > 0.4));
         // Who goes on elsewhere walks on there.
         assert!(walked(&mut (100..140).chain(9_000..9_100)).is_some_and(|share| share > 0.9));
+    }
+
+    #[test]
+    fn whoever_reads_in_a_circle_walks_no_further_than_once_around() {
+        let mut harvest = Harvest::new(start(), Zone::UTC);
+        for i in 0..400i64 {
+            let t = start() + Span::from_secs(i * 15);
+            harvest.absorb(&reading(t, 1 + i as u64 % 80), Zone::UTC);
+            assert!(harvest.walks.iter().all(|walk| walk.steps < 80), "{i}: {:?}", harvest.walks);
+            assert!(harvest.walked.furthest() < 80, "{i}: {:?}", harvest.walked);
+        }
+        assert_eq!(harvest.in_sequence(), Some(79.0 / 80.0), "it is one, each time");
     }
 
     #[test]
