@@ -311,8 +311,24 @@ impl Event {
 
     /// What the call cost, 0 if unknown.
     pub fn cost_or_zero(&self) -> f64 {
-        if self.cost.is_nan() { 0.0 } else { f64::from(self.cost) }
+        as_written(self.cost)
     }
+}
+
+/// A cost as it was written, 0 if unknown: seven digits are what its 32 bits hold, the rest is noise.
+pub fn as_written(cost: f32) -> f64 {
+    if cost.is_nan() { 0.0 } else { with_digits(f64::from(cost), 7) }
+}
+
+/// A number rounded to so many digits that count: what sums and products of decimals leave behind them goes.
+pub fn with_digits(n: f64, digits: i32) -> f64 {
+    if !n.is_finite() || n == 0.0 {
+        return n;
+    }
+    let decimals = digits - 1 - n.abs().log10().floor() as i32;
+    let scale = 10f64.powi(decimals.abs());
+    let rounded = if decimals >= 0 { (n * scale).round() / scale } else { (n / scale).round() * scale };
+    if rounded.is_finite() { rounded } else { n }
 }
 
 /// Events on their way to the engine, with the texts they refer to. Reused: cleared, not dropped.
@@ -505,6 +521,19 @@ mod tests {
             assert!(!place.is_some());
         }
         assert!(size_of::<Event>() <= 144, "{} bytes", size_of::<Event>());
+    }
+
+    #[test]
+    fn costs_are_as_they_were_written() {
+        for cost in [0.1, 0.7, 1.58, 22.12, 158.37, 0.000_031_875, 1234.567, 40_000.5, 0.0] {
+            assert_eq!(as_written(cost as f32), cost);
+        }
+        assert_eq!((as_written(f32::NAN), as_written(f32::INFINITY)), (0.0, f64::INFINITY));
+        assert!(as_written(f32::MAX).is_finite() && as_written(f32::from_bits(1)) > 0.0);
+        let sum: f64 = (0..1000).map(|_| 0.02).sum();
+        assert_eq!((with_digits(sum, 12), with_digits(23.700_012_3, 6), with_digits(-0.0, 6)), (20.0, 23.7, 0.0));
+        assert_eq!(with_digits(1_234_567.8, 6), 1_234_570.0);
+        assert_eq!((with_digits(f64::MAX, 3), with_digits(f64::INFINITY, 3)), (f64::MAX, f64::INFINITY));
     }
 
     #[test]

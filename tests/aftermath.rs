@@ -114,6 +114,11 @@ fn a_leaked_key_that_was_rotated_is_told_once_while_it_knocks_and_its_end_says_s
     assert_eq!(end.incident, update.incident);
     assert_eq!(end.outcome.as_ref().map(|o| o.by.as_str()), Some("refused"));
     assert!(end.summary.contains("so it seems to be rotated or banned. It still knocks, about "), "{}", end.summary);
+    let ended = end.ended_at.unwrap();
+    assert!(
+        (ended - after(20)).millis().abs() <= 60_000,
+        "it ended when it was refused, not when that was sure: {ended}"
+    );
     // It knocks on for two days: nothing more is told, but a line in each summary.
     site.run_until(after(2 * 24 * 60));
     site.finish();

@@ -218,6 +218,14 @@ fn detectors_that_know_no_prices_say_what_their_subject_spent() {
     let last = of_key.iter().find(|n| n["type"] == "resolved").unwrap();
     let total = last["money"]["so_far"].as_f64().unwrap();
     assert!((28.0..60.0).contains(&total), "1,500 calls and a few: {last}");
+    // Two cents a call are cents in all, and what is reckoned is no finer than it is known.
+    for notice in &of_key {
+        let cents = |n: &serde_json::Value| n.to_string().split('.').nth(1).map_or(0, str::len);
+        assert!(cents(&notice["impact"]["cost"]) <= 2 && cents(&notice["money"]["so_far"]) <= 2, "{notice}");
+        assert!(cents(&notice["observed"]) <= 8 && cents(&notice["expected"]) <= 8, "{notice}");
+        assert!(notice["money"]["per_hour"].to_string().len() <= 7, "{notice}");
+        assert!(notice["money"]["projected"].to_string().len() <= 7, "{notice}");
+    }
 }
 
 #[test]

@@ -176,6 +176,23 @@ fn one_address_guesses_and_gets_in() {
 }
 
 #[test]
+fn codes_of_one_length_that_get_somebody_in_are_told_though_each_request_looks_the_same() {
+    let mut site = portal(19);
+    // Four digits at ten a minute: the log shows a length, and it is always the same.
+    let mut codes = guesses(&["198.18.7.7"], 10.0, 4);
+    (codes.identical, codes.pace) = (true, Some(Span::from_secs(6)));
+    let found = Stream { errors: (0.0, 401), ..codes.clone() };
+    site.streams.push(codes);
+    site.streams.push(found.between(begins() + Span::from_mins(4), begins() + Span::from_mins(5)));
+    site.run_until(begins() + Span::from_hours(2));
+    site.finish();
+    let critical = |c: &&Change| c.incident.severity == Severity::Critical;
+    let told = site.changes.iter().find(critical).unwrap_or_else(|| panic!("{:?}", site.opened()));
+    assert_eq!(told.incident.facts.get("got_in"), Some(&Fact::Flag(true)));
+    assert!(told.at - begins() <= Span::from_mins(5), "told after {}", told.at - begins());
+}
+
+#[test]
 fn three_hundred_addresses_try_a_few_times_each() {
     let mut site = portal(16);
     let addresses: Vec<String> = (0..300).map(|n| format!("198.18.{}.{}", n % 250, 1 + n / 250)).collect();
@@ -189,6 +206,9 @@ fn three_hundred_addresses_try_a_few_times_each() {
     assert!(count(told, "addresses") >= 20, "{}", count(told, "addresses"));
     let last = site.changes.iter().rfind(|c| c.incident.detector == "credential-stuffing").unwrap();
     assert!(count(last, "addresses") >= 250, "{}", count(last, "addresses"));
+    // Nobody is counted who did not fail.
+    let within = |c: &Change| count(c, "addresses") <= count(c, "failed_logins");
+    assert!(site.changes.iter().filter(|c| c.incident.detector == "credential-stuffing").all(within));
     // Fifteen a minute for an hour and a half: windows are shorter, what is told counts from the beginning.
     let stuffing = |c: &&Change| c.incident.detector == "credential-stuffing";
     let all: Vec<u64> = site.changes.iter().filter(stuffing).map(|c| count(c, "failed_logins")).collect();

@@ -246,6 +246,31 @@ fn confirm_without_validate_is_told_with_the_third() {
 }
 
 #[test]
+fn the_end_of_a_workflow_counts_every_skipped_step_and_says_when_the_last_was() {
+    let folder = tempfile::tempdir().unwrap();
+    // Five at noon, ten minutes apart: the third is told, two more come before it is over.
+    let day = transfers();
+    let kept =
+        |line: &&str| !line.contains("/confirm-transfer") || line.contains(" fair ") || line.contains("2026:12:35");
+    let mut lines: Vec<String> = day.lines().filter(kept).map(|line| format!("{line}\n")).collect();
+    let skip = |minute: u32| {
+        format!(
+            "203.0.113.9 - sly [02/Mar/2026:12:{minute:02}:03 +0000] \"POST /confirm-transfer HTTP/1.1\" 200 20 \"-\" \"okhttp/4.12.0\"\n"
+        )
+    };
+    lines.extend([5, 15, 25, 45].map(skip));
+    lines.sort_by_key(|line| line.split('[').nth(1).map(|rest| rest[..20].to_owned()));
+    std::fs::write(folder.path().join("access.log"), lines.concat()).unwrap();
+    std::fs::write(folder.path().join("lapwing.toml"), format!("state_dir = \"state\"\n{}", workflow())).unwrap();
+    let told: Vec<_> = notices(folder.path()).into_iter().filter(|n| n["rule"] == "transfers").collect();
+    let end = told.iter().find(|n| n["type"] == "resolved").unwrap_or_else(|| panic!("{told:?}"));
+    assert_eq!(end["ended_at"], "2026-03-02T12:45:03Z", "{end}");
+    let summary = end["summary"].as_str().unwrap();
+    assert!(summary.contains("from 12:05 to 12:45 UTC"), "{summary}");
+    assert!(summary.contains("A step was skipped 5 times in all, and not since."), "{summary}");
+}
+
+#[test]
 fn secrets_in_what_rules_group_by_are_masked() {
     let folder = tempfile::tempdir().unwrap();
     let mut log = String::new();

@@ -316,6 +316,24 @@ fn a_key_that_falls_silent_is_told_and_what_is_missing_is_counted_along() {
 }
 
 #[test]
+fn what_is_missing_is_what_usually_comes_though_less_is_enough_to_be_told() {
+    let mut site = Site::new(46, "2026-03-02T00:00:00Z");
+    site.consumers(10, 20.0);
+    let mut shop = Stream::new("shop", 10.0);
+    // By night it does a third: only what surely would have come speaks for a drop in the first hour of the day.
+    shop.rate =
+        |stream, t| stream.scale * if (9..18).contains(&t.bucket(Span::HOUR).rem_euclid(24)) { 1.0 } else { 0.33 };
+    let start = at("2026-03-18T09:15:00Z");
+    site.streams.push(shop.between(at("2026-03-02T00:00:00Z"), start));
+    site.run_until(start + Span::from_hours(2));
+    site.finish();
+    let opened = site.first("traffic-drop").expect("told");
+    let Fact::Count(missing) = opened.incident.facts["missing"] else { panic!("counted") };
+    let due = 10.0 * (opened.at - start).mins_f64();
+    assert!((0.7..1.2).contains(&(missing as f64 / due)), "{missing} of {due} are missing at {}", opened.at);
+}
+
+#[test]
 fn a_lull_of_a_key_that_has_been_quiet_all_day_is_no_drop() {
     assert_eq!(shop("shop", 10.0, &[(0.25, 300), (0.09, 70), (0.25, 120)]).opened(), [] as [String; 0]);
 }

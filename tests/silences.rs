@@ -9,6 +9,8 @@ use support::machine::{unix_now, wait_for};
 use support::traffic;
 
 const SOON: Duration = Duration::from_secs(60);
+/// What is counted anew each minute.
+const LATER: Duration = Duration::from_secs(180);
 
 /// Rules that speak with the fifth line.
 const RULES: &str = "[rule.imports]\nwhen = 'path startswith \"/v1/imports/\"'\nper = \"key\"\nover = \"10m\"\nevent_count = { gte = 5 }\n\
@@ -73,6 +75,50 @@ fn what_is_silenced_is_not_told_and_what_begins_with_a_deploy_says_so() {
     let _again = home.start();
     assert!(run(&["mark", "list", "--json"]).contains("\"what\":\"v1.4.2\""), "marks outlive a restart");
     assert!(run(&["silence", "list", "--json"]).contains("\"author\":\"ben\""));
+}
+
+#[test]
+fn a_silence_is_kept_up_to_its_ceiling_and_what_goes_beyond_is_told_with_the_reason() {
+    let home = Home::new(
+        &format!("{RULES}[cost.\"/v1/imports/*\"]\nper_request = 10\n")
+            .replace("[maintenance.reports]", "[maintenance.none]")
+            .replace("[\"reports\"]", "[\"none\"]"),
+    );
+    five(&home, "others");
+    let _daemon = home.start();
+    let told_of = |rule: &str| home.told().into_iter().filter(|n| n["rule"] == rule).collect::<Vec<_>>();
+    let silence = |arguments: &[&str]| {
+        let all = [&["silence", "add", "--for", "1h", "--reason", "load test", "--author", "ben"], arguments].concat();
+        let done = home.run(&all);
+        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    };
+    // One is open at five requests when silence is asked for; the other has not begun.
+    five(&home, "reports");
+    wait_for("the opening", SOON, || Some(told_of("reports")).filter(|told| told.len() == 1));
+    silence(&["--rule", "reports", "--unless-times", "3x"]);
+    silence(&["--rule", "imports", "--unless-cost", "$120"]);
+    five(&home, "reports");
+    five(&home, "imports");
+    five(&home, "imports");
+    five(&home, "orders");
+    wait_for("what is not silenced", SOON, || Some(told_of("orders")).filter(|told| !told.is_empty()));
+    assert_eq!((told_of("reports").len(), told_of("imports").len()), (1, 0), "{:?}", home.told());
+    // Ten of each until now: fifteen are three times five, and cost 150.
+    five(&home, "reports");
+    five(&home, "imports");
+    let told = wait_for("what went beyond", LATER, || {
+        Some((told_of("reports"), told_of("imports")))
+            .filter(|(reports, imports)| reports.len() > 1 && !imports.is_empty())
+    });
+    let said = |notice: &serde_json::Value| notice["summary"].as_str().unwrap().to_owned();
+    let (reports, imports) = (said(&told.0[1]), said(&told.1[0]));
+    assert!(
+        reports.contains("3.0 times what it was when the silence was made, and 3 times was the limit"),
+        "{reports}"
+    );
+    assert!(imports.contains("it has cost 150.00, and 120 was the limit"), "{imports}");
+    assert!(imports.contains("load test") && imports.contains("ben"), "whose silence, and why: {imports}");
+    assert_eq!(told.1[0]["type"], "opened", "nobody has heard of it yet: {:?}", told.1);
 }
 
 #[test]

@@ -109,6 +109,33 @@ fn a_servers_key_in_a_web_page_is_told_within_minutes_and_once() {
 }
 
 #[test]
+fn an_exposure_that_is_a_leak_as_well_ends_with_the_last_of_both() {
+    let mut site = portal(23);
+    let stops = begins() + Span::from_hours(2);
+    for n in 0..20 {
+        let from = begins() + Span::from_secs(30 * n);
+        site.streams.push(browsers("consumer-003", 0.5, &addresses(n as u32, 1)).between(from, stops));
+        site.streams.last_mut().unwrap().pace = Some(Span::from_secs(60));
+    }
+    let mut thief = Stream::new("consumer-003", 20.0).steady();
+    (thief.clients, thief.agents) = (addresses(3_000, 12), vec!["python-requests/2".into()]);
+    site.streams.push(thief.between(begins() + Span::from_mins(40), stops));
+    // The leak is forgotten after six hours, the exposure after a day.
+    site.run_until(begins() + Span::from_hours(30));
+    site.finish();
+    assert!(
+        site.changes.iter().any(|c| c.incident.also.iter().any(|also| also.starts_with("leaked-key"))
+            || c.incident.detector == "leaked-key"),
+        "both carry it: {:?}",
+        site.opened()
+    );
+    let ends: Vec<_> = site.changes.iter().filter(|c| matches!(c.kind, ChangeKind::Resolved(_))).collect();
+    assert_eq!(ends.len(), 1, "{ends:?}");
+    let ended = ends[0].incident.ended_at.unwrap();
+    assert!((ended - stops).millis().abs() <= Span::from_mins(2).millis(), "it stopped at {stops}: {ended}");
+}
+
+#[test]
 fn one_browser_an_hour_is_told_with_the_fourth() {
     let mut site = portal(22);
     for n in 0..8 {

@@ -126,13 +126,15 @@ pub fn judge(
     let since = scene.end - started_at;
     let usual = expected / window.mins_f64();
     let came = full.counts.minutes(scene.minute(), (since.mins_f64().ceil() as i64).clamp(1, 60));
-    let missing = (usual * since.mins_f64() - came as f64).max(0.0);
+    // What surely is missing speaks; what usually comes is what people miss.
+    let surely = (usual * since.mins_f64() - came as f64).max(0.0);
+    let missing = (full.normal.usual(scene.end, since, &scene.around) - came as f64).max(surely);
     let mut finding = finding(kind, full, last_seen, scene, (seen, usual, window));
     finding.started_at = started_at;
     finding.bits = bits;
-    finding.excess = missing;
+    finding.excess = surely;
     finding.impact.requests = came;
-    finding.facts.insert("missing".into(), Fact::Count(missing as u64));
+    finding.facts.insert("missing".into(), Fact::Count(missing.round() as u64));
     finding.grounds = Grounds::bits(bits, need)
         .line(format!("In {:.0} min: {seen:.0} seen, {expected:.0} usual at least.", window.mins_f64()))
         .line(format!("{days:.1} days of history ask for {need:.0} bits."));

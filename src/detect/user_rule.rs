@@ -197,8 +197,9 @@ fn measure_words(measure: &Measure) -> String {
 
 /// How often the one thing came that was skipped to, where a sequence is about nothing else: told as a count of its own.
 fn skips(sequence: &Sequence) -> Option<u32> {
-    let [Step { absent: true, .. }, only @ Step { absent: false, .. }] = sequence.steps.as_slice() else { return None };
-    sequence.ordered.then_some(only.times)
+    let (only, before) = sequence.steps.split_last()?;
+    let skips = sequence.ordered && !only.absent && !before.is_empty() && before.iter().all(|step| step.absent);
+    skips.then_some(only.times)
 }
 
 /// The steps of a sequence in a sentence: `confirm without validate before it`, `10 x fail, then success`.
@@ -312,7 +313,8 @@ pub fn finding(told: &Told<'_>) -> Finding {
             let words = steps_words(sequence);
             grounds = grounds.line(format!("The sequence came about: {words}."));
             put("steps", Fact::Text(words));
-            let times = harm.times * u64::from(skips(sequence).unwrap_or(1));
+            // Once told, each further time counts by itself.
+            let times = harm.times + skips(sequence).map_or(0, |times| u64::from(times.saturating_sub(1)));
             put("times", Fact::Count(times));
             (times as f64, 0.0, Trend::Steady)
         }

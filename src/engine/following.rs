@@ -31,7 +31,7 @@ const SWEEP: Span = Span::HOUR;
 /// What a group did that is to be told.
 enum News {
     Met(Met),
-    Completed(Completed),
+    Completed(Completed, u32),
 }
 
 impl Engine {
@@ -92,8 +92,8 @@ impl Engine {
                 }
                 (Counted::Chain(plan), State::Chain(chain), _) => {
                     chain.note(plan, hit.parts, event.time, event.cost_or_zero(), failed > 0);
-                    let completed = chain.take(plan, hit.parts, event.time);
-                    (completed.map(News::Completed), chain.due())
+                    let completed = chain.take(plan, hit.parts, event.time, group.harm.is_some());
+                    (completed.map(|completed| News::Completed(completed, 1)), chain.due())
                 }
                 _ => (None, None),
             }
@@ -169,7 +169,7 @@ impl Engine {
                     };
                     Harm { active: now, times: 1, ..group.harm.unwrap_or(first) }
                 }
-                News::Completed(completed) => {
+                News::Completed(completed, times) => {
                     let requests = match counted {
                         Counted::Chain(plan) => plan.wanted.iter().map(|(_, times)| u64::from(*times)).sum(),
                         Counted::Window { .. } => 1,
@@ -180,7 +180,8 @@ impl Engine {
                     };
                     let first = Harm { since: completed.start, requests, errors, cost, ..Harm::default() };
                     let known = group.harm.unwrap_or(first);
-                    Harm { active: completed.end.max(known.active), times: known.times + 1, ..known }
+                    let times = known.times + u64::from(*times);
+                    Harm { active: completed.end.max(known.active), times, ..known }
                 }
             };
             group.harm = Some(harm);
@@ -189,7 +190,7 @@ impl Engine {
         self.rules.harmed.insert((index, id));
         let met = match news {
             News::Met(met) => Some(*met),
-            News::Completed(_) => None,
+            News::Completed(..) => None,
         };
         let candidate = self.candidate_of(index, place, met, &harm)?;
         if quiet && self.book.of_rule(&rule.name, id.0).is_none() {
@@ -318,8 +319,8 @@ impl Engine {
                 State::Chain(chain) => chain.judge(plan, end),
                 State::Window(_) => None,
             });
-            if let Some(completed) = completed.flatten() {
-                self.tell_rule(index, place, &News::Completed(completed), end);
+            if let Some((completed, times)) = completed.flatten() {
+                self.tell_rule(index, place, &News::Completed(completed, times), end);
             }
         }
         let next = self.groups_due(index);

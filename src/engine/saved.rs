@@ -163,7 +163,7 @@ impl Engine {
         let failing = [&self.site, &self.sources, &self.endpoints, &self.keys, &self.clients, &self.doors];
         later.put("held", &failing.map(Rows::held));
         later.put("ruled", &self.rules.kept);
-        later.put("spend", &self.spend);
+        later.put("spent", &self.spend);
         later.put("after", &self.after);
         postcard::to_extend(&later, bytes).unwrap_or_default()
     }
@@ -234,7 +234,7 @@ impl Engine {
         engine.peers = loaded.peers;
         engine.accounts.budgets = loaded.budgets;
         engine.accounts.arrange(&engine.settings.budgets);
-        engine.spend = later.take("spend")?;
+        engine.spend = later.take("spent")?;
         engine.after = later.take("after")?;
         // "rules", before sequences knew what they cost, is passed over: their groups begin anew.
         engine.rules.kept = later.take("ruled")?;

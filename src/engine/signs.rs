@@ -9,6 +9,8 @@ use crate::detect::{
 use crate::engine::Engine;
 use crate::event::{Id, SubjectKind};
 use crate::incident::entry::{Entry, Evidence};
+use crate::incident::last::Signs;
+use crate::measure::ring::TICK;
 use crate::measure::sizes::{Sizes, What};
 use crate::time::{Span, Timestamp};
 
@@ -19,29 +21,53 @@ const OVER: Span = Span::from_mins(2);
 /// Nothing is worth a reminder if nothing came for so long.
 const QUIET: Span = Span::from_mins(10);
 
+/// Whether a detector notes when the last of it came.
+fn remembers(evidence: &Evidence) -> bool {
+    let noted = [
+        retry_loop::NAME,
+        scope_creep::NAME,
+        enumeration::NAME,
+        impossible_travel::NAME,
+        front_end_exposure::NAME,
+        leaked_key::NAME,
+        payload_size::NAME,
+        slow_response::NAME,
+    ];
+    let detector = evidence.detector.as_str();
+    noted.contains(&detector) || detector == credential_stuffing::NAME && evidence.about.kind != SubjectKind::Endpoint
+}
+
 impl Engine {
-    /// When the last thing happened that an incident is about, where that is known better than by whether it goes on; and
-    /// whether there is nothing to be reminded of: it pauses, or all that comes is refused.
-    pub(super) fn signs(&self, entry: &Entry, end: Timestamp) -> (Option<Timestamp>, bool) {
+    /// When the last thing happened that an incident is about.
+    pub(super) fn signs(&self, entry: &Entry, end: Timestamp) -> Signs {
         if entry.is_apart() && !entry.is_ruled() {
-            return (None, false);
+            return Signs::default();
         }
         let refused = self.after.refused_since(entry.about).is_some();
         if entry.is_group() || entry.incident.detector == traffic_drop::NAME {
-            return (None, refused);
+            return Signs { quiet: refused, ..Signs::default() };
         }
+        let mut seen = entry.last_seen_to_come();
         let known: Option<Vec<Timestamp>> = if entry.is_ruled() {
             self.last_of_rule(entry).map(|last| vec![last])
         } else {
-            entry.evidence.iter().map(|evidence| self.last_sign(evidence, end)).collect()
+            let own: Vec<_> = entry.evidence.iter().map(|evidence| self.own_sign(evidence, end)).collect();
+            let going_on = entry.evidence.iter().zip(&own).filter(|(evidence, _)| end - evidence.active_at <= TICK);
+            seen = seen.max(going_on.filter_map(|(_, own)| *own).max());
+            // One of several may have forgotten when it was, while another still waits: not later than what was known then.
+            let forgotten =
+                |evidence: &Evidence| seen.map(|seen| seen.min(evidence.active_at)).filter(|_| remembers(evidence));
+            let signs = entry.evidence.iter().zip(own);
+            signs.map(|(evidence, own)| self.last_sign(evidence, own.or_else(|| forgotten(evidence)), end)).collect()
         };
         let last = known.and_then(|known| known.into_iter().max());
-        (last, refused || last.is_some_and(|last| end - last > QUIET))
+        Signs { last, seen, quiet: refused || last.is_some_and(|last| end - last > QUIET) }
     }
 
-    fn last_sign(&self, evidence: &Evidence, end: Timestamp) -> Option<Timestamp> {
+    /// When the last of it came, of what notes that.
+    fn own_sign(&self, evidence: &Evidence, end: Timestamp) -> Option<Timestamp> {
         let about = evidence.about;
-        let own = match evidence.detector.as_str() {
+        match evidence.detector.as_str() {
             retry_loop::NAME => self.repeats.look(Id(evidence.tag), end).map(|sighting| sighting.run.last_at),
             scope_creep::NAME => {
                 self.scopes.of(about.id).and_then(|s| s.today().iter().map(|begun| begun.last_at).max())
@@ -59,8 +85,11 @@ impl Engine {
                 what.and_then(|what| scales.of(about.id, what)).map(Sizes::far_at)
             }
             _ => None,
-        };
-        let last_seen = self.row(about)?.last_seen;
+        }
+    }
+
+    fn last_sign(&self, evidence: &Evidence, own: Option<Timestamp>, end: Timestamp) -> Option<Timestamp> {
+        let last_seen = self.row(evidence.about)?.last_seen;
         let silent = (end - last_seen >= SILENT).then_some(last_seen);
         let over = (end - evidence.active_at >= OVER).then_some(evidence.active_at);
         // Each of them is as late as it can have been.

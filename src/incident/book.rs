@@ -215,9 +215,10 @@ impl Book {
             }
         }
         let finding = &candidate.finding;
-        let new = Entry::new(incident_of(candidate, now), candidate, rank, now);
-        let usual_total = finding.expected * (now - finding.started_at).mins_f64();
-        let mut entry = Entry { usual_total, ..new };
+        let mut entry = Entry::new(incident_of(candidate, now), candidate, rank, now);
+        if entry.usual_total == 0.0 {
+            entry.usual_total = finding.expected * (now - finding.started_at).mins_f64();
+        }
         entry.weigh_cost(settings);
         entry.note(candidate, now);
         self.entries.push(entry);

@@ -235,27 +235,6 @@ impl Entry {
         }
     }
 
-    /// Notes when the last thing happened that it is about, where that is known better than by whether it goes on, and
-    /// whether there is nothing to be reminded of just now.
-    pub fn note_signs(&mut self, (last, quiet): (Option<Timestamp>, bool), now: Timestamp) {
-        let over = now - self.last_active() > Span::MINUTE;
-        let facts = &mut self.incident.facts;
-        let last = match facts.get("last_sign") {
-            // What is learned again when it is over no longer knows when that was.
-            Some(Fact::Time(known)) if over => Some(last.map_or(*known, |last| last.min(*known))),
-            _ => last,
-        };
-        match last {
-            Some(last) => facts.insert("last_sign".to_owned(), Fact::Time(last)),
-            None => facts.remove("last_sign"),
-        };
-        if quiet {
-            facts.insert("quiet".to_owned(), Fact::Flag(true));
-        } else {
-            facts.remove("quiet");
-        }
-    }
-
     /// How strongly it asks to be told.
     pub(super) fn weight(&self) -> Weight {
         weight_of(&self.incident)
@@ -293,6 +272,12 @@ impl Entry {
             Some(Fact::Time(last)) => ended_at.min((*last).max(incident.started_at)),
             _ => ended_at,
         };
+        // Who is shut out ended by that, however long it takes to be sure.
+        let shut_out = match (incident.facts.get("ended_by"), incident.facts.get("refused_since")) {
+            (Some(Fact::Text(by)), Some(Fact::Time(since))) if by == "refused" => *since,
+            _ => last,
+        };
+        let last = last.min(shut_out.max(incident.started_at));
         incident.ended_at = Some(last);
         incident.trend = Trend::Falling;
         let minutes = (ended_at - incident.started_at).mins_f64().max(1.0);

@@ -8,6 +8,7 @@ pub mod cause;
 pub mod entry;
 pub mod group;
 pub mod kept;
+pub mod last;
 mod moved;
 pub mod ruled;
 

@@ -7,7 +7,7 @@
 use hashbrown::HashTable;
 use serde::{Deserialize, Serialize};
 
-use crate::event::Id;
+use crate::event::{Id, as_written};
 use crate::time::{Span, Timestamp};
 
 /// Cost is counted in billionths of the currency: sums of prices stay exact.
@@ -46,14 +46,9 @@ impl Spent {
     }
 }
 
-/// A cost as it was written: seven digits are what its 32 bits hold, the rest is noise.
+/// A cost in billionths, as it was written.
 fn nanos(cost: f32) -> u64 {
-    if !(cost.is_finite() && cost > 0.0) {
-        return 0;
-    }
-    let cost = f64::from(cost);
-    let decimals = (6.0 - cost.log10().floor()).clamp(0.0, 9.0) as u32;
-    ((cost * 10f64.powi(decimals as i32)).round() as u64).saturating_mul(10u64.pow(9 - decimals))
+    if cost.is_finite() { (as_written(cost) * NANOS).round() as u64 } else { 0 }
 }
 
 /// One subject in one period.

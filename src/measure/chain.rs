@@ -39,6 +39,11 @@ impl Plan {
         self.absent.first().copied().unwrap_or(0)
     }
 
+    /// Whether it is about one thing that comes without another before it.
+    fn is_one_without_another(&self) -> bool {
+        self.ordered && self.wanted.len() == 1 && self.before_first() != 0 && self.after_last() == 0
+    }
+
     fn after_last(&self) -> u32 {
         if self.ordered { self.absent.get(self.wanted.len()).copied().unwrap_or(0) } else { 0 }
     }
@@ -82,10 +87,18 @@ impl Chain {
         Chain { watched, places: Vec::new(), seen: Vec::new(), waiting: Vec::new(), lines: Vec::new() }
     }
 
-    /// Takes the events of one line. A sequence that came about with it, unless something must not come.
-    pub fn take(&mut self, plan: &Plan, events: u32, now: Timestamp) -> Option<Completed> {
+    /// Takes the events of one line. A sequence that came about with it, unless something must not come. Where it was told
+    /// that one thing came so many times without another, each further time is one more (`again`).
+    pub fn take(&mut self, plan: &Plan, events: u32, now: Timestamp, again: bool) -> Option<Completed> {
         self.note_absences(plan, events, now);
-        let completed = if plan.ordered { self.in_order(plan, events, now) } else { self.together(plan, events, now) }?;
+        let completed = match plan.wanted.as_slice() {
+            [(event, _)] if again && plan.is_one_without_another() => {
+                self.places.clear();
+                (events & event != 0 && !self.is_preceded(plan, now)).then_some(Completed { start: now, end: now })
+            }
+            _ if plan.ordered => self.in_order(plan, events, now),
+            _ => self.together(plan, events, now),
+        }?;
         if !plan.has_absences() {
             return Some(completed);
         }
@@ -126,9 +139,9 @@ impl Chain {
         self.waiting.iter().map(|(_, until)| *until).min()
     }
 
-    /// Sequences of which it is certain by `now` that nothing came which must not.
-    pub fn judge(&mut self, plan: &Plan, now: Timestamp) -> Option<Completed> {
-        let mut last = None;
+    /// The last of the sequences of which it is certain by `now` that nothing came which must not, and how many they are.
+    pub fn judge(&mut self, plan: &Plan, now: Timestamp) -> Option<(Completed, u32)> {
+        let (mut last, mut count) = (None, 0);
         let watched = self.watched;
         self.waiting.retain(|(completed, until)| {
             if *until >= now {
@@ -138,10 +151,11 @@ impl Chain {
             let from = if plan.ordered { completed.start } else { completed.end };
             if plan.before_first() == 0 || watched <= from - plan.over {
                 last = Some(*completed);
+                count += 1;
             }
             false
         });
-        last
+        last.map(|last| (last, count))
     }
 
     /// Whether nothing that it knows matters any more.
@@ -282,7 +296,7 @@ mod tests {
         let mut chain = Chain::new(at(0));
         let mut step = |second, event, cost, failed| {
             chain.note(&plan, event, at(second), cost, failed);
-            let completed = chain.take(&plan, event, at(second));
+            let completed = chain.take(&plan, event, at(second), false);
             completed.map(|completed| chain.harm(&completed))
         };
         assert_eq!(step(0, A, 7.0, false), None, "a first step that comes to nothing");
@@ -297,6 +311,20 @@ mod tests {
         }
         assert!(chain.lines.len() <= LINES);
         assert!((chain.harm(&Completed { start: at(0), end: at(100) }).1 - 1000.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn once_told_each_further_time_is_one_more() {
+        let plan = plan(&[(B, 3)], &[A, 0], true);
+        let mut chain = Chain::new(at(-100_000));
+        for (second, told) in [(0, false), (10, false), (20, false), (60, true), (61, true)] {
+            assert_eq!(chain.take(&plan, B, at(second), told), None, "what must not come before is waited for");
+        }
+        let last = Completed { start: at(61), end: at(61) };
+        assert_eq!(chain.judge(&plan, at(100)), Some((last, 3)), "three at once, and two");
+        chain.take(&plan, A, at(110), true);
+        chain.take(&plan, B, at(120), true);
+        assert_eq!(chain.judge(&plan, at(200)), None, "in its order");
     }
 
     const A: u32 = 1;
@@ -320,10 +348,10 @@ mod tests {
         for (t, event) in events {
             let bytes = postcard::to_stdvec(&chain).unwrap();
             chain = postcard::from_bytes(&bytes).unwrap();
-            let judged = chain.judge(plan, at(*t - 15));
-            found.extend(judged.into_iter().chain(chain.take(plan, *event, at(*t))));
+            let judged = chain.judge(plan, at(*t - 15)).map(|(last, _)| last);
+            found.extend(judged.into_iter().chain(chain.take(plan, *event, at(*t), false)));
         }
-        found.extend(chain.judge(plan, at(1_000_000)));
+        found.extend(chain.judge(plan, at(1_000_000)).map(|(last, _)| last));
         found.into_iter().map(|c| (second(c.start), second(c.end))).collect()
     }
 
@@ -378,9 +406,9 @@ mod tests {
     fn nothing_is_said_of_time_that_was_not_watched() {
         let before = plan(&[(B, 1)], &[A, 0], true);
         let mut chain = Chain::new(at(0));
-        assert_eq!(chain.take(&before, B, at(9 * MIN)), None);
+        assert_eq!(chain.take(&before, B, at(9 * MIN), false), None);
         assert_eq!(chain.judge(&before, at(20 * MIN)), None, "A may have come before the log began");
-        chain.take(&before, B, at(11 * MIN));
+        chain.take(&before, B, at(11 * MIN), false);
         assert_eq!(chain.due(), Some(at(11 * MIN)));
         assert_eq!(chain.judge(&before, at(11 * MIN)), None, "lines of this second may still come");
         assert!(chain.judge(&before, at(11 * MIN + 1)).is_some());
@@ -401,7 +429,7 @@ mod tests {
     fn what_matters_no_more_is_idle() {
         let abc = plan(&[(A, 1), (B, 1)], &[0; 3], true);
         let mut chain = Chain::new(at(0));
-        chain.take(&abc, A, at(0));
+        chain.take(&abc, A, at(0), false);
         assert!(!chain.is_idle(&abc, at(10 * MIN)) && chain.is_idle(&abc, at(10 * MIN + 1)));
         assert!(chain.bytes() < 200);
     }

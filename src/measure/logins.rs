@@ -21,6 +21,8 @@ const VARIETY: usize = 8;
 const MOST: (usize, usize) = (256, 20_000);
 /// While nobody attacks, failing addresses are counted for so long.
 const CALM: Span = Span::from_mins(10);
+/// Who failed within so long may be the first of an attack.
+const JUST: Span = Span::from_mins(2);
 /// Log-in routes that are followed.
 const ROUTES: usize = 64;
 /// Bytes an address takes, about.
@@ -172,9 +174,11 @@ impl Door {
         self.failing.count()
     }
 
-    /// Nobody attacks: addresses are counted anew every few minutes, so that those of an attack are its own.
+    /// Nobody attacks: addresses are counted anew every few minutes, so that those of an attack are its own. Not while
+    /// somebody fails just now: it may be the beginning of one.
     pub fn calm(&mut self, now: Timestamp) {
-        if now - self.begun_at >= CALM {
+        let wait = if now - self.last_failed >= JUST { CALM } else { CALM.times(3) };
+        if now - self.begun_at >= wait {
             (self.failing, self.begun_at) = (Distinct::default(), now);
         }
     }
@@ -201,6 +205,9 @@ impl Logins {
         if self.doors.len() < ROUTES || self.doors.contains_key(&attempt.route) {
             let door = self.doors.entry(attempt.route).or_default();
             if attempt.failed {
+                if t - door.last_failed >= CALM {
+                    (door.failing, door.begun_at) = (Distinct::default(), t);
+                }
                 door.strange.add(t.bucket(Span::MINUTE), u32::from(attempt.stranger));
                 door.last_failed = door.last_failed.max(t);
                 door.failing.insert(attempt.client.0);
@@ -334,6 +341,25 @@ mod tests {
         assert!(logins.absorb(&attempt(122, 3, 77, false), 256).is_none(), "who never failed");
         assert_eq!(logins.guessing_at(Id(9), 10, START + Span::from_secs(2400)).len(), 1);
         assert_eq!(logins.door(Id(9)).map(|door| (door.addresses(), door.turned(START))), Some((2.0, 2)));
+    }
+
+    #[test]
+    fn the_first_addresses_of_an_attack_are_counted_with_it() {
+        let mut logins = Logins::default();
+        let fails = |logins: &mut Logins, second: i64, client: u64| {
+            logins.absorb(&attempt(second, client, client, true), 256);
+            logins.door_mut(Id(9)).unwrap().calm(START + Span::from_secs(second + 1));
+        };
+        fails(&mut logins, 0, 1);
+        fails(&mut logins, 595, 2);
+        for n in 0..12 {
+            fails(&mut logins, 3600 + n * 10, 300 + n as u64);
+        }
+        assert_eq!(logins.door(Id(9)).map(Door::addresses), Some(12.0), "nobody of an hour before, and none too few");
+        for n in 0..300 {
+            fails(&mut logins, 3720 + n * 10, 3);
+        }
+        assert!(logins.door(Id(9)).unwrap().addresses() < 5.0, "where some always fail they are counted anew as well");
     }
 
     #[test]

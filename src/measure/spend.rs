@@ -16,7 +16,7 @@ const PLACE: usize = size_of::<(SubjectKind, Id, Ledger)>() + 1;
 const LISTS: usize = 96;
 
 /// Amounts in times that follow each other: which, and how much.
-type Amounts = Vec<(i32, f32)>;
+type Amounts = Vec<(i32, f64)>;
 
 /// What one subject's calls cost.
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
@@ -77,7 +77,7 @@ impl Spend {
             return sum(&ledger.minutes, minute);
         }
         let hour = from.bucket(Span::HOUR) as i32;
-        let begun = ledger.hours.iter().find(|(at, _)| *at == hour).map_or(0.0, |(_, amount)| f64::from(*amount));
+        let begun = ledger.hours.iter().find(|(at, _)| *at == hour).map_or(0.0, |(_, amount)| *amount);
         let rest = 1.0 - from.millis().rem_euclid(Span::HOUR.millis()) as f64 / Span::HOUR.millis() as f64;
         begun * rest + sum(&ledger.hours, hour + 1)
     }
@@ -85,7 +85,7 @@ impl Spend {
     /// Bytes in use.
     pub fn bytes(&self) -> usize {
         // Lists that grow have up to twice the room that they need.
-        2 * self.amounts * size_of::<(i32, f32)>() + self.ledgers.capacity() * PLACE + self.ledgers.len() * LISTS
+        2 * self.amounts * size_of::<(i32, f64)>() + self.ledgers.capacity() * PLACE + self.ledgers.len() * LISTS
     }
 
     /// Lets go of those that cost nothing for longest, until it takes no more than this.
@@ -113,7 +113,6 @@ impl Ledger {
 }
 
 fn put(amounts: &mut Amounts, at: i32, cost: f64, kept: i32) {
-    let cost = cost as f32;
     let place = amounts.partition_point(|(known, _)| *known < at);
     match amounts.get_mut(place) {
         Some((known, amount)) if *known == at => *amount += cost,
@@ -125,7 +124,7 @@ fn put(amounts: &mut Amounts, at: i32, cost: f64, kept: i32) {
 }
 
 fn sum(amounts: &Amounts, from: i32) -> f64 {
-    amounts.iter().rev().take_while(|(at, _)| *at >= from).map(|(_, amount)| f64::from(*amount)).sum()
+    amounts.iter().rev().take_while(|(at, _)| *at >= from).map(|(_, amount)| *amount).sum()
 }
 
 #[cfg(test)]
@@ -152,6 +151,13 @@ mod tests {
         assert!((spend.since(KEY, Id(1), at(0)) - 2160.0).abs() < 1.0);
         assert_eq!(spend.since(KEY, Id(2), at(0)), 0.0);
         assert_eq!(spend.since(SubjectKind::Client, Id(1), at(0)), 0.0);
+    }
+
+    #[test]
+    fn a_busy_hour_of_small_costs_adds_up() {
+        let mut spend = Spend::default();
+        (0..200_000).for_each(|_| spend.add(KEY, Id(1), at(0), 0.02));
+        assert!((spend.since(KEY, Id(1), at(0)) - 4000.0).abs() < 1e-6, "{}", spend.since(KEY, Id(1), at(0)));
     }
 
     #[test]

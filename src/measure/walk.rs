@@ -20,6 +20,9 @@ pub struct Numbers {
     /// elsewhere. Known anew after one number, so it is not saved.
     #[serde(skip)]
     newest: Option<NonZeroU32>,
+    /// Where the unbroken part of the walk began that leads to `front`, if that is known.
+    #[serde(skip)]
+    from: Option<NonZeroU32>,
     up: bool,
     /// How much speaks for a walk.
     pub evidence: f32,
@@ -36,6 +39,8 @@ pub enum Next {
     Nothing,
     /// It follows the one before.
     Step,
+    /// The same, where the walk has been before: whoever goes in a circle begins again.
+    Again,
     /// What looked like a walk on this route was chance, or its place was needed for another.
     Stray(u32),
 }
@@ -43,7 +48,8 @@ pub enum Next {
 impl Numbers {
     /// The first number on a route.
     fn new(route: u32, number: u32) -> Self {
-        Numbers { route, front: number, newest: None, up: true, evidence: 0.0, steps: 0, seen: 1 }
+        let from = NonZeroU32::new(number);
+        Numbers { route, front: number, newest: None, from, up: true, evidence: 0.0, steps: 0, seen: 1 }
     }
 
     fn next(&mut self, number: u32) -> Next {
@@ -57,12 +63,20 @@ impl Numbers {
             let step = number.wrapping_sub(before) as i32;
             ((1..=3).contains(&step.unsigned_abs()) && (self.steps == 0 || self.up == (step > 0))).then_some(step > 0)
         };
-        if let Some(up) = follows(self.front).or_else(|| newest.and_then(|newest| follows(newest.get()))) {
+        let elsewhere = newest.and_then(|begin| Some((begin.get(), follows(begin.get())?)));
+        if let Some(up) = follows(self.front) {
             self.up = up;
-            self.front = number;
-            self.evidence = (self.evidence + STEP.0).min(1000.0);
-            self.steps = self.steps.saturating_add(1);
+            self.advance(number);
             return Next::Step;
+        }
+        if let Some((begin, up)) = elsewhere {
+            let again = self.has_been_at(begin) && self.has_been_at(number);
+            if again {
+                (self.steps, self.seen) = (0, 2);
+            }
+            (self.up, self.from) = (up, newest);
+            self.advance(number);
+            return if again { Next::Again } else { Next::Step };
         }
         self.newest = NonZeroU32::new(number);
         self.evidence += STEP.1;
@@ -71,8 +85,21 @@ impl Numbers {
         }
         // A walk may begin after either of the last two numbers.
         self.front = newest.map_or(self.front, NonZeroU32::get);
+        self.from = NonZeroU32::new(self.front);
         (self.evidence, self.steps, self.seen) = (0.0, 0, 1);
         Next::Stray(self.route)
+    }
+
+    fn advance(&mut self, number: u32) {
+        self.front = number;
+        self.evidence = (self.evidence + STEP.0).min(1000.0);
+        self.steps = self.steps.saturating_add(1);
+    }
+
+    /// Whether the walk came by a number on its way to where it is.
+    fn has_been_at(&self, number: u32) -> bool {
+        let way = |from: NonZeroU32| from.get().min(self.front)..=from.get().max(self.front);
+        self.from.is_some_and(|from| way(from).contains(&number))
     }
 
     /// Whether so much speaks for a walk that it is none by chance, however short.

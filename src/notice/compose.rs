@@ -8,12 +8,13 @@ use std::collections::BTreeMap;
 use minijinja::value::{Serde, Value};
 use serde::Serialize;
 
+use super::money::spent;
 use super::safe::{self, VALUE_CHARS};
 use super::template::{TemplateError, Templates};
 use super::{Money, Notice, NoticeType, Outcome, SCHEMA, Whose, words};
 use crate::detect::grounds::Grounds;
 use crate::detect::{Fact, Facts, Impact, Trend};
-use crate::event::{Severity, SubjectKind};
+use crate::event::{Severity, SubjectKind, with_digits};
 use crate::incident::{Again, Change, ChangeKind, Ending, Incident, Part, Where};
 use crate::time::{Span, Timestamp, Zone};
 
@@ -157,7 +158,7 @@ pub(super) fn notice(templates: &Templates, change: &Change, whose: Option<&Whos
         expected: finite(incident.expected),
         unit: incident.unit.clone(),
         trend: incident.trend,
-        impact: Impact { cost: incident.impact.cost.filter(|c| c.is_finite()), ..incident.impact },
+        impact: Impact { cost: incident.impact.cost.filter(|c| c.is_finite()).map(spent), ..incident.impact },
         parts: incident.parts.clone(),
         title: texts.title,
         summary: texts.summary,
@@ -429,6 +430,7 @@ fn seconds(end: Timestamp, start: Timestamp) -> f64 {
     (end - start).secs_f64().max(0.0)
 }
 
+/// As a number of JSON: what is counted as it is, what is reckoned no finer than anybody needs.
 fn finite(n: f64) -> f64 {
-    if n.is_finite() { n } else { 0.0 }
+    if n.is_finite() { with_digits(n, 9) } else { 0.0 }
 }

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::detect::Fact;
+use crate::event::with_digits;
 use crate::incident::{Change, ChangeKind};
 use crate::time::{Span, Timestamp, Zone};
 
@@ -28,7 +29,7 @@ impl Money {
     /// Of a change, if a cost is known.
     pub(super) fn of(change: &Change, zone: Zone) -> Option<Money> {
         let incident = &change.incident;
-        let so_far = incident.impact.cost.filter(|cost| cost.is_finite() && *cost > 0.0)?;
+        let so_far = spent(incident.impact.cost.filter(|cost| cost.is_finite() && *cost > 0.0)?);
         let over = matches!(change.kind, ChangeKind::Resolved(_));
         let per_hour = match incident.facts.get("cost_per_hour") {
             Some(Fact::Number(per_hour)) if !over && per_hour.is_finite() && *per_hour > 0.0 => Some(*per_hour),
@@ -36,8 +37,23 @@ impl Money {
         };
         let then = next_morning(change.at, zone);
         let projected = per_hour.map(|per_hour| so_far + per_hour * (then - change.at).secs_f64() / 3600.0);
-        Some(Money { so_far, per_hour, projected, projected_at: per_hour.map(|_| then) })
+        Some(Money {
+            so_far,
+            per_hour: per_hour.map(estimated),
+            projected: projected.map(estimated),
+            projected_at: per_hour.map(|_| then),
+        })
     }
+}
+
+/// What was spent, as people would add it up.
+pub(super) fn spent(cost: f64) -> f64 {
+    with_digits(cost, 12)
+}
+
+/// What is reckoned, no finer than it is known.
+fn estimated(cost: f64) -> f64 {
+    with_digits(cost, 6)
 }
 
 /// The next beginning of a working day that is not near already.

@@ -6,7 +6,7 @@ use super::email::EmailSettings;
 use super::terminal::Style;
 use super::*;
 use crate::detect::Fact;
-use crate::event::Severity;
+use crate::event::{Severity, Subject, SubjectKind};
 use crate::incident::{Again, Change, ChangeKind, Ending};
 use crate::time::{Span, Zone};
 
@@ -128,6 +128,76 @@ fn the_words_of_every_detector_and_kind_of_change() {
             }
         }
         hold(&format!("{detector}.words"), &text);
+    }
+}
+
+#[test]
+fn a_title_counts_as_its_text_does_and_what_happened_once_did_not_last() {
+    let renderer = renderer();
+    let mut change = opened("error-spike");
+    (change.incident.impact.requests, change.incident.impact.errors) = (33, 24);
+    change.incident.facts.insert("errors".to_owned(), Fact::Count(24));
+    let notice = renderer.compose(&change);
+    assert!(notice.title.starts_with("73 % of ") && notice.summary.contains("24 of 33 requests failed"), "{notice:?}");
+    let mut change = sample_of("workflow", ChangeKind::Resolved(Ending::Calm));
+    change.incident.ended_at = Some(change.incident.started_at);
+    change.incident.facts.insert("times".to_owned(), Fact::Count(1));
+    let notice = renderer.compose(&change);
+    assert!(notice.title.ends_with("Key acme skipped no further step of transfers"), "{}", notice.title);
+    assert!(notice.summary.starts_with("It was at 14:02 UTC and no longer."), "{}", notice.summary);
+    assert!(notice.summary.ends_with("A step was skipped once in all, and not since."), "{}", notice.summary);
+    let mut change = sample_of("burst", ChangeKind::Resolved(Ending::Calm));
+    let facts = &mut change.incident.facts;
+    facts.insert("ended_by".to_owned(), Fact::Text("usual".to_owned()));
+    for (name, n) in [("now_per_minute", 6.0), ("now_usual", 3.0)] {
+        facts.insert(name.to_owned(), Fact::Number(n));
+    }
+    let notice = renderer.compose(&change);
+    assert!(notice.title.ends_with("but not back to the usual"), "six are not three: {}", notice.title);
+}
+
+#[test]
+fn ends_name_who_stopped_and_one_of_several_is_one() {
+    let renderer = renderer();
+    let text = |words: &str| Fact::Text(words.to_owned());
+    let end = |detector: &str, kind: SubjectKind, name: &str, facts: &[(&str, Fact)]| {
+        let mut change = sample_of(detector, ChangeKind::Resolved(Ending::Calm));
+        change.incident.subject = Subject::new(kind, name);
+        change.incident.facts.extend(facts.iter().map(|(name, fact)| ((*name).to_owned(), fact.clone())));
+        renderer.compose(&change)
+    };
+    let silent_since = || ("silent_since", Fact::Time(opened("burst").at));
+    for (kind, name, title) in [
+        (SubjectKind::Key, "acme", "Key acme sends nothing any more, after "),
+        (SubjectKind::Client, "203.0.113.9", "Client 203.0.113.9 sends nothing any more, after "),
+        (SubjectKind::Source, "api", "Source api sends nothing any more, after "),
+        (SubjectKind::Endpoint, "/v1/orders", "No requests to /v1/orders any more, after "),
+        (SubjectKind::Site, "site", "No requests come any more, after "),
+    ] {
+        let notice = end("burst", kind, name, &[("ended_by", text("stopped")), silent_since()]);
+        assert!(notice.title.contains(title), "{}", notice.title);
+    }
+    let gone = [
+        ("ended_by", text("gone")),
+        ("gone", text("client 203.0.113.9")),
+        ("gone_share", Fact::Share(0.94)),
+        silent_since(),
+    ];
+    let notice = end("burst", SubjectKind::Endpoint, "/v1/orders", &gone);
+    let said = "Client 203.0.113.9, which made 94 % of it, has not come since 14:";
+    assert!(notice.summary.contains(said), "{}", notice.summary);
+    for (routes, writes, said) in [
+        (3, 1, "it made 3 kinds of requests it had never made in 20 days; 1 of them changes something."),
+        (3, 2, "it made 3 kinds of requests it had never made in 20 days; 2 of them change something."),
+        (1, 1, "it made one kind of request it had never made in 20 days; it changes something."),
+        (3, 0, "it made 3 kinds of requests it had never made in 20 days."),
+    ] {
+        let mut change = opened("scope-creep");
+        for (name, n) in [("new_routes", routes), ("new_writes", writes)] {
+            change.incident.facts.insert(name.to_owned(), Fact::Count(n));
+        }
+        let notice = renderer.compose(&change);
+        assert!(notice.summary.contains(said), "{}", notice.summary);
     }
 }
 

@@ -3,7 +3,7 @@
 use std::sync::PoisonError;
 
 use super::outbox::Shared;
-use super::silence::{above, covers, in_spite_of, level_name};
+use super::silence::{above, covers, has_ceiling, in_spite_of, level_name};
 use crate::notice::{Notice, NoticeType};
 use crate::store::Silence;
 use crate::time::Timestamp;
@@ -57,23 +57,33 @@ impl Shared {
 
     /// Whether anything may have to be told by and by.
     pub(super) fn keeps_silence(&self) -> bool {
-        !self.hush.lock().unwrap_or_else(PoisonError::into_inner).incidents.is_empty()
+        let holds = !self.hush.lock().unwrap_or_else(PoisonError::into_inner).incidents.is_empty();
+        holds || self.store.silences().iter().any(has_ceiling)
     }
 
-    /// Of open incidents those that silence was kept about and that are to be told now.
+    /// Of open incidents those to be told now: silence was kept about them and is over, or they went beyond its ceiling.
+    /// What was told before somebody asked for silence has nothing held back, and is held against the ceiling all the same.
     pub(super) fn overdue(&self, open: &[Notice]) -> Vec<Notice> {
         let (now, stored) = (self.clock.now(), self.store.silences());
         let held = self.hush.lock().unwrap_or_else(PoisonError::into_inner).incidents.clone();
         let mut due = Vec::new();
-        for notice in open.iter().filter(|notice| held.contains(&notice.incident)) {
+        for notice in open {
+            let is_held = held.contains(&notice.incident);
             let windows = self.routes.maintenance.iter().flat_map(|window| window.silences(notice.at));
             let covering: Vec<Silence> =
                 stored.iter().cloned().chain(windows).filter(|silence| covers(silence, notice, now)).collect();
             let mut notice = notice.clone();
             if covering.is_empty() {
-                notice.summary.push_str(" Silence was kept about it until now.");
-                due.push(notice);
-            } else if covering.iter().all(|s| self.is_broken(s, &notice.incident) || above(s, &notice).is_some()) {
+                if is_held {
+                    notice.summary.push_str(" Silence was kept about it until now.");
+                    due.push(notice);
+                }
+                continue;
+            }
+            let unbroken: Vec<&Silence> =
+                covering.iter().filter(|silence| !self.is_broken(silence, &notice.incident)).collect();
+            let beyond = unbroken.iter().all(|silence| above(silence, &notice).is_some());
+            if beyond && (is_held || unbroken.iter().any(|silence| has_ceiling(silence))) {
                 due.push(notice);
             }
         }

@@ -54,6 +54,23 @@ async fn what_grows_to_three_times_todays_level_is_told_in_spite_of_the_silence(
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_was_told_before_silence_was_asked_for_is_held_against_its_ceiling_between_its_notices() {
+    let clock = PausedClock::new();
+    let house = house(&clock, Routes::default());
+    assert_eq!(house.outbox.decide(&[opened("A")]).len(), 1);
+    let open = [IncidentRow::new(at_level(50.0, None), clock.now())];
+    house.store.add_silence(with_levels(Silence { times: Some(3.0), ..silence(&clock) }, &open, clock.now())).unwrap();
+    assert!(house.outbox.keeps_silence(), "somebody has to look");
+    assert!(house.outbox.overdue(&[at_level(149.0, None)]).is_empty());
+    let due = house.outbox.overdue(&[at_level(150.0, None)]);
+    let rows = house.outbox.decide(&due);
+    assert!(rows.len() == 1 && rows[0].notices[0].summary.contains("3.0 times what it was when the silence was made"));
+    assert!(house.outbox.overdue(&[at_level(160.0, None)]).is_empty(), "once");
+    house.pass(Span::HOUR).await;
+    assert!(house.outbox.overdue(&[at_level(160.0, None)]).is_empty(), "nothing was held back");
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_was_not_open_is_held_against_the_usual_or_its_beginning() {
     let clock = PausedClock::new();
     let house = house(&clock, Routes::default());

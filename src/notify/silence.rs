@@ -111,7 +111,12 @@ pub fn with_levels(mut silence: Silence, open: &[IncidentRow], now: Timestamp) -
     silence
 }
 
-/// Why a notice is above the ceiling of a silence that covers it, if it is; `money` shows an amount.
+/// Whether what grows is told in spite of it.
+pub(super) fn has_ceiling(silence: &Silence) -> bool {
+    silence.times.is_some() || silence.cost.is_some()
+}
+
+/// Why a notice is above the ceiling of a silence that covers it, if it is.
 pub(super) fn above(silence: &Silence, notice: &Notice) -> Option<String> {
     if let (Some(ceiling), Some(cost)) = (silence.cost, notice.impact.cost)
         && cost >= ceiling

@@ -119,6 +119,18 @@ fn walks_are_told_from_chance() {
 }
 
 #[test]
+fn whoever_reads_in_a_circle_walks_no_further_than_once_around() {
+    let mut harvest = Harvest::new(start(), Zone::UTC);
+    for i in 0..400i64 {
+        let t = start() + Span::from_secs(i * 15);
+        harvest.absorb(&reading(t, 1 + i as u64 % 80), Zone::UTC);
+        assert!(harvest.walks.iter().all(|walk| walk.steps < 80), "{i}: {:?}", harvest.walks);
+        assert!(harvest.walked.furthest() < 80, "{i}: {:?}", harvest.walked);
+    }
+    assert_eq!(harvest.in_sequence(), Some(79.0 / 80.0), "it is one, each time");
+}
+
+#[test]
 fn a_walk_is_news_for_whoever_never_walked() {
     let walks = |every_day: bool| {
         let mut harvest = Harvest::new(start(), Zone::UTC);

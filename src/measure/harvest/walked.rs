@@ -60,6 +60,12 @@ impl Walked {
         }
     }
 
+    /// Notes the first step of a walk on a route where it has been before.
+    pub(super) fn begin(&mut self, route: u32, now: Timestamp) {
+        self.stray(route);
+        self.step(route, now);
+    }
+
     /// What looked like a walk on a route was chance.
     pub(super) fn stray(&mut self, route: u32) {
         self.courses.retain(|course| course.route != route);
@@ -70,6 +76,12 @@ impl Walked {
         let course = self.courses.iter().find(|course| course.route == route && now - course.last <= PAUSE)?;
         let long = course.steps as f32 >= FIRST_STEPS.max(LONGER * self.longest.1);
         (long && self.days >= KNOWN_DAYS).then_some(Walk { since: course.since, steps: course.steps })
+    }
+
+    /// Steps of the longest walk that goes on.
+    #[cfg(test)]
+    pub(super) fn furthest(&self) -> u32 {
+        self.courses.iter().map(|course| course.steps).max().unwrap_or(0)
     }
 
     /// Bytes it has on the heap.

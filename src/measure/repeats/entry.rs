@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::days::Days;
 use super::pace::Pace;
 use super::{Call, Run};
-use crate::event::{Event, Flags, Id, Method};
+use crate::event::{Event, Flags, Id, Method, as_written};
 use crate::measure::slots::Slot;
 use crate::time::{Span, Timestamp};
 
@@ -235,7 +235,7 @@ impl Entry {
         self.count_failing(call, sightings, failed);
         if call.cost.is_finite() && call.cost > 0.0 {
             self.flags |= COST_KNOWN;
-            self.cost += f64::from(call.cost) * f64::from(sightings);
+            self.cost += as_written(call.cost) * f64::from(sightings);
         }
         if call.duration_ms != Event::UNKNOWN {
             let latency = call.duration_ms as f32;
