@@ -12,8 +12,9 @@ use serde::{Deserialize, Serialize};
 use crate::detect::{budget, harvesting, leaked_key};
 use crate::event::{Severity, Subject, SubjectKind};
 use crate::incident::allowance::{Allowance, Used};
-use crate::incident::entry::{About, Candidate, EVIDENCE_KEPT, Entry, Spread};
+use crate::incident::entry::{About, Candidate, EVIDENCE_KEPT, Entry};
 use crate::incident::kept::{Kept, Line, Reason};
+use crate::incident::spread::Spread;
 use crate::incident::{Again, Change, ChangeKind, Ending, Incident};
 use crate::time::{Span, Timestamp};
 

@@ -3,7 +3,8 @@
 use crate::detect::{Fact, Facts, burst, error_spike, harvesting, retry_loop, slow_response, traffic_drop};
 use crate::event::{Id, SubjectKind};
 use crate::incident::book::{Book, FLOODED, Past};
-use crate::incident::entry::{About, Candidate, Entry, Spread};
+use crate::incident::entry::{About, Candidate, Entry};
+use crate::incident::spread::Spread;
 use crate::time::{Span, Timestamp};
 
 /// Share of a finding's excess that must be explained for it to be no incident of its own.

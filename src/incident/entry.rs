@@ -10,6 +10,7 @@ use crate::incident::allowance::Weight;
 use crate::incident::apart::GRACE;
 use crate::incident::book::Settings;
 use crate::incident::kept::weight_of;
+use crate::incident::spread::Spread;
 use crate::incident::{Again, Incident, Where};
 use crate::time::{Span, Timestamp};
 
@@ -49,15 +50,6 @@ pub struct Evidence {
     pub active_at: Timestamp,
     /// Requests beyond the usual.
     pub excess: f64,
-}
-
-/// Shares of an incident's requests by id, as far as known: what it explains elsewhere.
-#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
-#[allow(missing_docs)]
-pub struct Spread {
-    pub keys: Vec<(Id, f64)>,
-    pub endpoints: Vec<(Id, f64)>,
-    pub clients: Vec<(Id, f64)>,
 }
 
 /// A finding on its way into the book, with everything that only the engine can know about it.
@@ -192,6 +184,7 @@ impl Entry {
     /// Refreshes numbers and words from a finding of the detector that gives the title.
     pub fn take(&mut self, mut finding: Finding, parts: Where, spread: Spread) {
         finding.impact.requests += self.requests_before();
+        let before = self.incident.impact.requests;
         let incident = &mut self.incident;
         let same = incident.detector == finding.detector;
         incident.detector = finding.detector.to_owned();
@@ -203,11 +196,11 @@ impl Entry {
         incident.peak = incident.peak.max(finding.observed);
         incident.trend = finding.trend;
         incident.impact = larger(incident.impact, finding.impact);
-        let before = TOTALS.map(|fact| incident.facts.get(fact).cloned());
+        let totals = TOTALS.map(|fact| incident.facts.get(fact).cloned());
         let once = incident.facts.get(ONCE).filter(|fact| **fact == Fact::Flag(true)).cloned();
         incident.facts.extend(finding.facts);
         incident.facts.extend(once.map(|fact| (ONCE.to_owned(), fact)));
-        for (fact, before) in TOTALS.into_iter().zip(before) {
+        for (fact, before) in TOTALS.into_iter().zip(totals) {
             if let (Some(Fact::Count(before)), Some(Fact::Count(now))) = (before, incident.facts.get_mut(fact)) {
                 *now = before.max(*now);
             }
@@ -215,8 +208,8 @@ impl Entry {
         if self.told.is_none() {
             // The first signs hardly stand out from the hour before. With more to go by, the start is better known.
             let better = same && !self.withheld && finding.grounds.had > incident.grounds.had;
-            let before = if better { finding.started_at } else { incident.started_at };
-            incident.started_at = before.min(finding.started_at);
+            let known = if better { finding.started_at } else { incident.started_at };
+            incident.started_at = known.min(finding.started_at);
             // What it comes to while it waits to be told says less than what made it one.
             if finding.grounds != Grounds::default() && (!same || finding.grounds.had >= incident.grounds.had) {
                 incident.grounds = finding.grounds;
@@ -224,14 +217,9 @@ impl Entry {
         }
         if parts != Where::default() {
             incident.parts = parts;
-            // At midnight a day's counts begin anew and name nobody: what was known of it still explains others.
-            let old = std::mem::take(&mut self.spread);
-            let keep = |new: Vec<(Id, f64)>, old| if new.is_empty() { old } else { new };
-            self.spread = Spread {
-                keys: keep(spread.keys, old.keys),
-                endpoints: keep(spread.endpoints, old.endpoints),
-                clients: keep(spread.clients, old.clients),
-            };
+            let now = self.incident.impact.requests;
+            let newest = if before > 0 && now > before { 1.0 - before as f64 / now as f64 } else { 1.0 };
+            self.spread.follow(spread, newest);
         }
     }
 

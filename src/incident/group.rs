@@ -3,7 +3,8 @@
 use crate::detect::{Fact, Trend};
 use crate::event::{Id, Subject, SubjectKind};
 use crate::incident::book::{Book, Settings};
-use crate::incident::entry::{About, Entry, Spread};
+use crate::incident::entry::{About, Entry};
+use crate::incident::spread::Spread;
 use crate::incident::{Part, Where};
 use crate::time::{Span, Timestamp};
 

@@ -11,6 +11,7 @@ pub mod kept;
 pub mod last;
 mod moved;
 pub mod ruled;
+pub mod spread;
 
 use serde::{Deserialize, Serialize};
 

@@ -318,7 +318,6 @@ impl Harvest {
         match walk::note(&mut self.walks, WALKS, route, number) {
             Next::Nothing => {}
             Next::Step => self.walked.step(route, now),
-            Next::Again => self.walked.begin(route, now),
             Next::Stray(route) => self.walked.stray(route),
         }
     }

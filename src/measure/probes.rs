@@ -429,7 +429,7 @@ mod tests {
         let probe = probes.of((true, Id(1))).unwrap();
         assert!((70.0..=90.0).contains(&probe.onset().things), "{:?}", probe.onset());
         let (share, steps) = probe.in_sequence().unwrap();
-        assert!(share > 0.9 && steps == 79, "{share} {steps}");
+        assert!(share > 0.85 && steps == 79, "{share} {steps}");
     }
 
     #[test]

