@@ -113,7 +113,7 @@ impl Days {
         if self.weight > 0.0 { self.sum / self.weight } else { 0.0 }
     }
 
-    /// Variance beyond Poisson over squared mean, of what lies above the mean.
+    /// Variance beyond Poisson over squared mean.
     fn spread(&self) -> f32 {
         let known = (PRIOR_SPREAD.0 * PRIOR_SPREAD.1 + self.over) / (PRIOR_SPREAD.1 + self.weight);
         known.max(LEAST_SPREAD)
@@ -125,9 +125,8 @@ impl Days {
         if self.count >= 2 {
             // A day teaches at most what a wild but usual day could bring.
             taught = taught.min(mean * (1.0 + 4.0 * (spread + 1.0 / mean).sqrt()) + 10.0);
-            // Only above the mean, twice: that it rests on Sundays says nothing of how far its days go.
-            let off = (taught - mean).max(0.0);
-            self.over = self.over * KEPT + (2.0 * off * off - mean) / (mean * mean);
+            let off = taught - mean;
+            self.over = self.over * KEPT + (off * off - mean) / (mean * mean);
         }
         self.sum = self.sum * KEPT + taught;
         self.weight = self.weight * KEPT + 1.0;

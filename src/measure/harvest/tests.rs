@@ -58,21 +58,6 @@ fn the_last_hours_are_told_from_what_was_read_before_them() {
 }
 
 #[test]
-fn days_of_rest_do_not_widen_what_is_usual() {
-    let days = |idle: i64| {
-        let mut harvest = Harvest::new(start(), Zone::UTC);
-        for day in 0..14i64 {
-            for i in 0..if day % 7 >= 5 { idle } else { 400 } {
-                let t = start() + Span::from_days(day) + Span::from_secs(60 * i);
-                harvest.absorb(&reading(t, (1000 * day + i) as u64), Zone::UTC);
-            }
-        }
-        harvest.usual().1
-    };
-    assert!(days(20) < days(400) + 0.1, "{} {}", days(20), days(400));
-}
-
-#[test]
 fn what_is_held_is_not_learned_until_it_is_accepted() {
     let (mut harvest, _) = reader(10, 50);
     let before = harvest.usual().0;
