@@ -32,7 +32,9 @@ fn follow(known: &mut Vec<(Id, f64)>, now: Vec<(Id, f64)>, newest: f64) {
         return;
     }
     let mut all = now;
-    all.iter_mut().for_each(|(_, share)| *share *= newest);
+    for (_, share) in &mut all {
+        *share *= newest;
+    }
     for &(id, share) in known.iter().filter(|_| newest < 1.0) {
         match all.iter_mut().find(|(of, _)| *of == id) {
             Some((_, sum)) => *sum += share * (1.0 - newest),
