@@ -114,16 +114,14 @@ pub fn judge(
     if peers.days() < LEAST_DAYS.0 || scene.history < FIRST_DAYS || f64::from(harvest.requests()) < settings.least {
         return None;
     }
-    // In the last hours only what lasts: a burst is told as one.
-    let lately = harvest.seen_lately(scene.end, scene.around.zone);
-    let lately = lately.filter(|seen| scene.end - onset(harvest, full, scene, seen) >= LASTING);
-    let lately = lately.map(|seen| Seen { requests: requests_since(full, scene, seen.start) as u32, ..seen });
-    let found = harvest
-        .seen(scene.end, scene.around.zone)
-        .into_iter()
-        .chain(lately)
-        .map(|seen| look(kind, harvest, full, scene, peers, settings, seen))
-        .find(|look| look.fires)?;
+    let seen = harvest.seen(scene.end, scene.around.zone);
+    let look = |seen| look(kind, harvest, full, scene, peers, settings, seen);
+    let found = seen.into_iter().map(look).find(|look| look.fires).or_else(|| {
+        let lately = harvest.seen_lately(&seen[0], scene.end, |start| requests_since(full, scene, start))?;
+        // In the last hours only what lasts: a burst is told as one.
+        let lasts = scene.end - onset(harvest, full, scene, &lately) >= LASTING;
+        lasts.then(|| look(lately)).filter(|look| look.fires)
+    })?;
     // What was read this morning says nothing of now.
     let since = onset(harvest, full, scene, &found.seen);
     let goes_on = requests_since(full, scene, since) as f64 >= GOES_ON * (found.seen.at_least - found.usual);

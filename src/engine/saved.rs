@@ -234,6 +234,7 @@ impl Engine {
         engine.peers = loaded.peers;
         engine.accounts.budgets = loaded.budgets;
         engine.accounts.arrange(&engine.settings.budgets);
+        // "spend", before costs were decimals, is passed over: what was spent is counted anew.
         engine.spend = later.take("spent")?;
         engine.after = later.take("after")?;
         // "rules", before sequences knew what they cost, is passed over: their groups begin anew.

@@ -21,20 +21,23 @@ const OVER: Span = Span::from_mins(2);
 /// Nothing is worth a reminder if nothing came for so long.
 const QUIET: Span = Span::from_mins(10);
 
-/// Whether a detector notes when the last of it came.
-fn remembers(evidence: &Evidence) -> bool {
-    let noted = [
-        retry_loop::NAME,
-        scope_creep::NAME,
-        enumeration::NAME,
-        impossible_travel::NAME,
-        front_end_exposure::NAME,
-        leaked_key::NAME,
-        payload_size::NAME,
-        slow_response::NAME,
-    ];
-    let detector = evidence.detector.as_str();
-    noted.contains(&detector) || detector == credential_stuffing::NAME && evidence.about.kind != SubjectKind::Endpoint
+/// When the last of what a detector found came, as it notes that itself.
+#[derive(Clone, Copy)]
+enum Own {
+    /// It notes nothing of the kind.
+    Unknown,
+    /// It noted that, and has forgotten.
+    Forgotten,
+    At(Timestamp),
+}
+
+impl Own {
+    fn at(self) -> Option<Timestamp> {
+        match self {
+            Own::At(at) => Some(at),
+            Own::Unknown | Own::Forgotten => None,
+        }
+    }
 }
 
 impl Engine {
@@ -53,21 +56,24 @@ impl Engine {
         } else {
             let own: Vec<_> = entry.evidence.iter().map(|evidence| self.own_sign(evidence, end)).collect();
             let going_on = entry.evidence.iter().zip(&own).filter(|(evidence, _)| end - evidence.active_at <= TICK);
-            seen = seen.max(going_on.filter_map(|(_, own)| *own).max());
-            // One of several may have forgotten when it was, while another still waits: not later than what was known then.
-            let forgotten =
-                |evidence: &Evidence| seen.map(|seen| seen.min(evidence.active_at)).filter(|_| remembers(evidence));
-            let signs = entry.evidence.iter().zip(own);
-            signs.map(|(evidence, own)| self.last_sign(evidence, own.or_else(|| forgotten(evidence)), end)).collect()
+            seen = seen.max(going_on.filter_map(|(_, own)| own.at()).max());
+            let signs = entry.evidence.iter().zip(own).map(|(evidence, own)| {
+                let at = match own {
+                    // While another of several still waits: not later than what was known then.
+                    Own::Forgotten => seen.map(|seen| seen.min(evidence.active_at)),
+                    own => own.at(),
+                };
+                self.last_sign(evidence, at, end)
+            });
+            signs.collect()
         };
         let last = known.and_then(|known| known.into_iter().max());
         Signs { last, seen, quiet: refused || last.is_some_and(|last| end - last > QUIET) }
     }
 
-    /// When the last of it came, of what notes that.
-    fn own_sign(&self, evidence: &Evidence, end: Timestamp) -> Option<Timestamp> {
+    fn own_sign(&self, evidence: &Evidence, end: Timestamp) -> Own {
         let about = evidence.about;
-        match evidence.detector.as_str() {
+        let noted = match evidence.detector.as_str() {
             retry_loop::NAME => self.repeats.look(Id(evidence.tag), end).map(|sighting| sighting.run.last_at),
             scope_creep::NAME => {
                 self.scopes.of(about.id).and_then(|s| s.today().iter().map(|begun| begun.last_at).max())
@@ -84,8 +90,9 @@ impl Engine {
                 let scales = if about.kind == SubjectKind::Key { &self.key_scales } else { &self.route_scales };
                 what.and_then(|what| scales.of(about.id, what)).map(Sizes::far_at)
             }
-            _ => None,
-        }
+            _ => return Own::Unknown,
+        };
+        noted.map_or(Own::Forgotten, Own::At)
     }
 
     fn last_sign(&self, evidence: &Evidence, own: Option<Timestamp>, end: Timestamp) -> Option<Timestamp> {

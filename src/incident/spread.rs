@@ -9,10 +9,12 @@ const MOST: usize = 32;
 
 /// Shares of an incident's requests by id, as far as known.
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
-#[allow(missing_docs)]
 pub struct Spread {
+    /// By key.
     pub keys: Vec<(Id, f64)>,
+    /// By endpoint.
     pub endpoints: Vec<(Id, f64)>,
+    /// By client address or network.
     pub clients: Vec<(Id, f64)>,
 }
 

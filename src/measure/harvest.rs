@@ -188,16 +188,21 @@ impl Harvest {
         [one(self.half - 1), one(self.half)]
     }
 
-    /// What it read within its longer window since the start of the third hour before this one, and nowhere in that window
-    /// before: a lower bound. `requests` is zero: nobody counts those. [`None`] where the window is younger.
-    pub fn seen_lately(&self, now: Timestamp, zone: Zone) -> Option<Seen> {
-        let [longer, _] = self.seen(now, zone);
+    /// What it read within `longer`, the first of [`Harvest::seen`], since the start of the third hour before this one, and
+    /// nowhere in that window before: a lower bound. `requests` says how many it made since then. [`None`] where the window
+    /// is younger.
+    pub fn seen_lately(&self, longer: &Seen, now: Timestamp, requests: impl FnOnce(Timestamp) -> u64) -> Option<Seen> {
         let (start, before) = self.lately.before(now, (self.half - 1).rem_euclid(2) as usize)?;
         // Both are estimates, of much the same.
         let resources = (longer.resources - before).max(0.0);
         let at_least = (longer.at_least - before).max(0.0);
-        let of_window = longer.at_least;
-        (start > longer.start).then_some(Seen { start, resources, at_least, of_window, requests: 0 })
+        (start > longer.start).then(|| Seen {
+            start,
+            resources,
+            at_least,
+            of_window: longer.at_least,
+            requests: u32::try_from(requests(start)).unwrap_or(u32::MAX),
+        })
     }
 
     /// Requests of the longer window: a cheap first look.

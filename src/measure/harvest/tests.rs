@@ -43,7 +43,11 @@ fn the_last_hours_are_told_from_what_was_read_before_them() {
     for i in 0..600 {
         harvest.absorb(&reading(noon + Span::from_mins(30) + Span::from_secs(12 * i), 200_000 + i as u64), Zone::UTC);
     }
-    let at = |hours: i64| harvest.seen_lately(noon + Span::from_hours(hours), Zone::UTC);
+    let of = |harvest: &Harvest, hours: i64| {
+        let now = noon + Span::from_hours(hours);
+        harvest.seen_lately(&harvest.seen(now, Zone::UTC)[0], now, |_| 7)
+    };
+    let at = |hours: i64| of(&harvest, hours);
     let lately = at(3).expect("three hours");
     assert!(before > 90.0 && lately.start == noon - Span::HOUR, "{before} {lately:?}");
     assert!((lately.resources / 600.0 - 1.0).abs() < 0.15 && lately.at_least < lately.resources, "{lately:?}");
@@ -52,9 +56,9 @@ fn the_last_hours_are_told_from_what_was_read_before_them() {
     assert_eq!(at(9), None, "over for long");
     // What was not saved beside it is taken to begin with what it holds.
     let mut back = postcard::from_bytes::<Harvest>(&postcard::to_stdvec(&harvest).unwrap()).unwrap();
-    assert_ne!(back.seen_lately(noon + Span::from_hours(3), Zone::UTC), at(3));
+    assert_ne!(of(&back, 3), at(3));
     back.remember_lately(*harvest.lately());
-    assert_eq!(back.seen_lately(noon + Span::from_hours(3), Zone::UTC), at(3));
+    assert_eq!(of(&back, 3), at(3));
 }
 
 #[test]
