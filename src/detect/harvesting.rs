@@ -161,7 +161,7 @@ fn still_at(harvest: &Harvest, full: &Full, scene: &Scene<'_>, pace: f64) -> boo
 /// Requests in the hour before `end` that are more than the usual. Of who is met for the first time today, what it does
 /// today is no measure.
 fn busy(harvest: &Harvest, full: &Full, scene: &Scene<'_>, end: Timestamp) -> f64 {
-    if harvest.usual().2 == 0 {
+    if harvest.usual().1 == 0 {
         return 0.0;
     }
     // However the last hours were: what it collected in them is no part of its usual.
@@ -192,7 +192,7 @@ fn look(
     seen: Seen,
 ) -> Look {
     let read = seen.at_least;
-    let (mean, spread, days) = harvest.usual();
+    let (mean, days) = harvest.usual();
     let peer = match kind {
         _ if harvest.is_crawler() => Kind::Crawler,
         SubjectKind::Key => Kind::Key,
@@ -214,7 +214,7 @@ fn look(
         };
     let usual = mean * part_of_day(full, scene, seen.start);
     // Young histories know little of what is usual.
-    let spread = spread + (-f64::from(days) / 3.0).exp();
+    let spread = seen.spread + (-f64::from(days) / 3.0).exp();
     let mut bits = nb_tail_bits(read, settings.tolerance * usual.max(1.0), spread);
     let walk = harvest.walks_anew(scene.end);
     if walk.is_some() {
@@ -307,7 +307,7 @@ fn onset(harvest: &Harvest, full: &Full, scene: &Scene<'_>, seen: &Seen) -> Time
 fn finding(harvest: &Harvest, full: &Full, scene: &Scene<'_>, look: &Look) -> Finding {
     let started_at = onset(harvest, full, scene, &look.seen);
     // Of a newcomer nothing is usual, whatever has been learned of its first day.
-    let met = harvest.usual().2 > 0;
+    let met = harvest.usual().1 > 0;
     let expected = if met { full.normal.expected(scene.end, scene.end - started_at, &scene.around) } else { 0.0 };
     let resources = look.seen.resources.round();
     let crawler = harvest.is_crawler();

@@ -159,7 +159,7 @@ impl Engine {
         later.put("travels", &self.travels);
         later.put("place-names", &self.place_names.iter().collect::<BTreeMap<_, _>>());
         later.put("walked", &[self.keys.walked(), self.clients.walked()]);
-        later.put("read-lately", &[self.keys.read_lately(), self.clients.read_lately()]);
+        later.put("read-of-late", &[self.keys.read_lately(), self.clients.read_lately()]);
         let failing = [&self.site, &self.sources, &self.endpoints, &self.keys, &self.clients, &self.doors];
         later.put("held", &failing.map(Rows::held));
         later.put("ruled", &self.rules.kept);
@@ -214,7 +214,8 @@ impl Engine {
         let [keys, clients]: [Vec<(Id, Walked)>; 2] = later.take("walked")?;
         engine.keys.remember_walked(&keys);
         engine.clients.remember_walked(&clients);
-        let [keys, clients]: [Vec<(Id, Lately)>; 2] = later.take("read-lately")?;
+        // "read-lately", before it said how far days go, is passed over: it is learned anew.
+        let [keys, clients]: [Vec<(Id, Lately)>; 2] = later.take("read-of-late")?;
         engine.keys.remember_lately(&keys);
         engine.clients.remember_lately(&clients);
         let held: [Vec<HeldOf>; 6] = later.take("held")?;

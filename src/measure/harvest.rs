@@ -87,6 +87,8 @@ pub struct Seen {
     pub of_window: f64,
     /// Requests that read them.
     pub requests: u32,
+    /// Spread of the days that it is compared with: variance beyond Poisson over squared mean.
+    pub spread: f64,
 }
 
 /// A day that is over: different resources, and whether a declared crawler read them.
@@ -119,20 +121,24 @@ impl Days {
         known.max(LEAST_SPREAD)
     }
 
-    fn learn(&mut self, resources: f32) {
+    /// Learns a day. Answers with how far it was off a mean, where that is known.
+    fn learn(&mut self, resources: f32) -> Option<(f32, f32)> {
         let (mean, spread) = (self.mean().max(1.0), self.spread());
         let mut taught = resources;
+        let mut known = None;
         if self.count >= 2 {
             // A day teaches at most what a wild but usual day could bring.
             taught = taught.min(mean * (1.0 + 4.0 * (spread + 1.0 / mean).sqrt()) + 10.0);
             let off = taught - mean;
             self.over = self.over * KEPT + (off * off - mean) / (mean * mean);
+            known = Some((off, mean));
         }
         self.sum = self.sum * KEPT + taught;
         self.weight = self.weight * KEPT + 1.0;
         let (first, second) = (self.largest.0 * PEAK_KEPT, self.largest.1 * PEAK_KEPT);
         self.largest = if resources > first { (resources, first) } else { (first, second.max(resources)) };
         self.count = self.count.saturating_add(1);
+        known
     }
 }
 
@@ -183,7 +189,8 @@ impl Harvest {
             let resources = window.resources.count();
             let at_least = if window.resources.is_exact() { resources } else { 0.9 * resources };
             let start = Timestamp::of_bucket(half, HALF) - zone.offset(now);
-            Seen { start, resources, at_least, of_window: at_least, requests: window.requests }
+            let spread = f64::from(self.days.spread());
+            Seen { start, resources, at_least, of_window: at_least, requests: window.requests, spread }
         };
         [one(self.half - 1), one(self.half)]
     }
@@ -202,6 +209,8 @@ impl Harvest {
             at_least,
             of_window: longer.at_least,
             requests: u32::try_from(requests(start)).unwrap_or(u32::MAX),
+            // What lasts is no burst: how far its busy days go is measure enough.
+            spread: self.lately.spread().unwrap_or(longer.spread),
         })
     }
 
@@ -215,10 +224,9 @@ impl Harvest {
         self.windows.iter().any(|window| window.crawler * 2 > window.requests)
     }
 
-    /// Different resources of a usual day on which it reads at all, the spread of such days (variance beyond Poisson over
-    /// squared mean), and how many of them there were.
-    pub fn usual(&self) -> (f64, f64, u16) {
-        (f64::from(self.days.mean()), f64::from(self.days.spread()), self.days.count)
+    /// Different resources of a usual day on which it reads at all, and how many such days there were.
+    pub fn usual(&self) -> (f64, u16) {
+        (f64::from(self.days.mean()), self.days.count)
     }
 
     /// The second largest day: what it did twice is no news.
@@ -265,8 +273,8 @@ impl Harvest {
 
     /// Forgets what it read lately, but not what is usual: for a second look at a log that was read to its end.
     pub fn rewind(&mut self) {
-        let (days, walked) = (self.days, self.walked.clone());
-        *self = Harvest { half: i64::MIN / 2, days, walked, ..Harvest::new(Timestamp::MIN, Zone::UTC) };
+        let (days, walked, lately) = (self.days, self.walked.clone(), self.lately.rewound());
+        *self = Harvest { half: i64::MIN / 2, days, walked, lately, ..Harvest::new(Timestamp::MIN, Zone::UTC) };
     }
 
     /// Notes that it was found to collect so many different resources an hour: from now on nothing is learned of it.
@@ -314,7 +322,9 @@ impl Harvest {
         }
         let day = day?;
         self.pace = 0.0;
-        self.days.learn(day.resources as f32);
+        if let Some((off, mean)) = self.days.learn(day.resources as f32) {
+            self.lately.learn(off, mean);
+        }
         Some(day)
     }
 

@@ -28,7 +28,7 @@ fn days_are_learned_and_windows_reach_back_twelve_to_twenty_four_hours() {
     let (harvest, over) = reader(10, 200);
     assert_eq!(over.len(), 9);
     assert!(over.iter().all(|day| (day.resources / 200.0 - 1.0).abs() < 0.2 && !day.crawler), "{over:?}");
-    let (mean, spread, days) = harvest.usual();
+    let ((mean, days), spread) = (harvest.usual(), harvest.seen(start(), Zone::UTC)[0].spread);
     assert!((mean / 200.0 - 1.0).abs() < 0.15 && spread <= 0.2 && days == 9, "{mean} {spread} {days}");
     let [earlier, later] = harvest.seen(start() + Span::from_days(10), Zone::UTC);
     assert_eq!((earlier.start, later.start), (start() + Span::from_days(9), start() + Span::from_hours(228)));
@@ -49,16 +49,35 @@ fn the_last_hours_are_told_from_what_was_read_before_them() {
     };
     let at = |hours: i64| of(&harvest, hours);
     let lately = at(3).expect("three hours");
-    assert!(before > 90.0 && lately.start == noon - Span::HOUR, "{before} {lately:?}");
+    assert!(before > 90.0 && lately.start == noon, "{before} {lately:?}");
     assert!((lately.resources / 600.0 - 1.0).abs() < 0.15 && lately.at_least < lately.resources, "{lately:?}");
     assert!(lately.of_window > lately.at_least + 50.0, "{lately:?}");
-    assert!(at(6).is_some_and(|seen| seen.resources < 200.0), "most of it lies before: {:?}", at(6));
+    assert!(at(5).is_some_and(|seen| seen.resources < 200.0), "most of it lies before: {:?}", at(5));
     assert_eq!(at(9), None, "over for long");
     // What was not saved beside it is taken to begin with what it holds.
     let mut back = postcard::from_bytes::<Harvest>(&postcard::to_stdvec(&harvest).unwrap()).unwrap();
     assert_ne!(of(&back, 3), at(3));
     back.remember_lately(*harvest.lately());
     assert_eq!(of(&back, 3), at(3));
+}
+
+#[test]
+fn days_of_rest_do_not_widen_how_far_the_last_hours_may_go() {
+    let spreads = |idle: i64| {
+        let mut harvest = Harvest::new(start(), Zone::UTC);
+        for day in 0..15i64 {
+            for i in 0..if day % 7 >= 5 { idle } else { 400 } {
+                let t = start() + Span::from_days(day) + Span::from_secs(60 * i);
+                harvest.absorb(&reading(t, (1000 * day + i) as u64), Zone::UTC);
+            }
+        }
+        let now = start() + Span::from_days(14) + Span::from_hours(7);
+        let [longer, _] = harvest.seen(now, Zone::UTC);
+        (longer.spread, harvest.seen_lately(&longer, now, |_| 1).expect("it has read for hours").spread)
+    };
+    let (restless, resting) = (spreads(400), spreads(20));
+    assert!(resting.1 < restless.1 + 0.1, "{restless:?} {resting:?}");
+    assert!(resting.0 > resting.1 + 0.1, "whole days are judged by all days: {restless:?} {resting:?}");
 }
 
 #[test]
