@@ -116,7 +116,7 @@ fn a_silence_is_kept_up_to_its_ceiling_and_what_goes_beyond_is_told_with_the_rea
         reports.contains("3.0 times what it was when the silence was made, and 3 times was the limit"),
         "{reports}"
     );
-    assert!(imports.contains("it has cost 150.00, and 120 was the limit"), "{imports}");
+    assert!(imports.contains("it has cost $150, and $120 was the limit"), "{imports}");
     assert!(imports.contains("load test") && imports.contains("ben"), "whose silence, and why: {imports}");
     assert_eq!(told.1[0]["type"], "opened", "nobody has heard of it yet: {:?}", told.1);
 }

@@ -1,20 +1,25 @@
 //! What cannot be seen in a source's lines, who is blind for it, and what to paste so that it can be.
 
+mod paste;
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use self::paste::{lines_to_paste, under};
 use super::sight::Sight;
 use super::standing::Picture;
 use crate::config::{Config, Source};
 use crate::detect::DETECTORS;
-use crate::format::{Choice, Lacking, Registry, Syntax, extend};
+use crate::format::{Lacking, Registry};
 use crate::notice::words;
 use crate::sanitize;
 use crate::time::Span;
 
+/// One line in so many that is not read is worth a word.
+const UNREAD: f64 = 0.02;
 /// Lines say it often enough from this share on.
 const COVERED: f64 = 0.5;
 /// With as much history everything is judged with the hour of the week.
@@ -35,8 +40,6 @@ const NO_NETWORKS: &str = "no database of networks";
 /// How often a running daemon looks, and while there is nothing to look at.
 const LOOK_EVERY: Span = Span::from_mins(15);
 const LOOK_SOON: Span = Span::from_mins(2);
-/// The default format of nginx, in its own words.
-const NGINX_COMBINED: &str = "$remote_addr - $remote_user [$time_local] \"$request\" $status $body_bytes_sent \"$http_referer\" \"$http_user_agent\"";
 
 /// What cannot be seen in the lines of one source.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -143,6 +146,13 @@ impl Blind {
 
     pub(super) fn found(config: &Config, source: &Source, registry: &Registry, sight: &Sight) -> Blind {
         let mut blind = Blind { lines: sight.lines, ..Blind::default() };
+        if sight.read() < 1.0 - UNREAD {
+            blind.spots.push(unread(sight));
+        }
+        if !sight.is_enough() {
+            blind.paste = lines_to_paste(config, source, registry, sight, &[]);
+            return blind;
+        }
         let mut lacking = Vec::new();
         if let Some((address, share)) = sight.proxy() {
             let mut spot = spot(Lacking::ForwardedFor, 1.0 - share);
@@ -285,6 +295,20 @@ fn spot(lacking: Lacking, covered: f64) -> Spot {
     Spot { what: what.to_owned(), covered, detectors: names(detectors), because: because.to_owned() }
 }
 
+/// Lines that the format of the source does not take.
+fn unread(sight: &Sight) -> Spot {
+    let looks = match &sight.unread_look_like {
+        Some(name) => format!("they look like \"{name}\", which is not among the formats of this source"),
+        None => "`lapwing parse` shows which, and where they differ".to_owned(),
+    };
+    Spot {
+        what: format!("{} of the newest {} lines are not read", sight.unread, sight.unread + sight.lines + sight.older),
+        covered: 1.0,
+        detectors: Vec::new(),
+        because: looks,
+    }
+}
+
 fn names(all: &[&str]) -> Vec<String> {
     let known = |name: &&&str| DETECTORS.iter().any(|kind| kind.name == **name);
     all.iter().filter(known).map(|name| (*name).to_owned()).collect()
@@ -300,131 +324,6 @@ fn young(history: Span) -> &'static str {
         }
         h if h < Span::from_hours(36) => "collecting of data and traffic that stops are judged after 36 hours",
         _ => "more evidence is asked for until a week is known",
-    }
-}
-
-fn under(source: &Source) -> String {
-    format!("the configuration of Lapwing, under [source.{}]", source.files.name)
-}
-
-/// What to paste into the server's configuration, and into that of Lapwing for it to read the new lines.
-fn lines_to_paste(
-    config: &Config,
-    source: &Source,
-    registry: &Registry,
-    sight: &Sight,
-    lacking: &[Lacking],
-) -> Vec<Paste> {
-    if lacking.is_empty() {
-        return Vec::new();
-    }
-    let (name, texts) = match config.plan(source).choice {
-        Choice::Template(text) => (String::new(), vec![(Syntax::of(&text), text)]),
-        Choice::TemplateOf(syntax, text) => (String::new(), vec![(syntax, text)]),
-        Choice::Named(_) | Choice::Auto => {
-            let name = sight.format.clone().unwrap_or_default();
-            let texts = of_known(&name, registry);
-            (name, texts)
-        }
-    };
-    let mut paste = Vec::new();
-    for (syntax, text) in texts {
-        let Some(more) = extend(&text, syntax, lacking) else { continue };
-        let into = match syntax {
-            Syntax::Nginx => "nginx.conf, inside http { }; its access_log has to name it",
-            Syntax::Apache => "the configuration of Apache; its CustomLog has to name it",
-            Syntax::Haproxy => "haproxy.cfg, in the frontend",
-            _ => "the server's log format",
-        };
-        if syntax == Syntax::Haproxy && lacking.contains(&Lacking::Key) {
-            let text = "http-request set-var(txn.api_key) req.hdr(X-Api-Key)".to_owned();
-            paste.push(Paste { into: "haproxy.cfg, in the frontend".to_owned(), text });
-        }
-        paste.push(Paste { into: into.to_owned(), text: sanitize::terminal(&more.directive) });
-        paste.push(Paste { into: under(source), text: format!("log_format = {}", literal(&more.log_format)) });
-    }
-    if paste.is_empty() {
-        paste.extend(lacking.iter().filter_map(|one| of_server(&name, *one)));
-        paste.dedup();
-    }
-    paste
-}
-
-/// A text as TOML: between three quotes, where it does not hold them.
-fn literal(text: &str) -> String {
-    let clean = sanitize::terminal(text);
-    if clean.contains("'''") { format!("{clean:?}") } else { format!("'''{clean}'''") }
-}
-
-/// The text of a format that comes with Lapwing, for each server that writes it.
-fn of_known(name: &str, registry: &Registry) -> Vec<(Syntax, String)> {
-    let Some(entry) = registry.get(name) else { return Vec::new() };
-    let file: toml::Table = entry.text.parse().unwrap_or_default();
-    let text = match file.get("log_format") {
-        Some(toml::Value::String(text)) => Some(text.clone()),
-        Some(toml::Value::Array(all)) => all.first().and_then(|text| text.as_str()).map(str::to_owned),
-        _ => None,
-    };
-    let apache = |text: Option<String>| text.map(|text| (Syntax::Apache, text));
-    match entry.name.as_str() {
-        "combined" => [Some((Syntax::Nginx, NGINX_COMBINED.to_owned())), apache(text)].into_iter().flatten().collect(),
-        "common" | "vhost-combined" | "apache-io" | "common-referer" => apache(text).into_iter().collect(),
-        "nginx-main" | "nginx-timed" => text.map(|text| (Syntax::Nginx, text)).into_iter().collect(),
-        "envoy" => text.map(|text| (Syntax::Envoy, text)).into_iter().collect(),
-        _ => Vec::new(),
-    }
-}
-
-/// What makes a server with a format of its own write more.
-fn of_server(format: &str, lacking: Lacking) -> Option<Paste> {
-    let paste = |into: &str, text: &str| Some(Paste { into: into.to_owned(), text: text.to_owned() });
-    match (format, lacking) {
-        ("caddy", Lacking::Key) => paste("the Caddyfile, in the global options", "servers { log_credentials }"),
-        ("traefik" | "traefik-json", Lacking::Key) => paste(
-            "the static configuration of Traefik (accessLog with format: json)",
-            "accessLog.fields.headers.names.X-Api-Key: keep",
-        ),
-        ("traefik" | "traefik-json", Lacking::UserAgent) => paste(
-            "the static configuration of Traefik (accessLog with format: json)",
-            "accessLog.fields.headers.names.User-Agent: keep",
-        ),
-        ("traefik-json", Lacking::Referer) => paste(
-            "the static configuration of Traefik (accessLog with format: json)",
-            "accessLog.fields.headers.names.Referer: keep",
-        ),
-        ("haproxy", Lacking::Key) => {
-            paste("haproxy.cfg, in the frontend", "http-request capture req.hdr(X-Api-Key) len 64")
-        }
-        ("w3c", Lacking::Duration) => paste("the fields of the W3C log", "time-taken"),
-        ("w3c", Lacking::BytesIn) => paste("the fields of the W3C log", "cs-bytes"),
-        ("w3c", Lacking::BytesOut) => paste("the fields of the W3C log", "sc-bytes"),
-        ("w3c", Lacking::Host) => paste("the fields of the W3C log", "cs-host"),
-        ("w3c", Lacking::UserAgent) => paste("the fields of the W3C log", "cs(User-Agent)"),
-        ("w3c", Lacking::Referer) => paste("the fields of the W3C log", "cs(Referer)"),
-        ("w3c", Lacking::Key) => paste("the fields of the W3C log", "cs-username"),
-        ("w3c", Lacking::ForwardedFor) => paste("the fields of the W3C log", "cs(X-Forwarded-For)"),
-        ("nginx-json", one) => {
-            let text = extend("{\"a\":\"$status\"}", Syntax::Nginx, &[one])?.directive;
-            let pair = text.split_once("\"$status\",").and_then(|(_, rest)| rest.split_once('}'))?.0.to_owned();
-            paste("the log_format of nginx, inside its object", &format!(",{pair}"))
-        }
-        ("json" | "kong-json" | "litellm", one) => {
-            paste("what writes the log, as a field of each object", json_field(one))
-        }
-        _ => None,
-    }
-}
-
-fn json_field(lacking: Lacking) -> &'static str {
-    match lacking {
-        Lacking::Key => "\"consumer\": \"acme\"",
-        Lacking::ForwardedFor => "\"x_forwarded_for\": \"203.0.113.9, 10.0.0.5\"",
-        Lacking::Duration => "\"duration_ms\": 31",
-        Lacking::BytesIn => "\"bytes_in\": 512",
-        Lacking::BytesOut => "\"bytes_out\": 1412",
-        Lacking::Host => "\"host\": \"api.example.com\"",
-        Lacking::UserAgent => "\"user_agent\": \"okhttp/4.12.0\"",
-        Lacking::Referer => "\"referer\": \"https://example.com/\"",
     }
 }
 

@@ -15,7 +15,7 @@ use super::tally::{DEFECT, Tally};
 use crate::config::{Config, SourcePlan};
 use crate::engine::{self, Engine, EngineStatus};
 use crate::event::{Batch, Hasher, SourceId};
-use crate::format::{Choice, ChoiceError, Fields, Registry, SourceParser};
+use crate::format::{Choice, ChoiceError, Fields, PASTED, Registry, SourceParser};
 use crate::incident::kept::Weighed;
 use crate::incident::{Change, Incident};
 use crate::intake::{self, FingerprintKey, Intake};
@@ -361,9 +361,9 @@ impl Pipeline {
     pub fn source_status(&self) -> Vec<SourceStatus> {
         let format = |stream: usize| {
             let reading = self.streams.get(stream)?;
-            match &self.plans.get(stream)?.choice {
+            match self.plans.get(stream)?.choice.each().first()? {
                 Choice::Named(name) => Some(name.clone()),
-                Choice::Template(_) | Choice::TemplateOf(..) => Some("log_format".to_owned()),
+                Choice::Template(_) | Choice::TemplateOf(..) | Choice::AnyOf(_) => Some(PASTED.to_owned()),
                 Choice::Auto => reading.parser.decision().map(|d| d.format),
             }
         };

@@ -159,7 +159,7 @@ impl Pass<'_> {
         let mut changes: Vec<Change> = Vec::new();
         let size = merge.size();
         let mut told = Ok(());
-        let mut upkeep = Upkeep::new(self.config.routes().maintenance);
+        let mut upkeep = Upkeep::new(self.config.routes());
         let mut looked = Timestamp::MIN;
         let mut passed_over = Vec::new();
         let (front, engine) = pipeline.parts();

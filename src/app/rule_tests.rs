@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use super::pipeline::{Pipeline, Secrets};
 use super::telling::Teller;
-use crate::config::{Config, Expected, FormatChoice, RuleTest, Source, TestLine};
+use crate::config::{Config, Expected, RuleTest, Source, TestLine};
 use crate::diag::Diagnostic;
+use crate::format::Choice;
 use crate::format::Registry;
 use crate::incident::Change;
 use crate::notice::{Notice, NoticeType};
@@ -64,7 +65,7 @@ fn alone(config: &Config, test: &RuleTest) -> Result<Config, Box<Diagnostic>> {
         }
     };
     if let Some(format) = &test.format {
-        source.format = FormatChoice::Named(format.clone());
+        source.format = Choice::Named(format.clone());
     }
     if source.files.name.is_empty() {
         source.files.name = "test".to_owned();

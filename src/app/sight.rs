@@ -34,6 +34,8 @@ const OLDEST: usize = 64 << 10;
 pub(super) struct Sight {
     /// Requests that were looked at.
     pub(super) lines: u64,
+    /// Requests before the last change of the format, of which nothing else is noted.
+    pub(super) older: u64,
     /// How many of them say what may be lacking.
     pub(super) said: [u64; 8],
     /// How many of them say where the client is.
@@ -42,6 +44,10 @@ pub(super) struct Sight {
     pub(super) most: Option<(String, u64)>,
     /// How their format is called.
     pub(super) format: Option<String>,
+    /// Lines that are no requests in any format of the source.
+    pub(super) unread: u64,
+    /// What format those look like.
+    pub(super) unread_look_like: Option<String>,
     /// The newest of them.
     pub(super) newest: Option<Timestamp>,
     /// The time of the oldest line of all files, as far as they could be read.
@@ -81,28 +87,52 @@ impl Sight {
         let mut sight = Sight::default();
         let mut clients: HashMap<String, u64> = HashMap::new();
         let all: Vec<&[u8]> = lines(bytes).collect();
+        let mut unread: Vec<&[u8]> = Vec::new();
+        // The newest lines, as far back as they are all of one format: what the server writes by now.
+        let (mut written, mut newer) = (String::new(), Sight::default());
         for line in all.iter().rev().take(MOST_LINES).rev() {
-            let Ok(record) = parser.parse(line) else { continue };
+            let record = match parser.parse(line) {
+                Ok(record) => record,
+                Err(reject) if reject.reason.is_understood() => continue,
+                Err(_) => {
+                    unread.push(line);
+                    continue;
+                }
+            };
             if record.target.is_none() {
                 continue;
             }
             let view = intake.describe(&record, SourceId(0));
             sight.note(&record, view.key.is_some());
+            if written != record.format {
+                (written, newer) = (record.format.to_owned(), Sight::default());
+            }
+            newer.note(&record, view.key.is_some());
             if let Some(client) = view.client {
                 *clients.entry(client).or_default() += 1;
             }
         }
+        if newer.is_enough() && newer.lines < sight.lines {
+            let lines = sight.lines;
+            sight = Sight { older: lines - newer.lines, ..newer };
+            sight.format = Some(written);
+        }
         sight.most = clients.into_iter().max_by(|a, b| a.1.cmp(&b.1).then(b.0.cmp(&a.0)));
         sight.format = match config.plan(source).choice {
             Choice::Named(name) => Some(name),
-            Choice::Auto => parser.decision().map(|decision| decision.format),
-            Choice::Template(_) | Choice::TemplateOf(..) => None,
+            Choice::Auto => sight.format.or_else(|| parser.decision().map(|decision| decision.format)),
+            Choice::Template(_) | Choice::TemplateOf(..) | Choice::AnyOf(_) => None,
         };
+        sight.unread = unread.len() as u64;
+        sight.unread_look_like = SourceParser::new(Choice::Auto, registry.clone(), config.plan(source).zone)
+            .ok()
+            .filter(|_| !unread.is_empty())
+            .and_then(|mut parser| parser.offer(&unread[..unread.len().min(SAMPLE_LINES)]).format);
         // Programs send no Referer: a format that has a place for it says so by its being empty.
         if has_place_for_referer(&config.plan(source).choice, sight.format.as_deref(), registry, bytes) {
             sight.say_all(Lacking::Referer);
         }
-        (sight.lines >= LEAST_LINES).then_some(sight)
+        (sight.lines + sight.unread >= LEAST_LINES).then_some(sight)
     }
 
     fn note(&mut self, record: &Record<'_>, has_key: bool) {
@@ -138,10 +168,20 @@ impl Sight {
         said as f64 / self.lines.max(1) as f64
     }
 
+    /// Whether so many lines were read that it says something what they do not say.
+    pub(super) fn is_enough(&self) -> bool {
+        self.lines >= LEAST_LINES
+    }
+
+    /// Share of the lines that were read.
+    pub(super) fn read(&self) -> f64 {
+        1.0 - self.unread as f64 / (self.lines + self.older + self.unread).max(1) as f64
+    }
+
     /// The one address that everybody seems to come from, and its share: a proxy's.
     pub(super) fn proxy(&self) -> Option<(&str, f64)> {
         let (address, n) = self.most.as_ref()?;
-        let share = *n as f64 / self.lines.max(1) as f64;
+        let share = *n as f64 / (self.lines + self.older).max(1) as f64;
         let within = address.parse().is_ok_and(|address| is_within(&address));
         let said = self.covered(Lacking::ForwardedFor) > 0.5;
         (self.lines >= CROWD && share >= ONE && (within || said)).then_some((address.as_str(), share))
@@ -158,16 +198,20 @@ fn has_place_for_referer(choice: &Choice, format: Option<&str>, registry: &Regis
     let names = |text: &[u8]| {
         [&b"referer"[..], b"referrer"].iter().any(|name| text.windows(name.len()).any(|w| w.eq_ignore_ascii_case(name)))
     };
-    let told = match choice {
-        Choice::Template(text) | Choice::TemplateOf(_, text) => names(text.as_bytes()),
-        Choice::Named(_) | Choice::Auto => registry.get(format.unwrap_or_default()).is_some_and(|entry| {
+    let of_format = |name: &str| {
+        registry.get(name).is_some_and(|entry| {
             let mut file: toml::Table = entry.text.parse().unwrap_or_default();
             file.remove("samples");
             file.remove("description");
             // Caddy writes all headers that there are.
             entry.name == "caddy" || names(file.to_string().as_bytes())
-        }),
+        })
     };
+    let told = choice.each().iter().any(|one| match one {
+        Choice::Template(text) | Choice::TemplateOf(_, text) => names(text.as_bytes()),
+        Choice::Named(name) => of_format(name),
+        Choice::Auto | Choice::AnyOf(_) => of_format(format.unwrap_or_default()),
+    });
     told || names(bytes)
 }
 
@@ -190,8 +234,11 @@ fn parser(
     let mut parser = SourceParser::with_fields(plan.choice, registry.clone(), plan.zone, plan.fields).ok()?;
     parser.near(near);
     if parser.wants_sample() {
-        let sample: Vec<&[u8]> = lines(bytes).take(SAMPLE_LINES).collect();
-        parser.offer(&sample);
+        let all: Vec<&[u8]> = lines(bytes).collect();
+        // The server may write something else by now than at first.
+        for sample in [&all[..all.len().min(SAMPLE_LINES)], &all[all.len().saturating_sub(SAMPLE_LINES)..]] {
+            parser.offer(sample);
+        }
     }
     Some(parser)
 }

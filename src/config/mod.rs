@@ -34,7 +34,7 @@ pub use channel::{Channel, ChannelKind, MailSecurity};
 pub use load::Environment;
 pub use rules::built_in as built_in_rules;
 pub use settings::SourcePlan;
-pub use source::{FormatChoice, Source};
+pub use source::Source;
 pub use user_rules::{Expected, RuleTest, TestLine};
 
 /// Where the configuration is looked for when none is named.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Channel, ChannelKind, Config, FormatChoice, MailSecurity, Source};
+use super::{Channel, ChannelKind, Config, MailSecurity, Source};
 use crate::detect::credential_stuffing::outcome::{Door, Failure};
 use crate::detect::rule::Rule;
 use crate::detect::scene::Sensitivity;
@@ -40,12 +40,7 @@ impl Config {
     pub fn plan(&self, source: &Source) -> SourcePlan {
         SourcePlan {
             name: source.files.name.clone(),
-            choice: match &source.format {
-                FormatChoice::Auto => Choice::Auto,
-                FormatChoice::Named(name) => Choice::Named(name.clone()),
-                FormatChoice::Template(text) => Choice::Template(text.clone()),
-                FormatChoice::TemplateOf(syntax, text) => Choice::TemplateOf(*syntax, text.clone()),
-            },
+            choice: source.format.clone(),
             zone: source.zone.unwrap_or(self.zone),
             fields: fields(source, &self.user_rules),
         }
@@ -291,6 +286,7 @@ impl Config {
             info: of(Severity::Info),
             rules: own.collect(),
             maintenance: self.maintenance.clone(),
+            currency: self.currency.clone(),
         }
     }
 }

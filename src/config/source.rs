@@ -8,26 +8,15 @@ use ipnet::IpNet;
 use super::load::Environment;
 use super::servers;
 use crate::diag::{Diagnostic, Origin, Place, Report};
-use crate::format::{FieldPlace, FormatError, MAPPABLE, PASTED, Registry, Syntax, Template};
+use crate::format::{Choice, FieldPlace, FormatError, MAPPABLE, PASTED, Registry, Syntax, Template};
 use crate::intake::key::KeyPlace;
 use crate::options::{Entry, Options};
 use crate::source as reading;
 use crate::source::Start;
 use crate::time::Zone;
 
-/// How the lines of a source are read.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub enum FormatChoice {
-    /// By looking at the first lines.
-    #[default]
-    Auto,
-    /// A format of `parsers/`.
-    Named(String),
-    /// A log format as pasted, of whichever server it looks like.
-    Template(String),
-    /// A log format as pasted, of a server that is known.
-    TemplateOf(Syntax, String),
-}
+/// Formats that one source may be written in.
+const MOST_FORMATS: usize = 6;
 
 /// One source.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -35,7 +24,7 @@ pub struct Source {
     /// Which files, and where to begin.
     pub files: reading::Settings,
     /// How their lines are read.
-    pub format: FormatChoice,
+    pub format: Choice,
     /// The zone of times that are written without one; `None` for the zone of the configuration.
     pub zone: Option<Zone>,
     /// Where the consumer's key is looked for; empty for the default order.
@@ -114,12 +103,7 @@ fn globs(options: &Options<'_>, key: &str, environment: &Environment<'_>) -> Vec
     options.parsed_list(key, read).unwrap_or_default()
 }
 
-fn format(
-    options: &Options<'_>,
-    environment: &Environment<'_>,
-    known_formats: &[String],
-    files: &[String],
-) -> FormatChoice {
+fn format(options: &Options<'_>, environment: &Environment<'_>, known_formats: &[String], files: &[String]) -> Choice {
     let given = options.only(&["format", "log_format", "log_format_from"]);
     let kind = options.parsed("log_format_kind", |name| {
         Syntax::parse(name).ok_or_else(|| {
@@ -136,48 +120,83 @@ fn format(
             options.error(key, format!("\"{key}\" belongs to \"{of}\""), "which is not given", None);
         }
     }
-    let choice =
-        given.and_then(|key| match (key, options.text(key)?) {
-            ("format", name) => named_format(options, name, known_formats),
-            ("log_format", text) if text.trim().is_empty() => {
-                options.error(key, "\"log_format\" is empty", "", None);
-                None
+    let choice = given.and_then(|key| match key {
+        "log_format" => pasted_formats(options, kind, known_formats),
+        "format" => named_format(options, options.text(key)?, known_formats),
+        _ => format_from(options, environment, kind, name.as_deref(), files),
+    });
+    choice.unwrap_or(Choice::Auto)
+}
+
+/// The format that stands in the configuration of the server.
+fn format_from(
+    options: &Options<'_>,
+    environment: &Environment<'_>,
+    kind: Option<Syntax>,
+    name: Option<&str>,
+    files: &[String],
+) -> Option<Choice> {
+    let key = "log_format_from";
+    let from = options.text(key)?;
+    let (path, after) = from.split_once('#').map_or((from.as_str(), None), |(path, name)| (path, Some(name)));
+    let path = environment.resolve(path);
+    let found = servers::log_format(&path, name.or(after), files)
+        .map_err(|(message, help)| options.error(key, message, "", Some(help)))
+        .ok()?;
+    let (syntax, text) = match &found {
+        Choice::TemplateOf(syntax, text) => (kind.or(Some(*syntax)), text),
+        Choice::Template(text) => (kind, text),
+        _ => return Some(found),
+    };
+    if let Err(error) = Template::with_syntax(PASTED, syntax, text, Zone::UTC) {
+        let help = format!("it stands in {}: {text}", path.display());
+        options.error(key, format!("the log format cannot be used: {error}"), "", Some(help));
+        return None;
+    }
+    Some(found)
+}
+
+/// One pasted format or several, among which names may stand.
+fn pasted_formats(options: &Options<'_>, kind: Option<Syntax>, known_formats: &[String]) -> Option<Choice> {
+    let key = "log_format";
+    let texts = options.texts(key)?;
+    if texts.is_empty() || texts.len() > MOST_FORMATS {
+        let message = format!("\"{key}\" holds {} formats", texts.len());
+        options.error(key, message, &format!("expected one to {MOST_FORMATS}"), None);
+        return None;
+    }
+    let several = texts.len() > 1;
+    let one = |(text, place): (String, Place)| {
+        if text.trim().is_empty() {
+            options.report().push(Diagnostic::error(format!("\"{key}\" is empty")).at(&place, ""));
+            return None;
+        }
+        if let Choice::Named(name) = Choice::parse(&text)
+            && several
+        {
+            if known_formats.contains(&name) {
+                return Some(Choice::Named(name));
             }
-            ("log_format", text) => {
-                if let Err(error) = Template::with_syntax(PASTED, kind, &text, Zone::UTC) {
-                    report_format(options, key, &text, error);
-                    return None;
-                }
-                Some(kind.map_or_else(
-                    || FormatChoice::Template(text.clone()),
-                    |k| FormatChoice::TemplateOf(k, text.clone()),
-                ))
-            }
-            (_, from) => {
-                let (path, after) = from.split_once('#').map_or((from.as_str(), None), |(p, n)| (p, Some(n)));
-                let path = environment.resolve(path);
-                let found = servers::log_format(&path, name.as_deref().or(after), files)
-                    .map_err(|(message, help)| options.error(key, message, "", Some(help)))
-                    .ok()?;
-                let (syntax, text) = match &found {
-                    FormatChoice::TemplateOf(syntax, text) => (kind.or(Some(*syntax)), text),
-                    FormatChoice::Template(text) => (kind, text),
-                    _ => return Some(found),
-                };
-                if let Err(error) = Template::with_syntax(PASTED, syntax, text, Zone::UTC) {
-                    let help = format!("it stands in {}: {text}", path.display());
-                    options.error(key, format!("the log format cannot be used: {error}"), "", Some(help));
-                    return None;
-                }
-                Some(found)
-            }
-        });
-    choice.unwrap_or(FormatChoice::Auto)
+            let help = crate::diag::suggest(&name, known_formats.iter().map(String::as_str));
+            let message = format!("no format is called \"{name}\"");
+            options.report().push(Diagnostic::error(message).at(&place, "").maybe_help(help));
+            return None;
+        }
+        if let Err(error) = Template::with_syntax(PASTED, kind, &text, Zone::UTC) {
+            report_format(options, key, &place, &text, error);
+            return None;
+        }
+        Some(match kind {
+            Some(kind) => Choice::TemplateOf(kind, text),
+            None => Choice::Template(text),
+        })
+    };
+    let mut formats: Vec<Choice> = texts.into_iter().filter_map(one).collect();
+    if several { Some(Choice::AnyOf(formats)) } else { formats.pop() }
 }
 
 /// A format that cannot be compiled, with the place inside its text where that is written without escapes.
-fn report_format(options: &Options<'_>, key: &str, text: &str, error: FormatError) {
-    let Some(place) = options.place(key) else { return };
+fn report_format(options: &Options<'_>, key: &str, place: &Place, text: &str, error: FormatError) {
     let raw = place.origin.text.get(place.span.clone()).and_then(|raw| raw.find(text));
     let span = match (raw, error.span) {
         (Some(at), Some(inner)) => {
@@ -190,12 +209,12 @@ fn report_format(options: &Options<'_>, key: &str, text: &str, error: FormatErro
     options.report().push(Diagnostic::error(format!("\"{key}\" cannot be read: {}", error.message)).at(&place, ""));
 }
 
-fn named_format(options: &Options<'_>, name: String, known_formats: &[String]) -> Option<FormatChoice> {
+fn named_format(options: &Options<'_>, name: String, known_formats: &[String]) -> Option<Choice> {
     if name == "auto" {
-        return Some(FormatChoice::Auto);
+        return Some(Choice::Auto);
     }
     if known_formats.contains(&name) {
-        return Some(FormatChoice::Named(name));
+        return Some(Choice::Named(name));
     }
     let known = known_formats.iter().map(String::as_str).chain(["auto"]);
     let help = crate::diag::suggest(&name, known)

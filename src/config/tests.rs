@@ -6,7 +6,7 @@ use std::path::Path;
 
 use super::*;
 use crate::detect::scene::Sensitivity;
-use crate::format::Syntax;
+use crate::format::{Choice, Syntax};
 use secrecy::ExposeSecret;
 
 fn write(dir: &Path, name: &str, text: &str) {
@@ -453,7 +453,7 @@ fn log_formats_are_taken_from_nginx_itself() {
     let source = |from: &str| format!("[source.api]\npath = [\"/x\"]\nlog_format_from = \"{from}\"\n");
     write(dir.path(), "lapwing.toml", &source("nginx.conf#b"));
     let config = load(dir.path()).unwrap().config;
-    let b = FormatChoice::TemplateOf(Syntax::Nginx, "log_format b '[$time_local] $status';".to_owned());
+    let b = Choice::TemplateOf(Syntax::Nginx, "log_format b '[$time_local] $status';".to_owned());
     assert_eq!(config.sources[0].format, b);
     let named = format!("{}log_format_name = \"b\"\n", source("nginx.conf"));
     write(dir.path(), "lapwing.toml", &named);
@@ -464,6 +464,31 @@ fn log_formats_are_taken_from_nginx_itself() {
     assert!(errors(dir.path()).contains("2 log formats"), "{}", errors(dir.path()));
     write(dir.path(), "lapwing.toml", &source("other.conf"));
     assert!(errors(dir.path()).contains("there is no such file"));
+}
+
+#[test]
+fn a_source_may_be_written_in_several_formats_one_after_the_other() {
+    let dir = tempfile::tempdir().unwrap();
+    let source = |formats: &str| format!("[source.api]\npath = [\"/x\"]\nlog_format = {formats}\n");
+    let load = |formats: &str| {
+        write(dir.path(), "lapwing.toml", &source(formats));
+        load(dir.path()).map(|loaded| loaded.config.sources[0].format.clone()).map_err(|_| errors(dir.path()))
+    };
+    let new = Choice::Template("[$time_local] $status".to_owned());
+    assert_eq!(load("['[$time_local] $status']"), Ok(new.clone()), "one alone is what it is without the list");
+    assert_eq!(
+        load("['[$time_local] $status', \"combined\"]"),
+        Ok(Choice::AnyOf(vec![new, Choice::Named("combined".to_owned())]))
+    );
+    for (formats, says, at) in [
+        ("['[$time_local] $status', \"combinde\"]", "no format is called \"combinde\"", "lapwing.toml:3:40"),
+        ("['[$time_local] $status', '$status $']", "\"log_format\" cannot be read", "lapwing.toml:3:49"),
+        ("['[$time_local] $status', ' ']", "\"log_format\" is empty", "lapwing.toml:3:40"),
+        ("[]", "holds 0 formats", "lapwing.toml:3:14"),
+    ] {
+        let report = load(formats).unwrap_err();
+        assert!(report.contains(says) && report.contains(at), "{formats}: {report}");
+    }
 }
 
 #[test]
@@ -479,7 +504,7 @@ fn fields_and_log_formats_are_checked_where_they_stand() {
     );
     let config = load(dir.path()).unwrap_or_else(|e| panic!("{e}")).config;
     let source_of = &config.sources[0];
-    assert_eq!(source_of.format, FormatChoice::TemplateOf(Syntax::Haproxy, "%ci [%tr] %ST".to_owned()));
+    assert_eq!(source_of.format, Choice::TemplateOf(Syntax::Haproxy, "%ci [%tr] %ST".to_owned()));
     let places: Vec<(&str, Vec<&str>)> =
         source_of.fields.iter().map(|(t, p)| (*t, p.iter().map(crate::format::FieldPlace::name).collect())).collect();
     assert_eq!(

@@ -16,6 +16,8 @@ pub enum Choice {
     Template(String),
     /// A pasted format of a server that was said.
     TemplateOf(Syntax, String),
+    /// Any of these, for each line the first that takes it: a file goes on in another format than it began in.
+    AnyOf(Vec<Choice>),
 }
 
 impl Choice {
@@ -26,6 +28,14 @@ impl Choice {
             "auto" => Choice::Auto,
             name if name.contains(['$', '%', '"', ' ', '\n', '\t']) => Choice::Template(text.to_owned()),
             name => Choice::Named(name.to_owned()),
+        }
+    }
+
+    /// All that may be meant, the best first.
+    pub fn each(&self) -> &[Choice] {
+        match self {
+            Choice::AnyOf(all) => all,
+            one => std::slice::from_ref(one),
         }
     }
 }

@@ -87,12 +87,14 @@ fn variable(syntax: Syntax, lacking: Lacking) -> Option<&'static str> {
 /// The format of `text`, in its own order, with what is lacking behind it. `None` if the text is no format of its server,
 /// or there is nothing that could be added.
 pub fn extend(text: &str, syntax: Syntax, lacking: &[Lacking]) -> Option<Extended> {
-    let added: Vec<&str> = lacking.iter().filter_map(|lacking| variable(syntax, *lacking)).collect();
+    // What stands there already and says nothing would say nothing twice.
+    let added = lacking.iter().filter_map(|lacking| variable(syntax, *lacking)).filter(|added| !stands(text, added));
+    let added: Vec<&str> = added.collect();
     if added.is_empty() {
         return None;
     }
     if syntax == Syntax::Nginx {
-        return extend_nginx(text, lacking);
+        return extend_nginx(text, &added);
     }
     let format = dialect::plain_text(text, syntax)?;
     let format = format!("{} {}", format.trim_end(), added.join(" "));
@@ -109,18 +111,25 @@ pub fn extend(text: &str, syntax: Syntax, lacking: &[Lacking]) -> Option<Extende
     Some(Extended { directive, log_format: format })
 }
 
-fn extend_nginx(text: &str, lacking: &[Lacking]) -> Option<Extended> {
+/// Whether a format has a variable, and not only a longer one.
+fn stands(text: &str, variable: &str) -> bool {
+    let bare = variable.trim_matches('"');
+    let ends = |rest: &str| !rest.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '_');
+    text.match_indices(bare).any(|(at, _)| text.get(at + bare.len()..).is_some_and(ends))
+}
+
+fn extend_nginx(text: &str, variables: &[&str]) -> Option<Extended> {
     let (escape, format) = nginx::plain_text(text).ok()?;
     let bare = |variable: &str| variable.trim_matches('"').to_owned();
-    let variables = lacking.iter().filter_map(|lacking| variable(Syntax::Nginx, *lacking));
     let format = match format.trim_end().strip_suffix('}') {
         Some(object) if format.starts_with('{') => {
             let pairs: Vec<String> = variables
+                .iter()
                 .map(|variable| format!("\"{}\":\"{}\"", bare(variable).trim_start_matches('$'), bare(variable)))
                 .collect();
             format!("{},{}}}", object.trim_end(), pairs.join(","))
         }
-        _ => format!("{} {}", format.trim_end(), variables.collect::<Vec<_>>().join(" ")),
+        _ => format!("{} {}", format.trim_end(), variables.join(" ")),
     };
     let escape = match escape {
         Escape::Json => " escape=json",
@@ -188,6 +197,14 @@ mod tests {
         assert_eq!(extend("log_format combined '$status';", Syntax::Nginx, &[Lacking::Host]).unwrap().directive, {
             "log_format lapwing '$status $host';"
         });
+    }
+
+    #[test]
+    fn what_stands_there_is_not_added_once_more() {
+        let lacking = [Lacking::Host, Lacking::Duration];
+        let more = extend("$remote_addr $http_host $hostname $request_time", Syntax::Nginx, &lacking).unwrap();
+        assert!(more.directive.ends_with("$request_time $host';"), "{more:?}");
+        assert_eq!(extend("$remote_addr $host $request_time", Syntax::Nginx, &lacking), None);
     }
 
     #[test]

@@ -35,12 +35,13 @@ const REJECTS_ONE_IN: u32 = 20;
 
 /// Compiles what was pasted.
 fn pasted(
+    name: &str,
     syntax: Option<Syntax>,
     text: String,
     context: &Context,
     warnings: &mut Vec<String>,
 ) -> Result<Arc<dyn Format>, ChoiceError> {
-    match Template::with_syntax(PASTED, syntax, &text, Zone::UTC) {
+    match Template::with_syntax(name, syntax, &text, Zone::UTC) {
         Ok(template) => {
             let template = template.within(context);
             warnings.extend_from_slice(template.warnings());
@@ -106,16 +107,24 @@ impl SourceParser {
         let context = Context::new(zone, fields);
         let mut warnings = Vec::new();
         let auto = choice == Choice::Auto;
-        let formats: Vec<Arc<dyn Format>> = match choice {
-            Choice::Auto => Vec::new(),
-            Choice::Named(name) => {
-                let Some(entry) = registry.get(&name) else { return Err(ChoiceError::unknown(&name, &registry)) };
-                warnings.extend(entry.warnings_within(&context));
-                vec![entry.format_within(&context)]
+        let mut formats: Vec<Arc<dyn Format>> = Vec::new();
+        let all = if let Choice::AnyOf(all) = choice { all } else { vec![choice] };
+        for (at, choice) in all.into_iter().enumerate() {
+            let name = if at == 0 { PASTED.to_owned() } else { format!("{PASTED} {}", at + 1) };
+            match choice {
+                Choice::Named(name) => {
+                    let Some(entry) = registry.get(&name) else { return Err(ChoiceError::unknown(&name, &registry)) };
+                    warnings.extend(entry.warnings_within(&context));
+                    formats.push(entry.format_within(&context));
+                }
+                Choice::Template(text) => formats.push(pasted(&name, None, text, &context, &mut warnings)?),
+                Choice::TemplateOf(syntax, text) => {
+                    formats.push(pasted(&name, Some(syntax), text, &context, &mut warnings)?);
+                }
+                // Nobody can write these as one of several.
+                Choice::Auto | Choice::AnyOf(_) => {}
             }
-            Choice::Template(text) => vec![pasted(None, text, &context, &mut warnings)?],
-            Choice::TemplateOf(syntax, text) => vec![pasted(Some(syntax), text, &context, &mut warnings)?],
-        };
+        }
         Ok(SourceParser {
             registry,
             context,

@@ -27,6 +27,9 @@ const ACTION_CHARS: usize = 240;
 const ACTIONS: usize = 5;
 /// "Usual" rests on the week from here on; before, the text says how much history there is.
 const FULL_HISTORY: Span = Span::from_days(8);
+/// Reminders come hours after the beginning: what is told as one sooner than this is told for the first time, since a
+/// silence about it is over or was broken.
+const NO_REMINDER: Span = Span::from_mins(30);
 
 /// The facts that templates may ask for. A fact that a finding lacks is `none`; any other name is an error, so that a
 /// typing error in a template does not stay silent.
@@ -289,6 +292,8 @@ fn view(change: &Change, whose: Option<&Whose>, zone: Zone) -> View {
             (String::new(), "")
         }
         ChangeKind::Updated(Again::Worse) => ("Worse: ".to_owned(), ""),
+        // Told for the first time, since a silence about it was broken.
+        ChangeKind::Updated(Again::Reminder) if end - incident.started_at < NO_REMINDER => (String::new(), ""),
         ChangeKind::Updated(Again::Reminder) => {
             (format!("Still going on after {}: ", words::roughly(end - incident.started_at)), "")
         }

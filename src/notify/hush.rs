@@ -21,7 +21,7 @@ impl Shared {
             if self.is_broken(&silence, &notice.incident) {
                 continue;
             }
-            if let Some(why) = above(&silence, notice) {
+            if let Some(why) = above(&silence, notice, &self.routes.currency) {
                 in_spite = Some(in_spite_of(&silence, &why));
                 self.note_broken(&silence, &notice.incident);
                 continue;
@@ -82,7 +82,7 @@ impl Shared {
             }
             let unbroken: Vec<&Silence> =
                 covering.iter().filter(|silence| !self.is_broken(silence, &notice.incident)).collect();
-            let beyond = unbroken.iter().all(|silence| above(silence, &notice).is_some());
+            let beyond = unbroken.iter().all(|silence| above(silence, &notice, &self.routes.currency).is_some());
             if beyond && (is_held || unbroken.iter().any(|silence| has_ceiling(silence))) {
                 due.push(notice);
             }

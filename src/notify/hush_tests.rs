@@ -101,7 +101,7 @@ async fn what_costs_too_much_is_told_and_a_silence_that_ends_tells_what_still_go
     let due = house.outbox.overdue(&[at_level(50.0, Some(200.5)), other.clone()]);
     assert_eq!(due.iter().map(|n| n.incident.as_str()).collect::<Vec<_>>(), ["A"]);
     let rows = house.outbox.decide(&due);
-    assert!(rows[0].notices[0].summary.contains("it has cost 200.50, and 200 was the limit"));
+    assert!(rows[0].notices[0].summary.contains("it has cost $201, and $200 was the limit"));
     house.pass(Span::HOUR).await;
     let due = house.outbox.overdue(&[other.clone()]);
     assert_eq!(due.len(), 1);

@@ -18,6 +18,8 @@ pub struct Routes {
     pub rules: BTreeMap<String, Vec<String>>,
     /// Times at which nobody wants to hear of what is expected then.
     pub maintenance: Vec<Maintenance>,
+    /// In which costs are told.
+    pub currency: String,
 }
 
 impl Routes {

@@ -4,7 +4,7 @@
 
 use crate::detect::pattern::fits as matches;
 use crate::detect::{DETECTORS, budget};
-use crate::notice::Notice;
+use crate::notice::{Notice, words};
 use crate::rule::schedule::Schedule;
 use crate::store::{IncidentRow, Silence};
 use crate::time::{Span, Timestamp, Zone};
@@ -117,11 +117,12 @@ pub(super) fn has_ceiling(silence: &Silence) -> bool {
 }
 
 /// Why a notice is above the ceiling of a silence that covers it, if it is.
-pub(super) fn above(silence: &Silence, notice: &Notice) -> Option<String> {
+pub(super) fn above(silence: &Silence, notice: &Notice, currency: &str) -> Option<String> {
     if let (Some(ceiling), Some(cost)) = (silence.cost, notice.impact.cost)
         && cost >= ceiling
     {
-        return Some(format!("it has cost {cost:.2}, and {ceiling} was the limit"));
+        let money = |amount| words::money(amount, currency);
+        return Some(format!("it has cost {}, and {} was the limit", money(cost), money(ceiling)));
     }
     let known = silence.levels.get(&level_name(notice)).copied();
     let level = known.or(Some(notice.expected)).filter(|level| *level > 0.0)?;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::route::Routes;
 use super::silence::{Maintenance, above, covers, in_spite_of};
 use crate::notice::{Notice, NoticeType};
 use crate::store::Silence;
@@ -10,6 +11,7 @@ use crate::store::Silence;
 #[derive(Debug, Default)]
 pub struct Upkeep {
     windows: Vec<Maintenance>,
+    currency: String,
     /// Incidents that were told.
     told: BTreeSet<String>,
     /// Incidents that would have been told.
@@ -19,9 +21,9 @@ pub struct Upkeep {
 }
 
 impl Upkeep {
-    /// Of these windows.
-    pub fn new(windows: Vec<Maintenance>) -> Self {
-        Upkeep { windows, ..Upkeep::default() }
+    /// Of the windows, and in the currency, by which notices are routed.
+    pub fn new(routes: Routes) -> Self {
+        Upkeep { windows: routes.maintenance, currency: routes.currency, ..Upkeep::default() }
     }
 
     /// Whether a notice is told. One that is told in spite of a window says so; the first one of an incident that is heard
@@ -42,7 +44,7 @@ impl Upkeep {
             if self.broken.contains(&name) {
                 continue;
             }
-            match above(&silence, notice) {
+            match above(&silence, notice, &self.currency) {
                 Some(why) => {
                     notice.summary.push_str(&in_spite_of(&silence, &why));
                     self.broken.insert(name);
@@ -109,7 +111,7 @@ mod tests {
             times: Some(100.0),
             ..Maintenance::default()
         };
-        let mut upkeep = Upkeep::new(vec![window]);
+        let mut upkeep = Upkeep::new(Routes { maintenance: vec![window], ..Routes::default() });
         assert!(!upkeep.hear(&mut first.clone()) && upkeep.is_holding());
         assert!(!upkeep.hear(&mut Notice { kind: NoticeType::Resolved, ..first.clone() }) && !upkeep.is_holding());
         let second = notice("B", NoticeType::Opened);

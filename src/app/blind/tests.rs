@@ -1,5 +1,6 @@
 //! What a source's lines do not say, by its lines.
 
+use super::paste::of_server;
 use super::*;
 use crate::time::Timestamp;
 
@@ -54,7 +55,8 @@ fn combined_lines_lack_key_time_and_length_and_the_lines_to_paste_add_them_for_n
         "log_format lapwing '$remote_addr - $remote_user [$time_local] \"$request\" $status $body_bytes_sent \
          \"$http_referer\" \"$http_user_agent\" \"$http_x_api_key\" $request_time $request_length $host';"
     );
-    assert!(texts[1].starts_with("log_format = '''log_format lapwing '$remote_addr"), "{}", texts[1]);
+    assert!(texts[1].starts_with("log_format = ['''log_format lapwing '$remote_addr"), "{}", texts[1]);
+    assert!(texts[1].ends_with("$host';''', \"combined\"]"), "{}", texts[1]);
     assert!(blind.paste[1].into.ends_with("[source.api]"));
     assert!(
         texts[2].starts_with("LogFormat \"%h %l %u %t")
@@ -66,6 +68,25 @@ fn combined_lines_lack_key_time_and_length_and_the_lines_to_paste_add_them_for_n
     let after = super::tests::blind(&format!("{}\n{PLACES}", texts[1]), &more);
     assert_eq!(what(&after), Vec::<&str>::new(), "{after:?}");
     assert!(after.paste.is_empty());
+    // The lines of before stand in the same file: they are read, and what they lack is no news.
+    let both: Vec<String> = lines.iter().chain(&more[..30]).cloned().collect();
+    let after = super::tests::blind(&format!("{}\n{PLACES}", texts[1]), &both);
+    assert_eq!((what(&after), after.lines, &after.paste[..]), (vec![], 30, &[][..]));
+    // Where nothing is said of the format, both are found.
+    let both: Vec<String> = std::iter::repeat_n(&lines, 10).flatten().chain(&more[..30]).cloned().collect();
+    let found = super::tests::blind(PLACES, &both);
+    assert_eq!((what(&found), found.lines, &found.paste[..]), (vec![], 30, &[][..]));
+    let both: Vec<String> = lines.iter().chain(&more[..30]).cloned().collect();
+    // Had they been left out, that would be said, with the line that reads them.
+    let alone = texts[1].replace(", \"combined\"]", "]");
+    let after = super::tests::blind(&format!("{alone}\n{PLACES}"), &both);
+    assert_eq!(what(&after), ["200 of the newest 230 lines are not read"]);
+    assert!(after.spots[0].because.contains("look like \"combined\""), "{after:?}");
+    assert_eq!(after.paste.iter().map(|paste| &paste.text).collect::<Vec<_>>(), [texts[1]]);
+    // While the new ones are still few, nothing is to be pasted again.
+    let few: Vec<String> = lines.iter().chain(&more[..5]).cloned().collect();
+    let after = super::tests::blind(&format!("{}\n{PLACES}", texts[1]), &few);
+    assert!(what(&after).contains(&"no key") && after.paste.is_empty(), "{after:?}");
 }
 
 #[test]

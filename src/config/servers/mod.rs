@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use globset::GlobBuilder;
 
-use super::FormatChoice;
+use crate::format::Choice;
 use crate::format::Syntax;
 use reading::Reader;
 
@@ -66,7 +66,7 @@ pub(super) type Problem = (String, String);
 
 /// The format of the logs that `globs` name, or the one called `name`, out of a configuration of nginx, Apache or another
 /// server that writes its formats as directives.
-pub(super) fn log_format(path: &Path, name: Option<&str>, globs: &[String]) -> Result<FormatChoice, Problem> {
+pub(super) fn log_format(path: &Path, name: Option<&str>, globs: &[String]) -> Result<Choice, Problem> {
     let mut reader = Reader::default();
     let text = reader.read(path)?;
     let found = if apache::is_apache(&text) {
@@ -109,13 +109,7 @@ fn others(path: &Path, text: &str) -> Found {
 }
 
 impl Found {
-    fn choose(
-        &self,
-        path: &Path,
-        name: Option<&str>,
-        globs: &[String],
-        reader: &Reader,
-    ) -> Result<FormatChoice, Problem> {
+    fn choose(&self, path: &Path, name: Option<&str>, globs: &[String], reader: &Reader) -> Result<Choice, Problem> {
         let shown = path.display();
         if let Some(name) = name {
             return self.named(name).ok_or_else(|| {
@@ -123,10 +117,10 @@ impl Found {
             });
         }
         let ours: Vec<&Log> = self.logs.iter().filter(|log| globs.iter().any(|glob| writes(&log.path, glob))).collect();
-        let mut choices: Vec<(FormatChoice, &Log)> = Vec::new();
+        let mut choices: Vec<(Choice, &Log)> = Vec::new();
         for log in &ours {
             let choice = match &log.format {
-                Format::Text(text) => FormatChoice::Template(text.clone()),
+                Format::Text(text) => Choice::Template(text.clone()),
                 Format::Name(name) => self.named(name).ok_or_else(|| {
                     let message =
                         format!("{}: {} has the format \"{name}\", which is not defined", log.place, log.path);
@@ -167,9 +161,9 @@ impl Found {
     }
 
     /// The last of a name counts, as in the servers.
-    fn named(&self, name: &str) -> Option<FormatChoice> {
+    fn named(&self, name: &str) -> Option<Choice> {
         let own = self.formats.iter().rev().find(|format| format.name == name).map(Named::choice);
-        own.or_else(|| self.built_in.contains(&name).then(|| FormatChoice::Template(name.to_owned())))
+        own.or_else(|| self.built_in.contains(&name).then(|| Choice::Template(name.to_owned())))
     }
 
     fn all(&self, reader: &Reader) -> String {
@@ -197,8 +191,8 @@ impl Found {
 }
 
 impl Named {
-    fn choice(&self) -> FormatChoice {
-        FormatChoice::TemplateOf(self.syntax, self.text.clone())
+    fn choice(&self) -> Choice {
+        Choice::TemplateOf(self.syntax, self.text.clone())
     }
 }
 

@@ -22,13 +22,13 @@ impl Etc {
         self.0.path().join(name)
     }
 
-    fn choose(&self, file: &str, name: Option<&str>, glob: &str) -> Result<FormatChoice, Problem> {
+    fn choose(&self, file: &str, name: Option<&str>, glob: &str) -> Result<Choice, Problem> {
         log_format(&self.path(file), name, &[glob.to_owned()])
     }
 }
 
-fn nginx(text: &str) -> FormatChoice {
-    FormatChoice::TemplateOf(Syntax::Nginx, text.to_owned())
+fn nginx(text: &str) -> Choice {
+    Choice::TemplateOf(Syntax::Nginx, text.to_owned())
 }
 
 const NGINX: &str = "user www-data;\nhttp { # log_format no '$x';\n  log_format main '$remote_addr \"$request\"'\n   ' $status;';\n  access_log /var/log/nginx/access.log main;\n  include conf.d/*.conf;\n  include /nowhere/*.conf;\n}\n";
@@ -45,9 +45,9 @@ fn the_format_is_that_of_the_log_which_the_source_reads() {
     let main = "log_format main '$remote_addr \"$request\"'\n   ' $status;';";
     assert_eq!(choose(None, "/var/log/nginx/access.log*"), Ok(nginx(main)));
     assert_eq!(choose(None, "/var/log/nginx/shop-api.log"), Ok(nginx("log_format j escape=json '{\"a\":\"$b\"}';")));
-    assert_eq!(choose(None, "/var/log/nginx/plain.log"), Ok(FormatChoice::Template("combined".to_owned())));
+    assert_eq!(choose(None, "/var/log/nginx/plain.log"), Ok(Choice::Template("combined".to_owned())));
     assert_eq!(choose(Some("main"), "/elsewhere"), Ok(nginx(main)));
-    assert_eq!(choose(Some("combined"), "/elsewhere"), Ok(FormatChoice::Template("combined".to_owned())));
+    assert_eq!(choose(Some("combined"), "/elsewhere"), Ok(Choice::Template("combined".to_owned())));
 
     let (message, help) = choose(None, "/elsewhere/x.log").unwrap_err();
     assert!(message.contains("2 log formats") && message.contains("none of this source's files"), "{message}");
@@ -117,16 +117,13 @@ fn apache_is_followed_with_its_variables() {
     let root = etc.path("apache2").to_string_lossy().into_owned();
     fs::write(&main, fs::read_to_string(&main).unwrap().replace("ROOT", &root)).unwrap();
     let choose = |glob: &str| etc.choose("apache2/apache2.conf", None, glob);
-    let apache = |text: &str| Ok(FormatChoice::TemplateOf(Syntax::Apache, text.to_owned()));
+    let apache = |text: &str| Ok(Choice::TemplateOf(Syntax::Apache, text.to_owned()));
     assert_eq!(choose("/srv/log/shop-access.log*"), apache("LogFormat \"%h %t \\\"%r\\\" %>s\" mine"));
     assert_eq!(choose("/srv/piped/access.*"), apache("LogFormat \"%v:%p %h %l %u %t \\\"%r\\\" %>s %O\" vhost"));
-    assert_eq!(choose("/srv/own.log"), Ok(FormatChoice::Template("%h %t \"%r\" own".to_owned())));
+    assert_eq!(choose("/srv/own.log"), Ok(Choice::Template("%h %t \"%r\" own".to_owned())));
     assert_eq!(choose("/anywhere/any.log"), apache("LogFormat \"%h %l  %u %t\" split"));
-    assert_eq!(choose(&format!("{root}/logs/transfer.log")), Ok(FormatChoice::Template("%t %h".to_owned())));
-    assert_eq!(
-        etc.choose("apache2/apache2.conf", Some("combined"), "/x"),
-        Ok(FormatChoice::Template("combined".to_owned()))
-    );
+    assert_eq!(choose(&format!("{root}/logs/transfer.log")), Ok(Choice::Template("%t %h".to_owned())));
+    assert_eq!(etc.choose("apache2/apache2.conf", Some("combined"), "/x"), Ok(Choice::Template("combined".to_owned())));
 }
 
 #[test]
@@ -143,8 +140,7 @@ fn other_servers_directives_are_found_on_their_lines() {
         ),
     ] {
         let etc = Etc::new(&[("x", text)]);
-        let FormatChoice::TemplateOf(found, pasted) =
-            etc.choose("x", None, "/y").unwrap_or_else(|e| panic!("{text}: {e:?}"))
+        let Choice::TemplateOf(found, pasted) = etc.choose("x", None, "/y").unwrap_or_else(|e| panic!("{text}: {e:?}"))
         else {
             panic!("{text}");
         };
