@@ -38,7 +38,7 @@ use crate::time::{Clock, Span, SystemClock};
 /// Chunks that wait between reader and pipeline.
 const INBOX: usize = 16;
 /// How often the main thread sees whether the others are well.
-const CARE_EVERY: Span = Span::from_millis(500);
+const CARE_EVERY: Span = Span::from_secs(2);
 
 /// What the main thread is told.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

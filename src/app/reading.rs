@@ -6,7 +6,7 @@ use std::sync::mpsc::{SyncSender, TrySendError};
 use std::thread::{self, JoinHandle};
 
 use super::standing::{Picture, Standing};
-use crate::source::{Chunk, Follower, Position, Watcher};
+use crate::source::{Bell, Chunk, Follower, Position, Watcher};
 use crate::time::{Clock, Span};
 
 /// How often files are looked for when no event says so: seldom where there are so many that looking takes its time.
@@ -17,8 +17,8 @@ const SCAN_SHARE: (i64, i64) = (33, 9);
 const POSITIONS_EVERY: Span = Span::from_secs(10);
 /// How often the picture is renewed.
 const PICTURE_EVERY: Span = Span::SECOND;
-/// How long one wait for events may last: the stop sign is looked at in between.
-const LONGEST_WAIT: Span = Span::from_millis(500);
+/// How often files are read where no event says so: where some directory gives none, and where they may get lost.
+const READ_EVERY: (Span, Span) = (Span::from_millis(500), Span::from_secs(2));
 
 /// Whoever wrote lines no longer ago than this is likely to go on.
 const GOES_ON: Span = Span::from_millis(100);
@@ -52,6 +52,7 @@ pub(super) struct Rest {
 #[derive(Debug)]
 pub(super) struct Reader {
     stop: Arc<AtomicBool>,
+    bell: Bell,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -60,11 +61,13 @@ impl Reader {
     pub(super) fn start(follower: Follower, out: SyncSender<Input>, clock: Arc<dyn Clock>) -> std::io::Result<Reader> {
         let stop = Arc::new(AtomicBool::new(false));
         let sign = stop.clone();
+        let watcher = Watcher::new();
+        let bell = watcher.bell();
         let thread = thread::Builder::new().name("reader".to_owned()).spawn(move || {
             let standing = Standing::default();
-            Reading { follower, watcher: Watcher::new(), out, clock, stop: sign, standing }.run();
+            Reading { follower, watcher, out, clock, stop: sign, standing }.run();
         })?;
-        Ok(Reader { stop, thread: Some(thread) })
+        Ok(Reader { stop, bell, thread: Some(thread) })
     }
 
     /// Whether its thread still runs.
@@ -75,6 +78,7 @@ impl Reader {
     /// Stops after the chunk in hand. The receiver must still be read, or be gone.
     pub(super) fn stop(&self) {
         self.stop.store(true, Ordering::Relaxed);
+        self.bell.ring();
     }
 }
 
@@ -109,12 +113,7 @@ impl Reading {
                 return;
             }
             let now = self.clock.monotonic();
-            let scan_every = if scan_wanted {
-                scan_took.times(SCAN_SHARE.1).min(SCAN_BETWEEN.1)
-            } else {
-                scan_took.times(SCAN_SHARE.0).clamp(SCAN_BETWEEN.0, SCAN_BETWEEN.1)
-            };
-            if scanned.is_none_or(|at| now - at >= scan_every) {
+            if scanned.is_none_or(|at| now - at >= scan_every(scan_took, scan_wanted)) {
                 self.follower.scan(now);
                 (scan_took, scan_wanted) = (self.clock.monotonic() - now, false);
                 self.watcher.watch(self.follower.directories());
@@ -158,9 +157,22 @@ impl Reading {
                 if came == Some(now) && before.is_some_and(|before| now - before < GOES_ON) {
                     thread::sleep(COLLECT.to_std());
                 }
-                scan_wanted |= self.watcher.wait(LONGEST_WAIT.to_std()).scan;
+                // Events end the wait.
+                let scan = scanned.map_or(now, |at| at + scan_every(scan_took, scan_wanted));
+                let read = if self.watcher.is_watching() { READ_EVERY.1 } else { READ_EVERY.0 };
+                let wait = (scan - self.clock.monotonic()).min(read).max(Span::ZERO);
+                scan_wanted |= self.watcher.wait(wait.to_std()).scan;
             }
         }
+    }
+}
+
+/// How long after one look for files the next one is due.
+fn scan_every(took: Span, wanted: bool) -> Span {
+    if wanted {
+        took.times(SCAN_SHARE.1).min(SCAN_BETWEEN.1)
+    } else {
+        took.times(SCAN_SHARE.0).clamp(SCAN_BETWEEN.0, SCAN_BETWEEN.1)
     }
 }
 

@@ -26,6 +26,7 @@ use crate::engine::Matter;
 use crate::event::SubjectKind;
 use crate::fault;
 use crate::incident::{Again, Change, ChangeKind};
+use crate::measure::ring::TICK;
 use crate::notice::Notice;
 use crate::notify::{self, Outbox};
 use crate::source::Position;
@@ -40,8 +41,8 @@ const CUT_BETWEEN: (Span, Span) = (Span::from_secs(5), Span::from_secs(60));
 const CUT_SOON: Span = Span::SECOND;
 /// While nothing comes, the state is saved so seldom: only the time has passed, and what that brings is saved when it is told.
 const CUT_IDLE: Span = Span::from_mins(15);
-/// A cut may take this share of the time between two.
-const CUT_SHARE: i64 = 20;
+/// A cut may take this share of the time between two, and one for a file that was met a larger one.
+const CUT_SHARE: (i64, i64) = (100, 5);
 /// How often the picture is renewed.
 const LOOK_EVERY: Span = Span::SECOND;
 /// How often it is looked at what silence is kept about.
@@ -52,8 +53,9 @@ const LINE_EVERY: Span = Span::from_secs(10);
 const READER_PATIENCE: Span = Span::from_secs(15);
 /// A backlog is told as a whole when it is read within this time; one that takes longer is told as it is read.
 const BACKLOG_PATIENCE: Span = Span::MINUTE;
-/// How long one wait for lines lasts.
-const WAIT: Span = Span::from_millis(250);
+/// How long one wait for lines lasts at the shortest, where nothing comes, and at the longest: the reader gives its sign
+/// of life more often.
+const WAIT: (Span, Span) = (Span::from_millis(250), Span::from_secs(3));
 
 /// Where notices go.
 pub(super) enum Hearer {
@@ -141,7 +143,12 @@ impl Session {
         }
         loop {
             fault::point("session.turn");
-            let input = inbox.recv_timeout(WAIT.to_std());
+            let mut wait = moments.cut + due(dirty, met, &moments);
+            if let Some(every) = watchdog {
+                wait = wait.min(moments.alive + every);
+            }
+            let wait = (wait - self.clock.monotonic()).min(self.next_tick(&stand)).clamp(WAIT.0, WAIT.1);
+            let input = inbox.recv_timeout(wait.to_std());
             let wall = self.clock.now();
             // What silence is measured by; lines are held against the clock as it is.
             let believed = steady.read(wall, self.clock.monotonic());
@@ -224,6 +231,12 @@ impl Session {
         self
     }
 
+    /// How long it is, by the wall clock, until it judges though no lines come.
+    fn next_tick(&self, stand: &Stand) -> Span {
+        let due = self.pipeline.judged_until().filter(|_| stand.at_end).map(|until| until + TICK + LATENESS);
+        due.map_or(WAIT.1, |due| due - self.clock.now())
+    }
+
     /// Whether the last cut did not come to be: then the next one is as urgent.
     fn is_unsaved(&self) -> bool {
         self.store.stats().failing.is_some()
@@ -297,9 +310,6 @@ impl Session {
             }
         };
         self.cut(rows, messages, moments, now);
-        if let Hearer::Outbox(outbox) = &self.hearer {
-            outbox.wake();
-        }
     }
 
     /// Tells what goes wrong with Lapwing itself.
@@ -321,7 +331,12 @@ impl Session {
         self.settle();
         let snapshot = self.pipeline.save(self.positions.values().cloned().collect());
         let was_failing = self.store.stats().failing.is_some();
-        match self.store.cut(Cut { snapshot, incidents, outbox }) {
+        let bell = match &self.hearer {
+            Hearer::Outbox(senders) if !(outbox.is_empty() && incidents.is_empty()) => Some(senders),
+            _ => None,
+        };
+        let done = || bell.into_iter().for_each(|senders| senders.wake());
+        match self.store.cut_then(Cut { snapshot, incidents, outbox }, done) {
             Ok(()) if was_failing => tracing::info!("the state can be saved again"),
             Ok(()) => {}
             Err(error) if !was_failing => {
@@ -331,8 +346,8 @@ impl Session {
         }
         let after = self.clock.monotonic();
         moments.cut = after;
-        moments.cut_every = (after - now).times(CUT_SHARE).clamp(CUT_BETWEEN.0, CUT_BETWEEN.1);
-        moments.cut_soon = (after - now).times(CUT_SHARE / 4).clamp(CUT_SOON, CUT_BETWEEN.1);
+        moments.cut_every = (after - now).times(CUT_SHARE.0).clamp(CUT_BETWEEN.0, CUT_BETWEEN.1);
+        moments.cut_soon = (after - now).times(CUT_SHARE.1).clamp(CUT_SOON, CUT_BETWEEN.1);
     }
 
     /// Enters lines that are counted now in the ledger, if one is kept.

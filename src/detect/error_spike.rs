@@ -212,11 +212,13 @@ fn is_of_many(kind: SubjectKind, failures: &Failures, full: &Full, scene: &Scene
     if failing >= if calling >= 2 { calling.min(settings.callers) } else { settings.callers } {
         return true;
     }
-    let calls = full.keys.shares();
-    let of = |id: Id| calls.iter().find(|s| s.id == id).map_or(0.0, |s| s.now);
-    let all: f64 = failures.callers.shares().iter().map(|s| of(s.id)).sum();
-    let few = few(failures);
-    calling >= 2 && (failing >= few || failing >= 2 && all >= NEARLY_ALL) && others_fail(failures, full, scene)
+    let all = || {
+        let calls = full.keys.shares();
+        let of = |id: Id| calls.iter().find(|s| s.id == id).map_or(0.0, |s| s.now);
+        failures.callers.shares().iter().map(|s| of(s.id)).sum::<f64>()
+    };
+    let enough = || failing >= few(failures) || failing >= 2 && all() >= NEARLY_ALL;
+    calling >= 2 && enough() && others_fail(failures, full, scene)
 }
 
 /// Failures of others beside the busiest caller that say that it is not that one's trouble.

@@ -185,7 +185,7 @@ fn rank(name: &[u8]) -> Option<usize> {
     while places != 0 {
         let at = places.trailing_zeros() as usize;
         let known = PARAMETERS.get(at)?.as_bytes();
-        if known.first() == Some(&first) && name.eq_ignore_ascii_case(known) {
+        if known.first() == Some(&first) && (name == known || name.eq_ignore_ascii_case(known)) {
             return Some(at);
         }
         places &= places - 1;

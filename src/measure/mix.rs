@@ -12,6 +12,8 @@ use crate::time::{Span, Timestamp};
 const RECENT: Span = Span::from_mins(3);
 /// Half-life of "usually".
 const USUAL: Span = Span::DAY;
+/// What was halved more often than this is nothing: the least `f32` above zero is 2 to the power of -149.
+const NOTHING_AFTER: f64 = 151.0;
 /// Parts kept.
 const PARTS: usize = 8;
 
@@ -115,7 +117,11 @@ impl Fade {
 
     fn reckoned(since: Span) -> Fade {
         let seconds = since.secs_f64();
-        let left = |half: Span| (-seconds / half.secs_f64()).exp2() as f32;
+        let left = |half: Span| {
+            let halved = seconds / half.secs_f64();
+            // Less than the least that is told from nothing need not be reckoned.
+            if halved > NOTHING_AFTER { 0.0 } else { (-halved).exp2() as f32 }
+        };
         Fade { since, recent: left(RECENT), usual: left(USUAL) }
     }
 }
@@ -253,6 +259,20 @@ impl Mix {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_not_reckoned_would_come_to_nothing() {
+        let reckoned = |seconds: i64, half: Span| (-(seconds as f64) / half.secs_f64()).exp2() as f32;
+        for seconds in (0..20_000_000).step_by(997).chain(26_000..28_000) {
+            let fade = Fade::reckoned(Span::from_secs(seconds));
+            let told = (reckoned(seconds, RECENT), reckoned(seconds, USUAL));
+            assert_eq!(
+                (fade.recent.to_bits(), fade.usual.to_bits()),
+                (told.0.to_bits(), told.1.to_bits()),
+                "{seconds}"
+            );
+        }
+    }
 
     #[test]
     fn a_part_that_takes_over_is_seen_against_its_usual_share() {

@@ -135,9 +135,10 @@ impl<const N: usize> Ring<N> {
 /// Saved as the newest bucket's number and the counts from oldest to newest, without leading zeros.
 impl<const N: usize> Serialize for Ring<N> {
     fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
-        let oldest = self.newest - N as i64 + 1;
-        let counts: Vec<u32> = (oldest..=self.newest).map(|b| self.get(b)).skip_while(|&n| n == 0).collect();
-        (self.newest, counts).serialize(s)
+        let mut counts = [0; N];
+        self.copy(self.newest - N as i64 + 1, &mut counts);
+        let first = counts.iter().position(|&n| n != 0).unwrap_or(N);
+        (self.newest, counts.get(first..).unwrap_or_default()).serialize(s)
     }
 }
 

@@ -24,7 +24,7 @@ pub mod watch;
 pub use file::remedy;
 pub use follow::{Follower, Progress};
 pub use lines::lines;
-pub use watch::Watcher;
+pub use watch::{Bell, Watcher};
 
 /// A hash over some bytes of a file that proves it is still the file we knew.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]

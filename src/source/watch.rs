@@ -12,8 +12,17 @@ use std::time::Duration;
 use notify::event::{Event, EventKind, ModifyKind};
 use notify::{RecommendedWatcher, RecursiveMode, Watcher as _};
 
+use crate::time::{Clock, Span, SystemClock};
+
 /// While writing goes on, events are collected for this long, so that busy files cost few wake-ups.
 const COLLECT: Duration = Duration::from_millis(10);
+/// Events that come no further apart than this belong to writing that goes on.
+const GOES_ON: Span = Span::from_millis(100);
+/// So long the thread of the events rests while they keep coming. The kernel makes one of all that say the same
+/// meanwhile: otherwise this thread would be woken for every line that is written.
+const REST: Span = Span::from_millis(20);
+/// What comes sooner after a rest than this was collected meanwhile: all of it is looked at before the next rest.
+const COLLECTED: Span = Span::from_millis(1);
 
 /// File systems on which other hosts or processes write without events, by the magic numbers of statfs(2).
 const SILENT: [(u64, &str); 7] = [
@@ -43,8 +52,8 @@ pub struct Woken {
 pub struct Watcher {
     inner: Option<RecommendedWatcher>,
     hints: Receiver<Woken>,
-    /// Kept so that waiting without a watcher simply times out.
-    _keep: SyncSender<Woken>,
+    /// Also kept so that waiting without a watcher simply times out.
+    sender: SyncSender<Woken>,
     watched: BTreeSet<PathBuf>,
     /// It was said that some directory is only scanned.
     complained: bool,
@@ -61,16 +70,16 @@ impl Watcher {
         let events = sender.clone();
         let rescans = Arc::new(AtomicU64::new(0));
         let lost = rescans.clone();
-        let mut watcher = Watcher {
-            inner: None,
-            hints,
-            _keep: sender,
-            watched: BTreeSet::new(),
-            complained: false,
-            busy: false,
-            rescans,
-        };
-        match notify::recommended_watcher(move |event| hint(&events, &lost, &event)) {
+        let mut watcher =
+            Watcher { inner: None, hints, sender, watched: BTreeSet::new(), complained: false, busy: false, rescans };
+        let mut brake = Brake::new(SystemClock::new());
+        match notify::recommended_watcher(move |event| {
+            hint(&events, &lost, &event);
+            if let Some(rest) = brake.after_event() {
+                std::thread::sleep(rest.to_std());
+                brake.rested();
+            }
+        }) {
             Ok(inner) => watcher.inner = Some(inner),
             Err(e) => watcher.complain(&e, None),
         }
@@ -120,6 +129,11 @@ impl Watcher {
         self.rescans.load(Ordering::Relaxed)
     }
 
+    /// What ends a wait early.
+    pub fn bell(&self) -> Bell {
+        Bell(self.sender.clone())
+    }
+
     /// Waits until something happened or the time is over. After quiet the first event counts at once; while events
     /// keep coming they are collected for some milliseconds.
     pub fn wait(&mut self, timeout: Duration) -> Woken {
@@ -133,11 +147,11 @@ impl Watcher {
                 return Woken::default();
             }
         };
-        self.busy = true;
         while let Ok(more) = self.hints.try_recv() {
             woken.read |= more.read;
             woken.scan |= more.scan;
         }
+        self.busy = woken != Woken::default();
         woken
     }
 
@@ -152,6 +166,45 @@ impl Watcher {
             _ => "raise the sysctl fs.inotify.max_user_instances if it is used up",
         };
         tracing::warn!(%error, help, "no file events for {place}: it is looked at every two seconds instead");
+    }
+}
+
+/// Ends the wait of its watcher, from any thread.
+#[derive(Clone, Debug)]
+pub struct Bell(SyncSender<Woken>);
+
+impl Bell {
+    /// Ends the wait that goes on, or the next one.
+    pub fn ring(&self) {
+        // A full queue ends it as well.
+        let _ = self.0.try_send(Woken::default());
+    }
+}
+
+/// Says when the thread of the events is to rest: at most once in a while, so that many events that came together
+/// are not held up.
+struct Brake<C> {
+    clock: C,
+    last: Option<Span>,
+    rested: Span,
+}
+
+impl<C: Clock> Brake<C> {
+    fn new(clock: C) -> Self {
+        let rested = clock.monotonic();
+        Brake { clock, last: None, rested }
+    }
+
+    /// An event was handed on; how long to rest now, if at all.
+    fn after_event(&mut self) -> Option<Span> {
+        let now = self.clock.monotonic();
+        let before = self.last.replace(now);
+        (before.is_some_and(|before| now - before < GOES_ON) && now - self.rested >= COLLECTED).then_some(REST)
+    }
+
+    fn rested(&mut self) {
+        self.rested = self.clock.monotonic();
+        self.last = Some(self.rested);
     }
 }
 
@@ -189,6 +242,7 @@ mod tests {
     use std::io::Write;
 
     use super::*;
+    use crate::time::ManualClock;
 
     const LONG: Duration = Duration::from_secs(20);
 
@@ -209,6 +263,36 @@ mod tests {
         assert_eq!(watcher.wait(LONG), Woken { read: true, scan: false });
         std::fs::rename(&path, directory.path().join("a.log.1")).unwrap();
         assert!(watcher.wait(LONG).scan);
+    }
+
+    #[test]
+    fn a_bell_ends_the_wait() {
+        let mut watcher = Watcher::new();
+        let bell = watcher.bell();
+        bell.ring();
+        assert_eq!(watcher.wait(LONG), Woken::default());
+        (0..2 * WAITING_HINTS).for_each(|_| bell.ring());
+        assert_eq!(watcher.wait(LONG), Woken::default());
+    }
+
+    #[test]
+    fn while_writing_goes_on_its_events_are_collected_and_the_first_ones_are_not() {
+        let clock = ManualClock::default();
+        let mut brake = Brake::new(clock.clone());
+        clock.advance(Span::SECOND);
+        assert_eq!(brake.after_event(), None, "the first one after a pause");
+        clock.advance(Span::from_millis(5));
+        assert_eq!(brake.after_event(), Some(REST));
+        clock.advance(REST);
+        brake.rested();
+        // What was collected meanwhile comes at once, however much it is.
+        assert!((0..1000).all(|_| brake.after_event().is_none()));
+        clock.advance(Span::from_millis(2));
+        assert_eq!(brake.after_event(), Some(REST));
+        clock.advance(REST);
+        brake.rested();
+        clock.advance(Span::SECOND);
+        assert_eq!(brake.after_event(), None);
     }
 
     #[test]

@@ -41,7 +41,7 @@ use crate::notice::NoticeType;
 use crate::time::{Clock, Span, Timestamp};
 use directory::Lock;
 use journal::{Journal, Op, Table};
-use mirror::Mirror;
+use mirror::{Meta, Mirror};
 use rows::told_key;
 use snapshot::Snapshot;
 
@@ -185,6 +185,14 @@ impl Store {
     /// The state is not saved: call again with a newer cut. Messages and incidents of this one need not be given
     /// again: they are kept in memory, are sent, and go with the next commit.
     pub fn cut(&self, cut: Cut) -> Result<(), StoreError> {
+        self.cut_then(cut, || ())
+    }
+
+    /// The same, and says so by `done` as soon as messages are visible: what is left to do then is to clear away.
+    ///
+    /// # Errors
+    /// See [`Store::cut`].
+    pub fn cut_then(&self, cut: Cut, done: impl FnOnce()) -> Result<(), StoreError> {
         let _one_at_a_time = self.cutting.lock().unwrap_or_else(PoisonError::into_inner);
         let now = self.clock.now();
         fault::point("cut.before");
@@ -230,10 +238,14 @@ impl Store {
             // The file is there, but it is not the current one: the next cut writes it anew.
             let meta = &mut inner.mirror.meta;
             (meta.generation, meta.cut_at, meta.hourly) = (before.generation, before.cut_at, before.hourly);
-        } else if written.is_ok() {
-            self.prune(&inner.mirror);
         }
+        let kept = (committed.is_ok() && written.is_ok()).then(|| inner.mirror.meta.clone());
         drop(inner);
+        done();
+        // Removing a large file takes its time, and nobody waits for it here: no other cut is under way.
+        if let Some(meta) = kept {
+            self.prune(&meta);
+        }
         written?;
         committed
     }
@@ -383,9 +395,9 @@ impl Store {
     }
 
     /// Removes the snapshots that nothing refers to any more.
-    fn prune(&self, mirror: &Mirror) {
+    fn prune(&self, meta: &Meta) {
         let Some(dir) = self.dir.as_deref() else { return };
-        let kept = |g: u64| g == mirror.meta.generation || mirror.meta.hourly.iter().any(|(hourly, _)| *hourly == g);
+        let kept = |g: u64| g == meta.generation || meta.hourly.iter().any(|(hourly, _)| *hourly == g);
         for generation in snapshot::generations(dir).into_iter().filter(|g| !kept(*g)) {
             // One that cannot be removed is tried again with the next cut.
             let _ = fs::remove_file(snapshot::path(dir, generation));

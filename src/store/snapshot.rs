@@ -10,11 +10,12 @@
 //! header (8); then one lz4 frame with the copy and the state.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{BufReader, BufWriter, Read, Write};
+use std::io::{self, BufReader, BufWriter, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::thread;
 
-use lz4_flex::frame::{FrameDecoder, FrameEncoder};
+use lz4_flex::frame::{BlockMode, BlockSize, FrameDecoder, FrameEncoder, FrameInfo};
 
 use super::error::StoreError;
 use super::{SCHEMA, directory, seal};
@@ -23,6 +24,10 @@ use crate::time::Timestamp;
 
 const MAGIC: &[u8; 8] = b"LAPWSNAP";
 const HEADER: usize = 72;
+/// Bytes that are packed at a time: two of these at once, since messages wait for the file.
+const PIECE: usize = 2 << 20;
+/// What stands in front of the blocks of a frame, and what ends it.
+const FRAME: (usize, [u8; 4]) = (7, [0; 4]);
 
 /// One generation, read or about to be written.
 #[derive(Clone, PartialEq, Debug)]
@@ -85,15 +90,53 @@ fn write_aside(aside: &Path, snapshot: &Snapshot) -> Result<u64, StoreError> {
     let file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(aside).map_err(failed)?;
     let mut out = BufWriter::with_capacity(1 << 16, file);
     out.write_all(&header(snapshot)).map_err(failed)?;
-    let mut frame = FrameEncoder::new(out);
-    frame.write_all(&snapshot.journal).map_err(failed)?;
+    let head = packed(&[]).map_err(failed)?;
+    out.write_all(head.get(..FRAME.0).unwrap_or_default()).map_err(failed)?;
+    write_blocks(&mut out, &snapshot.journal).map_err(failed)?;
     fault::point("cut.in-snapshot");
-    frame.write_all(&snapshot.state).map_err(failed)?;
-    let mut out = frame.finish().map_err(|e| failed(e.into()))?;
+    write_blocks(&mut out, &snapshot.state).map_err(failed)?;
+    out.write_all(&FRAME.1).map_err(failed)?;
     out.flush().map_err(failed)?;
     let file = out.get_ref();
     file.sync_all().map_err(failed)?;
     Ok(file.metadata().map_err(failed)?.len())
+}
+
+/// Writes the blocks of a frame, packed by two threads.
+fn write_blocks(out: &mut impl Write, bytes: &[u8]) -> io::Result<()> {
+    let mut pieces = bytes.chunks(PIECE);
+    while let Some(piece) = pieces.next() {
+        let next = pieces.next();
+        let (first, second) = thread::scope(|scope| {
+            let second = next.map(|next| {
+                let other = thread::Builder::new().name("packing".to_owned()).spawn_scoped(scope, move || packed(next));
+                // Where the system gives no more threads, this one does it.
+                other.map_err(|_| next)
+            });
+            let first = packed(piece);
+            let second = second.map(|other| match other {
+                Ok(thread) => thread.join().unwrap_or_else(|_| Err(io::Error::other("packing gave up"))),
+                Err(next) => packed(next),
+            });
+            (first, second)
+        });
+        for frame in [Some(first), second].into_iter().flatten() {
+            let frame = frame?;
+            let end = frame.len().saturating_sub(FRAME.1.len());
+            out.write_all(frame.get(FRAME.0..end).unwrap_or_default())?;
+        }
+    }
+    Ok(())
+}
+
+/// A frame by itself. Its blocks stand alone, so those of several frames make one.
+fn packed(bytes: &[u8]) -> io::Result<Vec<u8>> {
+    let info = FrameInfo::new().block_mode(BlockMode::Independent).block_size(BlockSize::Max64KB);
+    let mut frame = FrameEncoder::with_frame_info(info, Vec::with_capacity(bytes.len() / 2 + 64));
+    frame.write_all(bytes)?;
+    // A frame without bytes has its front only once it is asked for.
+    frame.flush()?;
+    Ok(frame.finish()?)
 }
 
 fn header(snapshot: &Snapshot) -> [u8; HEADER] {
@@ -197,6 +240,25 @@ mod tests {
         assert_eq!(read(dir.path(), 7, 1 << 20).unwrap(), sample());
         assert_eq!(schema(&path(dir.path(), 7)), Some(SCHEMA));
         assert!(read(dir.path(), 7, 1000).unwrap_err().contains("limit"));
+    }
+
+    #[test]
+    fn large_states_are_packed_in_pieces_that_make_one_frame() {
+        let dir = tempfile::tempdir().unwrap();
+        for pieces in [0, 1, 2, 3] {
+            for more in [0, 1, 70_000] {
+                let bytes = (pieces * PIECE + more) as u64;
+                let state = (0..bytes).map(|n| ((n / 3) ^ (n >> 9)) as u8).collect();
+                let whole = Snapshot { state, ..sample() };
+                write(dir.path(), &whole).unwrap();
+                assert!(read(dir.path(), 7, 1 << 30).is_ok_and(|read| read == whole), "{bytes} bytes");
+                // Others read it as well, as one frame with nothing behind it.
+                let file = fs::read(path(dir.path(), 7)).unwrap();
+                let mut frame = FrameDecoder::new(&file[HEADER..]);
+                let read = io::copy(&mut frame, &mut io::sink()).unwrap();
+                assert_eq!((read, frame.into_inner().len()), (bytes + 4, 0));
+            }
+        }
     }
 
     #[test]
