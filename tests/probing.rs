@@ -16,8 +16,13 @@ use scenario::{Site, Stream, Things, at};
 const MORNING: &str = "2026-03-11T09:00:00Z";
 
 fn people(site: &mut Site) {
+    live_there(site, 4.0);
+}
+
+/// As [`people`], who log in so many times a minute.
+fn live_there(site: &mut Site, log_ins: f64) {
     site.consumers(12, 10.0);
-    let mut users = Stream::new("", 4.0).endpoint("/login").failing(0.1, 401);
+    let mut users = Stream::new("", log_ins).endpoint("/login").failing(0.1, 401);
     users.clients = (0..400).map(|n| format!("203.0.{}.{}", n / 200, n % 200)).collect();
     users.agents = vec!["Chrome".into()];
     users.method = Method::Post;
@@ -225,6 +230,30 @@ fn three_hundred_addresses_try_a_few_times_each() {
         .map(|c| c.incident.facts.get("got_in") == Some(&Fact::Flag(true)))
         .collect();
     assert!(got_in.is_sorted(), "{got_in:?}");
+}
+
+#[test]
+fn whoever_guessed_the_day_before_hides_no_three_hundred_and_those_who_get_in_are_told() {
+    static LIVED: OnceLock<Vec<u8>> = OnceLock::new();
+    // One log-in every two minutes: what happened yesterday weighs.
+    let few = |site: &mut Site| live_there(site, 0.5);
+    let mut site = Site::after(&LIVED, (7, "2026-03-02T06:00:00Z"), (20, MORNING), few, Site::is_silent);
+    site.streams.push(guesses(&["198.18.3.3"], 12.0, 5));
+    let addresses: Vec<String> = (0..300).map(|n| format!("198.18.{}.{}", n % 250, 10 + n / 250)).collect();
+    let addresses: Vec<&str> = addresses.iter().map(String::as_str).collect();
+    let begins = begins() + Span::from_hours(26);
+    let until = begins + Span::from_hours(2);
+    site.streams.push(guesses(&addresses, 7.5, 0).between(begins, until));
+    let found = guesses(&addresses, 1.5, 0).failing(0.0, 401);
+    site.streams.push(found.between(until, until + Span::from_mins(10)));
+    site.run_until(until + Span::from_hours(2));
+    site.finish();
+    assert_eq!(site.opened(), ["credential-stuffing client 198.18.3.3", "credential-stuffing endpoint /login"]);
+    let told = of(&site, "credential-stuffing")[1];
+    assert!(told.at - begins <= Span::from_mins(10), "noticed after {}", told.at - begins);
+    let critical = |c: &&Change| c.incident.severity == Severity::Critical;
+    let in_after_all = site.changes.iter().find(critical).expect("some got in");
+    assert!(in_after_all.at - until <= Span::from_mins(10), "told after {}", in_after_all.at - until);
 }
 
 #[test]

@@ -150,6 +150,8 @@ const RISE: (f64, f64) = (2.0, 20.0);
 const DAILY: f64 = 1.0 / 7.0;
 /// So many log-ins after failures, and so many times the usual, are somebody's success.
 const TURNED: (f64, f64) = (5.0, 3.0);
+/// In which two strangers get in that failed before: it goes on.
+const ENTERING: Span = Span::from_mins(5);
 /// It is over after so long without failures.
 const OVER_AFTER: Span = Span::from_mins(10);
 
@@ -200,9 +202,11 @@ pub fn judge(route: &Route<'_>, scene: &Scene<'_>, settings: &Settings) -> Optio
     Some(Judged { spike, fires: spread || together })
 }
 
-/// Whether an attack on a route goes on.
-pub fn still(full: &Full, scene: &Scene<'_>, settings: &Settings, guessing: usize) -> bool {
-    guessing >= 2 || error_spike::still(full, Class::Denied, scene, &settings.errors())
+/// Whether an attack on a route goes on: somebody guesses there, more fails than usual, or strangers who failed get in.
+pub fn still(full: &Full, door: &logins::Door, scene: &Scene<'_>, settings: &Settings, guessing: usize) -> bool {
+    guessing >= 2
+        || door.turned(scene.end - ENTERING) >= 2
+        || error_spike::still(full, Class::Denied, scene, &settings.errors())
 }
 
 /// What is to be told of a route.

@@ -83,13 +83,13 @@ impl Engine {
             self.doors.learn(slot, end - LAST, &around);
             let Some(id) = self.doors.get(slot).map(|row| row.id) else { continue };
             let about = About { kind: SubjectKind::Endpoint, id };
+            // What one address that was told of made of it is not how the route is.
+            let guessed = self.is_guessed_at(id);
+            if guessed && let Some(failures) = self.door_failures(slot) {
+                failures.note(true, false, end);
+            }
             let Some((judged, finding)) = self.judge_door(about, tick, history, false) else { continue };
-            if let Some(failures) = self
-                .doors
-                .get_mut(slot)
-                .and_then(|row| row.full.as_deref_mut())
-                .and_then(|full| full.failures[Class::Denied.index()].as_deref_mut())
-            {
+            if !guessed && let Some(failures) = self.door_failures(slot) {
                 failures.note(judged.fires, judged.spike.bits == 0.0, end);
             }
             if !judged.fires
@@ -155,6 +155,10 @@ impl Engine {
         Some((judged, finding))
     }
 
+    fn door_failures(&mut self, slot: u32) -> Option<&mut Failures> {
+        self.doors.get_mut(slot)?.full.as_deref_mut()?.failures[Class::Denied.index()].as_deref_mut()
+    }
+
     fn door_row(&self, route: Id) -> Option<&Full> {
         self.doors.row(route).and_then(|row| row.full.as_deref())
     }
@@ -182,6 +186,15 @@ impl Engine {
             .is_some_and(|e| e.incident.detector == credential_stuffing::NAME)
     }
 
+    /// Whether an open incident is about an address that guesses at a route.
+    fn is_guessed_at(&self, route: Id) -> bool {
+        let guesses = |about: About| {
+            about.kind == SubjectKind::Client && self.logins.of(about.id).is_some_and(|guesser| guesser.route == route)
+        };
+        let mut open = self.book.entries().iter();
+        open.any(|e| e.incident.detector == credential_stuffing::NAME && guesses(e.about))
+    }
+
     /// Whether an open incident goes on.
     pub(super) fn guessing_goes_on(&self, about: About, tick: i64, history: Span) -> bool {
         let end = Timestamp::of_bucket(tick + 1, TICK);
@@ -191,7 +204,8 @@ impl Engine {
         let scene = self.scene(SubjectKind::Endpoint, tick, history);
         let guessing = self.logins.guessing_at(about.id, EACH.0, end + Span::from_mins(5)).len();
         let settings = &self.settings.credential_stuffing;
-        self.door_row(about.id).is_some_and(|full| credential_stuffing::still(full, &scene, settings, guessing))
+        let row = self.door_row(about.id).zip(self.logins.door(about.id));
+        row.is_some_and(|(full, door)| credential_stuffing::still(full, door, &scene, settings, guessing))
     }
 
     /// Today's numbers of an open incident.

@@ -145,7 +145,7 @@ impl Engine {
         later.put("strangers", &self.strangers);
         later.put("probes", &self.probes);
         later.put("doubtful", &self.doubtful);
-        later.put("logins", &self.logins);
+        later.put("log-ins", &self.logins);
         later.put("doors", &self.doors.saved());
         later.put("doors-entered", &self.doors_entered);
         later.put("sizes-usual", &self.usual_scales);
@@ -194,7 +194,8 @@ impl Engine {
         engine.strangers = later.take("strangers")?;
         engine.probes = later.take("probes")?;
         engine.doubtful = later.take("doubtful")?;
-        engine.logins = later.take("logins")?;
+        // "logins", before strangers were told apart, are passed over: they are learned anew.
+        engine.logins = later.take("log-ins")?;
         engine.doors = Rows::restore(SubjectKind::Endpoint, one(DOORS), later.take("doors")?);
         engine.doors_entered = later.take("doors-entered")?;
         // "route-sizes" and "key-sizes", before methods were told apart, are passed over: they are learned anew.

@@ -71,6 +71,8 @@ pub struct Guesser {
     sent: Vec<u32>,
     weak: bool,
     listed: bool,
+    /// Whether nobody had met the address when it began to fail.
+    stranger: bool,
 }
 
 impl Guesser {
@@ -89,6 +91,7 @@ impl Guesser {
             sent: Vec::new(),
             weak: false,
             listed: false,
+            stranger: attempt.stranger,
         }
     }
 
@@ -143,7 +146,7 @@ impl Guesser {
 pub struct Door {
     /// Failures of addresses met a moment ago, by the minute.
     strange: Ring<64>,
-    /// Successes of addresses that failed before, by the minute.
+    /// Successes of addresses that nobody had met when they failed before, by the minute.
     turned: Ring<64>,
     /// Usual share of successes after failures, as sums that fade.
     usual: (f32, f32),
@@ -159,7 +162,7 @@ impl Door {
         self.strange.sum(t.bucket(Span::MINUTE), i64::MAX)
     }
 
-    /// Successes of addresses that failed before, since the minute of `t`.
+    /// Successes of addresses that failed before, strangers then, since the minute of `t`.
     pub fn turned(&self, t: Timestamp) -> u64 {
         self.turned.sum(t.bucket(Span::MINUTE), i64::MAX)
     }
@@ -212,7 +215,9 @@ impl Logins {
                 door.last_failed = door.last_failed.max(t);
                 door.failing.insert(attempt.client.0);
             } else {
-                let turned = self.guessers.get(&attempt.client).is_some_and(|g| t - g.last_at <= PAUSE);
+                // Whoever is known and mistypes gets in as well, at any time.
+                let turned = |g: &Guesser| g.stranger && t - g.last_at <= PAUSE;
+                let turned = self.guessers.get(&attempt.client).is_some_and(turned);
                 door.turned.add(t.bucket(Span::MINUTE), u32::from(turned));
                 door.usual = (0.999 * door.usual.0 + f32::from(u8::from(turned)), 0.999 * door.usual.1 + 1.0);
             }
@@ -328,17 +333,18 @@ mod tests {
     fn guesses_are_told_from_one_password_that_is_wrong() {
         let mut logins = Logins::default();
         for n in 0..40 {
-            assert!(logins.absorb(&attempt(n * 3, 1, n as u64, true), 256).is_none());
+            assert!(logins.absorb(&attempt(n * 3, 101, n as u64, true), 256).is_none());
             assert!(logins.absorb(&attempt(n * 60, 2, 5, true), 256).is_none());
         }
-        let (guesser, job) = (logins.of(Id(1)).unwrap(), logins.of(Id(2)).unwrap());
+        let (guesser, job) = (logins.of(Id(101)).unwrap(), logins.of(Id(2)).unwrap());
         assert_eq!((guesser.repeats(), guesser.fast, guesser.share()), (Some(false), true, 1.0));
         assert_eq!((job.repeats(), job.fast, job.is_regular()), (Some(true), false, true));
-        assert_eq!(logins.take_listed(), [Id(1), Id(2)]);
-        let in_at = logins.absorb(&attempt(121, 1, 77, false), 256).map(|g| (g.got_in_at, g.failed_before));
+        assert_eq!(logins.take_listed(), [Id(101), Id(2)]);
+        let in_at = logins.absorb(&attempt(121, 101, 77, false), 256).map(|g| (g.got_in_at, g.failed_before));
         assert_eq!(in_at, Some((Some(START + Span::from_secs(121)), 40)));
-        assert!(logins.absorb(&attempt(122, 1, 77, false), 256).is_none(), "told once");
+        assert!(logins.absorb(&attempt(122, 101, 77, false), 256).is_none(), "told once");
         assert!(logins.absorb(&attempt(122, 3, 77, false), 256).is_none(), "who never failed");
+        assert!(logins.absorb(&attempt(123, 2, 5, false), 256).is_some(), "who is known: no sign of an attack");
         assert_eq!(logins.guessing_at(Id(9), 10, START + Span::from_secs(2400)).len(), 1);
         assert_eq!(logins.door(Id(9)).map(|door| (door.addresses(), door.turned(START))), Some((2.0, 2)));
     }
