@@ -45,6 +45,8 @@ mod trouble;
 
 mod memory;
 
+mod moments;
+
 pub mod live;
 mod marked;
 

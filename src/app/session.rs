@@ -13,6 +13,7 @@ use super::care::{Care, View};
 use super::ledger::Ledger;
 use super::marked;
 use super::memory::Governor;
+use super::moments::{LOOK_EVERY, Moments};
 use super::pipeline::Pipeline;
 use super::reading::Input;
 use super::standing::{Picture, SourcePicture};
@@ -35,16 +36,6 @@ use crate::time::{Clock, Span, Timestamp};
 
 /// How long lines may come late and still be judged in their place: the engine's own patience.
 pub(super) const LATENESS: Span = Span::from_secs(15);
-/// The shortest and the longest time between two cuts: a large state is saved less often.
-const CUT_BETWEEN: (Span, Span) = (Span::from_secs(5), Span::from_secs(60));
-/// A file that was met is saved sooner: until then a kill would make it unknown, and where a link leads may have changed.
-const CUT_SOON: Span = Span::SECOND;
-/// While nothing comes, the state is saved so seldom: only the time has passed, and what that brings is saved when it is told.
-const CUT_IDLE: Span = Span::from_mins(15);
-/// A cut may take this share of the time between two, and one for a file that was met a larger one.
-const CUT_SHARE: (i64, i64) = (100, 5);
-/// How often the picture is renewed.
-const LOOK_EVERY: Span = Span::SECOND;
 /// How often it is looked at what silence is kept about.
 const SILENCES_EVERY: Span = Span::from_secs(30);
 /// How often systemd is told a line.
@@ -95,45 +86,17 @@ struct Stand {
     picture: Picture,
 }
 
-/// Moments of the monotonic clock.
-struct Moments {
-    cut: Span,
-    cut_every: Span,
-    cut_soon: Span,
-    look: Span,
-    silence: Span,
-    line: Span,
-    alive: Span,
-    reader: Span,
-    /// When the present was last reached.
-    at_end: Span,
-    /// Revision of what is kept, as last shown.
-    kept: Option<u64>,
-}
-
 impl Session {
     /// Works until it is told to stop or nobody sends any more; then makes the last cut and gives itself back.
     pub(super) fn run(mut self, inbox: &Receiver<Input>) -> Session {
         let start = self.clock.monotonic();
-        let mut moments = Moments {
-            cut: start,
-            cut_every: CUT_BETWEEN.0,
-            cut_soon: CUT_SOON,
-            look: start - LOOK_EVERY,
-            silence: start,
-            line: start,
-            alive: start,
-            reader: start,
-            at_end: start,
-            kept: None,
-        };
+        let mut moments = Moments::at(start);
         let watchdog = systemd::watchdog_interval().filter(|_| self.service);
         let mut stand = Stand::default();
         let mut steady = Wall::default();
         let mut changes: Vec<Change> = Vec::new();
         // The first cut is made as soon as positions come: from then on every file is known that was there.
         let (mut dirty, mut met, mut first) = (false, true, true);
-        moments.cut = start - CUT_SOON;
         let mut troubles = Troubles::new(self.pipeline.defects());
         let mut before = Some(self.pipeline.lines());
         let names: Vec<String> = self.pipeline.tallies().iter().map(|(name, _)| (*name).to_owned()).collect();
@@ -143,7 +106,7 @@ impl Session {
         }
         loop {
             fault::point("session.turn");
-            let mut wait = moments.cut + due(dirty, met, &moments);
+            let mut wait = moments.next_cut(dirty, met);
             if let Some(every) = watchdog {
                 wait = wait.min(moments.alive + every);
             }
@@ -194,7 +157,7 @@ impl Session {
             if !changes.is_empty() {
                 self.tell(&mut changes, wall, &mut moments, now);
                 (dirty, met) = (self.is_unsaved(), false);
-            } else if now - moments.cut >= due(dirty, met, &moments) {
+            } else if now >= moments.next_cut(dirty, met) {
                 self.cut(Vec::new(), Vec::new(), &mut moments, now);
                 (dirty, met) = (self.is_unsaved(), false);
             }
@@ -345,9 +308,7 @@ impl Session {
             Err(error) => tracing::debug!(%error, "the state can still not be saved"),
         }
         let after = self.clock.monotonic();
-        moments.cut = after;
-        moments.cut_every = (after - now).times(CUT_SHARE.0).clamp(CUT_BETWEEN.0, CUT_BETWEEN.1);
-        moments.cut_soon = (after - now).times(CUT_SHARE.1).clamp(CUT_SOON, CUT_BETWEEN.1);
+        moments.note_cut(after, after - now);
     }
 
     /// Enters lines that are counted now in the ledger, if one is kept.
@@ -450,15 +411,6 @@ impl Session {
                 shed: stats.shed,
             };
         });
-    }
-}
-
-/// How long after a cut the next one is due.
-fn due(dirty: bool, met: bool, moments: &Moments) -> Span {
-    match (dirty, met) {
-        (true, true) => moments.cut_soon,
-        (true, false) => moments.cut_every,
-        (false, _) => CUT_IDLE,
     }
 }
 
