@@ -18,7 +18,7 @@ use crate::notice::words;
 use crate::sanitize;
 use crate::time::Span;
 
-/// One line in so many that is not read is worth a word.
+/// A larger share of lines that are not read is worth a word.
 const UNREAD: f64 = 0.02;
 /// Lines say it often enough from this share on.
 const COVERED: f64 = 0.5;

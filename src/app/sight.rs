@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use super::pipeline::Secrets;
 use super::replay::written;
-use crate::config::{Config, Source};
+use crate::config::{Config, Source, SourcePlan};
 use crate::event::SourceId;
 use crate::format::{Choice, Lacking, Record, Registry, SAMPLE_LINES, SourceParser};
 use crate::intake::Intake;
@@ -80,7 +80,8 @@ impl Sight {
         bytes: &[u8],
         near: Timestamp,
     ) -> Option<Sight> {
-        let parser = parser(config, source, registry, bytes, near)?;
+        let plan = config.plan(source);
+        let parser = parser(&plan, registry, bytes, near)?;
         let secrets = Secrets::for_replay();
         let settings = config.intake_settings(vec![config.intake_source(source)], Vec::new());
         let mut intake = Intake::new(settings, secrets.fingerprint, secrets.hasher);
@@ -118,18 +119,18 @@ impl Sight {
             sight.format = Some(written);
         }
         sight.most = clients.into_iter().max_by(|a, b| a.1.cmp(&b.1).then(b.0.cmp(&a.0)));
-        sight.format = match config.plan(source).choice {
-            Choice::Named(name) => Some(name),
+        sight.format = match &plan.choice {
+            Choice::Named(name) => Some(name.clone()),
             Choice::Auto => sight.format.or_else(|| parser.decision().map(|decision| decision.format)),
             Choice::Template(_) | Choice::TemplateOf(..) | Choice::AnyOf(_) => None,
         };
         sight.unread = unread.len() as u64;
-        sight.unread_look_like = SourceParser::new(Choice::Auto, registry.clone(), config.plan(source).zone)
+        sight.unread_look_like = SourceParser::new(Choice::Auto, registry.clone(), plan.zone)
             .ok()
             .filter(|_| !unread.is_empty())
             .and_then(|mut parser| parser.offer(&unread[..unread.len().min(SAMPLE_LINES)]).format);
         // Programs send no Referer: a format that has a place for it says so by its being empty.
-        if has_place_for_referer(&config.plan(source).choice, sight.format.as_deref(), registry, bytes) {
+        if has_place_for_referer(&plan.choice, sight.format.as_deref(), registry, bytes) {
             sight.say_all(Lacking::Referer);
         }
         (sight.lines + sight.unread >= LEAST_LINES).then_some(sight)
@@ -223,21 +224,16 @@ fn is_within(address: &IpAddr) -> bool {
     }
 }
 
-fn parser(
-    config: &Config,
-    source: &Source,
-    registry: &Arc<Registry>,
-    bytes: &[u8],
-    near: Timestamp,
-) -> Option<SourceParser> {
-    let plan = config.plan(source);
-    let mut parser = SourceParser::with_fields(plan.choice, registry.clone(), plan.zone, plan.fields).ok()?;
+fn parser(plan: &SourcePlan, registry: &Arc<Registry>, bytes: &[u8], near: Timestamp) -> Option<SourceParser> {
+    let mut parser =
+        SourceParser::with_fields(plan.choice.clone(), registry.clone(), plan.zone, plan.fields.clone()).ok()?;
     parser.near(near);
     if parser.wants_sample() {
         let all: Vec<&[u8]> = lines(bytes).collect();
         // The server may write something else by now than at first.
-        for sample in [&all[..all.len().min(SAMPLE_LINES)], &all[all.len().saturating_sub(SAMPLE_LINES)..]] {
-            parser.offer(sample);
+        parser.offer(&all[..all.len().min(SAMPLE_LINES)]);
+        if all.len() > SAMPLE_LINES {
+            parser.offer(&all[all.len() - SAMPLE_LINES..]);
         }
     }
     Some(parser)
@@ -264,6 +260,6 @@ fn oldest(config: &Config, source: &Source, registry: &Arc<Registry>, paths: &[P
     let first = all.iter().find(|path| std::fs::metadata(path).is_ok_and(|data| data.len() > 0))?;
     let mut bytes = Vec::new();
     archive::open(first).ok()?.take(OLDEST as u64).read_to_end(&mut bytes).ok()?;
-    let parser = parser(config, source, registry, &bytes, written(first))?;
+    let parser = parser(&config.plan(source), registry, &bytes, written(first))?;
     lines(&bytes).take(50).find_map(|line| parser.parse(line).ok().map(|record| record.time))
 }

@@ -8,15 +8,12 @@ use ipnet::IpNet;
 use super::load::Environment;
 use super::servers;
 use crate::diag::{Diagnostic, Origin, Place, Report};
-use crate::format::{Choice, FieldPlace, FormatError, MAPPABLE, PASTED, Registry, Syntax, Template};
+use crate::format::{Choice, FieldPlace, FormatError, MAPPABLE, MOST_FORMATS, PASTED, Registry, Syntax, Template};
 use crate::intake::key::KeyPlace;
 use crate::options::{Entry, Options};
 use crate::source as reading;
 use crate::source::Start;
 use crate::time::Zone;
-
-/// Formats that one source may be written in.
-const MOST_FORMATS: usize = 6;
 
 /// One source.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]

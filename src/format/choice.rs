@@ -4,6 +4,9 @@ use super::dialect::Syntax;
 use super::registry::Registry;
 use super::template::FormatError;
 
+/// Formats that the lines of one source may have.
+pub const MOST_FORMATS: usize = 6;
+
 /// What the configuration says about a source's format.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub enum Choice {

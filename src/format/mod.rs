@@ -95,7 +95,7 @@ use smallvec::SmallVec;
 
 use crate::time::Timestamp;
 
-pub use choice::{Choice, ChoiceError};
+pub use choice::{Choice, ChoiceError, MOST_FORMATS};
 pub use dialect::Syntax;
 pub use envelope::Envelope;
 pub use extend::{Extended, Lacking, extend};

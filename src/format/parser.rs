@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::{Deserialize, Serialize};
 
-use super::choice::{Choice, ChoiceError};
+use super::choice::{Choice, ChoiceError, MOST_FORMATS};
 use super::dialect::Syntax;
 use super::envelope::{self, DEEPEST, Opened, Piece};
 use super::fields::{Context, Fields};
@@ -229,7 +229,7 @@ impl SourceParser {
         let mut formats = Vec::new();
         for name in names {
             if !seen.contains(&name.as_str())
-                && seen.len() < 6
+                && seen.len() < MOST_FORMATS
                 && let Some(entry) = self.registry.get(name)
             {
                 seen.push(name);
