@@ -3,13 +3,11 @@
 use super::super::sight::Sight;
 use super::Paste;
 use crate::config::{Config, Source};
-use crate::format::{Choice, Lacking, Registry, Syntax, extend};
+use crate::format::{Choice, Lacking, MOST_FORMATS, Registry, Syntax, extend};
 use crate::sanitize;
 
 /// The default format of nginx, in its own words.
 const NGINX_COMBINED: &str = "$remote_addr - $remote_user [$time_local] \"$request\" $status $body_bytes_sent \"$http_referer\" \"$http_user_agent\"";
-/// Formats that a source may be written in.
-const MOST: usize = 6;
 
 /// Where the lines of a source's table belong.
 pub(super) fn under(source: &Source) -> String {
@@ -36,8 +34,14 @@ pub(super) fn lines_to_paste(
         _ => (known.clone(), of_known(&known, registry)),
     };
     let mut paste = Vec::new();
+    let mut written = Vec::new();
     for (syntax, text) in texts {
+        // Of several texts of one server the first that lacks it.
+        if written.contains(&syntax) {
+            continue;
+        }
         let Some(more) = extend(&text, syntax, lacking) else { continue };
+        written.push(syntax);
         let into = match syntax {
             Syntax::Nginx => "nginx.conf, inside http { }; its access_log has to name it",
             Syntax::Apache => "the configuration of Apache; its CustomLog has to name it",
@@ -73,7 +77,7 @@ fn as_written(choice: &Choice, found: &str) -> Option<String> {
 }
 
 fn list(texts: impl Iterator<Item = String>) -> String {
-    format!("[{}]", texts.take(MOST).collect::<Vec<_>>().join(", "))
+    format!("[{}]", texts.take(MOST_FORMATS).collect::<Vec<_>>().join(", "))
 }
 
 /// A text as TOML: between three quotes, where it does not hold them.
@@ -89,16 +93,18 @@ fn literal(text: &str) -> String {
 fn of_known(name: &str, registry: &Registry) -> Vec<(Syntax, String)> {
     let Some(entry) = registry.get(name) else { return Vec::new() };
     let file: toml::Table = entry.text.parse().unwrap_or_default();
-    let text = match file.get("log_format") {
-        Some(toml::Value::String(text)) => Some(text.clone()),
-        Some(toml::Value::Array(all)) => all.first().and_then(|text| text.as_str()).map(str::to_owned),
-        _ => None,
+    let texts: Vec<String> = match file.get("log_format") {
+        Some(toml::Value::String(text)) => vec![text.clone()],
+        Some(toml::Value::Array(all)) => all.iter().filter_map(|text| text.as_str()).map(str::to_owned).collect(),
+        _ => Vec::new(),
     };
+    let text = texts.first().cloned();
     let apache = |text: Option<String>| text.map(|text| (Syntax::Apache, text));
     match entry.name.as_str() {
         "combined" => [Some((Syntax::Nginx, NGINX_COMBINED.to_owned())), apache(text)].into_iter().flatten().collect(),
         "common" | "vhost-combined" | "apache-io" | "common-referer" => apache(text).into_iter().collect(),
         "nginx-main" | "nginx-timed" => text.map(|text| (Syntax::Nginx, text)).into_iter().collect(),
+        "nginx-lapwing" => texts.into_iter().map(|text| (Syntax::Nginx, text)).collect(),
         "envoy" => text.map(|text| (Syntax::Envoy, text)).into_iter().collect(),
         _ => Vec::new(),
     }

@@ -90,6 +90,22 @@ fn combined_lines_lack_key_time_and_length_and_the_lines_to_paste_add_them_for_n
 }
 
 #[test]
+fn to_the_format_that_was_pasted_once_what_it_lacks_is_added() {
+    let lines = |client: fn(usize) -> String, key: &str| {
+        let line = |n| format!("{}{key} 0.031 512 api.example.com", combined(n, &client(n), "-"));
+        (0..200).map(line).collect::<Vec<_>>()
+    };
+    let keyless = blind(PLACES, &lines(|n| format!("203.0.113.{}", n % 50), ""));
+    assert_eq!(what(&keyless), ["no key"], "{keyless:?}");
+    assert!(keyless.paste[0].text.contains("$request_time $request_length $host \"$http_x_api_key\""), "{keyless:?}");
+    assert_eq!(keyless.paste.len(), 2, "one line for nginx and one for Lapwing: {keyless:?}");
+    // All come from one address of a network of one's own: who stands before it is asked for.
+    let behind = blind(PLACES, &lines(|_| "10.0.0.5".to_owned(), " \"k1\""));
+    assert!(behind.paste[0].text.contains("\"$http_x_forwarded_for\""), "{behind:?}");
+    assert!(behind.paste[1].text.ends_with(", \"nginx-lapwing\"]"), "{behind:?}");
+}
+
+#[test]
 fn a_key_can_only_be_seen_to_travel_with_a_database_of_places() {
     let lines: Vec<String> = (0..200).map(|n| combined(n, &format!("203.0.113.{}", n % 50), "acme")).collect();
     let blind = super::tests::blind("", &lines);
