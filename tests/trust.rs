@@ -237,3 +237,70 @@ fn a_path_that_fails_for_all_its_callers_is_the_paths_trouble_though_one_calls_i
         assert_eq!(site.opened(), [wanted], "{:#?}", site.changes);
     }
 }
+
+/// Two keys of one pace, one call in six seconds: `fine`, which never fails, and `clumsy`, one in thirty of whose calls
+/// is refused.
+fn small(site: &mut Site) {
+    site.consumers(12, 20.0);
+    for (name, usual) in [("fine", 0.0), ("clumsy", 0.03)] {
+        let mut stream = Stream::new(name, 0.0).failing(usual, 400);
+        stream.pace = Some(Span::from_secs(6));
+        site.streams.push(stream);
+    }
+}
+
+#[test]
+fn a_key_that_never_failed_and_is_refused_wholly_is_told_within_two_minutes_however_little_it_calls() {
+    static LIVED: OnceLock<Vec<u8>> = OnceLock::new();
+    let begin = at(DAY) + Span::from_mins(20);
+    let run = |name: &str, share: f64, minutes: i64| {
+        let mut site = Site::after(&LIVED, (1, "2026-03-10T10:00:00Z"), (7, DAY), small, Site::is_silent);
+        site.run_until(begin);
+        let fail = |site: &mut Site, share: f64| {
+            site.streams.iter_mut().filter(|s| s.key == name).for_each(|stream| stream.errors = (share, 400));
+        };
+        fail(&mut site, share);
+        site.run_until(begin + Span::from_mins(minutes));
+        fail(&mut site, 0.0);
+        site.run_until(begin + Span::from_mins(90));
+        site.finish();
+        site.changes.iter().find(|c| matches!(c.kind, ChangeKind::Opened)).map(|c| c.at - begin)
+    };
+    // Ten calls a minute: twenty failures would take them two minutes and the end of one more ten seconds.
+    let noticed = run("fine", 0.95, 20).expect("it is told");
+    assert!(noticed <= Span::from_secs(110), "noticed after {noticed}");
+    // Refused now and then, it is given the time that twenty take; and a minute of it is a blip.
+    let noticed = run("clumsy", 0.95, 20).expect("it is told");
+    assert!(noticed >= Span::from_secs(120), "noticed after {noticed}");
+    assert_eq!(run("fine", 0.95, 1), None, "a minute");
+    assert_eq!(run("fine", 0.5, 2), None, "half of its calls for two minutes");
+}
+
+#[test]
+fn what_one_caller_failed_by_itself_is_not_how_its_path_usually_fails() {
+    let mut site = Site::new(5, "2026-03-10T10:00:00Z");
+    site.consumers(12, 20.0);
+    for n in 0..12 {
+        let mut stream = Stream::new(&format!("rates-{n}"), 6.0).steady().endpoint("/v1/rates");
+        stream.errors = (0.001, 502);
+        site.streams.push(stream);
+    }
+    let fail = |site: &mut Site, who: &str, share: f64| {
+        site.streams.iter_mut().filter(|s| s.key.starts_with(who)).for_each(|s| s.errors = (share, 502));
+    };
+    site.run_until(at(DAY));
+    // For three hours of one day all that one customer asks for is refused; it is told as that customer's.
+    fail(&mut site, "rates-0", 1.0);
+    site.run_until(at(DAY) + Span::from_hours(3));
+    fail(&mut site, "rates-0", 0.001);
+    site.run_until(at(DAY) + Span::from_hours(12));
+    assert_eq!(site.opened(), ["error-spike key rates-0"]);
+    // Then a few of everybody's calls fail.
+    let begin = site.now;
+    fail(&mut site, "rates-", 0.07);
+    site.run_until(begin + Span::from_mins(40));
+    let of_all = site.changes.iter().find(|c| c.at > begin && matches!(c.kind, ChangeKind::Opened));
+    let of_all = of_all.unwrap_or_else(|| panic!("never told: {:?}", site.opened()));
+    assert_eq!(of_all.incident.subject.to_string(), "endpoint /v1/rates");
+    assert!(of_all.at - begin <= Span::from_mins(12), "noticed after {}", of_all.at - begin);
+}

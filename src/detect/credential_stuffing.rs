@@ -180,6 +180,9 @@ pub struct Judged {
 /// Judges a route at the end of a tick.
 pub fn judge(route: &Route<'_>, scene: &Scene<'_>, settings: &Settings) -> Option<Judged> {
     let spike = error_spike::judge(SubjectKind::Endpoint, route.full, Class::Denied, scene, &settings.errors())?;
+    if spike.of_few {
+        return None;
+    }
     // Nothing fails beyond the usual, and hardly anybody guesses: nearly always.
     if !spike.fires && route.guessing.len() < TOGETHER {
         return Some(Judged { spike, fires: false });

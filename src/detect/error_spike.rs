@@ -44,6 +44,9 @@ const FEW: usize = 3;
 const HARDLY: (usize, f64) = (2, 0.01);
 /// Share of an endpoint's calls that are made by two callers, so that these two are everybody.
 const NEARLY_ALL: f64 = 0.8;
+/// A caller that hardly ever failed in so many requests, and in whose newest minute such a share fails, is told after such
+/// a part of the failures that it takes otherwise: nothing works for it any more.
+const WHOLLY: (f64, f64, f64) = (300.0, 0.8, 0.6);
 /// How the detector is tuned.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Settings {
@@ -80,7 +83,12 @@ impl Default for Settings {
 impl Settings {
     /// Errors beyond the usual that a window of such a stream must hold.
     fn floor_of(&self, kind: SubjectKind) -> f64 {
-        if matches!(kind, SubjectKind::Key | SubjectKind::Client) { self.caller_floor } else { self.floor }
+        if is_single(kind) { self.caller_floor } else { self.floor }
+    }
+
+    /// With fewer errors than that nothing is told of such a stream.
+    fn least_of(&self, kind: SubjectKind) -> f64 {
+        if is_single(kind) { WHOLLY.2 * self.caller_floor } else { self.floor }
     }
 }
 
@@ -95,10 +103,24 @@ pub struct Judgement {
     pub window: Span,
     /// Share of requests that fails in it.
     pub share: f64,
-    /// Whether it is to be told.
+    /// Whether so much fails for so long that it is to be told, and nothing that the usual share is learned from.
     pub fires: bool,
+    /// Whether it is the trouble of a few callers, who are told themselves, and not the stream's.
+    pub of_few: bool,
     /// What was needed.
     pub need: f64,
+}
+
+impl Judgement {
+    /// Whether it is to be told of the stream.
+    pub fn is_told(&self) -> bool {
+        self.fires && !self.of_few
+    }
+
+    /// Nothing fails beyond the usual.
+    fn nothing(class: Class, need: f64) -> Self {
+        Judgement { class, bits: 0.0, window: Span::ZERO, share: 0.0, fires: false, of_few: false, need }
+    }
 }
 
 /// Whether every class of failures of a stream is too small to be judged in any window that is due; those are noted as
@@ -110,7 +132,7 @@ pub fn note_quiet(kind: SubjectKind, full: &mut Full, scene: &Scene<'_>, setting
     } else {
         Timestamp::of_bucket(scene.tick - 29, TICK)
     };
-    let floor = settings.floor_of(kind);
+    let floor = settings.least_of(kind);
     let little = || {
         full.fails_little(scene.minute(), floor)
             || (!scene.ends_minute() && full.fails_little_lately(scene.tick, floor))
@@ -131,6 +153,11 @@ pub fn note_quiet(kind: SubjectKind, full: &mut Full, scene: &Scene<'_>, setting
     quiet
 }
 
+/// Whether it is the stream of one caller.
+fn is_single(kind: SubjectKind) -> bool {
+    matches!(kind, SubjectKind::Key | SubjectKind::Client)
+}
+
 /// Bare clients that probe are the business of enumeration and credential stuffing.
 fn is_judged(kind: SubjectKind, class: Class) -> bool {
     kind != SubjectKind::Client || !matches!(class, Class::Client | Class::Denied)
@@ -138,7 +165,7 @@ fn is_judged(kind: SubjectKind, class: Class) -> bool {
 
 /// Whether there are fewer failures than the floor in the longest window that is due, and so in any.
 fn is_few(failures: &Failures, kind: SubjectKind, scene: &Scene<'_>, settings: &Settings) -> bool {
-    let floor = settings.floor_of(kind);
+    let floor = settings.least_of(kind);
     if failures.lately(scene.minute()).is_some_and(|most| (most as f64) < floor) {
         return true;
     }
@@ -169,23 +196,24 @@ pub fn judge(
         Sensitivity::High => 14.0,
     } + if scene.history < Span::HOUR { 10.0 } else { 0.0 }
         + settings.extra_bits;
-    let single = matches!(kind, SubjectKind::Key | SubjectKind::Client);
+    let single = is_single(kind);
     let quick = if single { QUICK.0 } else { QUICK.1 };
-    let floor = settings.floor_of(kind);
+    let mut best = Judgement::nothing(class, need);
     // Most streams fail now and then: too few to say anything in any window that is due.
     if is_few(failures, kind, scene, settings) {
-        return Some(Judgement { class, bits: 0.0, window: Span::ZERO, share: 0.0, fires: false, need });
+        return Some(best);
     }
-    if !single && !is_of_many(kind, failures, full, scene, settings) {
-        return None;
-    }
-    let mut best = Judgement { class, bits: 0.0, window: Span::ZERO, share: 0.0, fires: false, need };
+    let wholly = single
+        && failures.share() <= HARDLY.1
+        && failures.weight() >= WHOLLY.0
+        && Window::of(failures, full, scene, 1).share() >= WHOLLY.1;
+    let floor = if wholly { settings.least_of(kind) } else { settings.floor_of(kind) };
     for minutes in [1i64, 5, 15, 60] {
         if minutes > 5 && !scene.ends_minute() {
             continue;
         }
         let window = Window::of(failures, full, scene, minutes);
-        let share = window.errors / window.requests.max(1.0);
+        let share = window.share();
         let excess = window.errors - failures.share() * window.requests;
         // A small share must last: a rolling release makes a few percent fail for minutes.
         let least_share = settings.least_share * if single || minutes == 60 { 1.0 } else { BRIEFLY };
@@ -201,6 +229,7 @@ pub fn judge(
             best = Judgement { bits, window: Span::from_mins(minutes), share, fires, ..best };
         }
     }
+    best.of_few = !single && !is_of_many(kind, failures, full, scene, settings);
     Some(best)
 }
 

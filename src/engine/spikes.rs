@@ -34,7 +34,7 @@ impl Engine {
                 let settings = &self.settings.error_spike;
                 let Some(judged) = error_spike::judge(kind, full, class, &scene, settings) else { continue };
                 let calm = judged.bits == 0.0 || !error_spike::still(full, class, &scene, settings);
-                let fires = judged.fires && !is_of_one_key(kind, full);
+                let fires = judged.is_told() && !is_of_one_key(kind, full);
                 let found = if fires { error_spike::finding(kind, full, &scene, judged) } else { None };
                 let single = matches!(kind, SubjectKind::Key | SubjectKind::Client);
                 let there = || kind == SubjectKind::Key && self.others_fail_there(full, class, tick);

@@ -415,7 +415,8 @@ impl Engine {
             }
             error_spike::NAME => {
                 let class = *Class::ALL.get(tag as usize)?;
-                let judged = error_spike::judge(about.kind, full, class, &scene, &self.settings.error_spike)?;
+                let judged = error_spike::judge(about.kind, full, class, &scene, &self.settings.error_spike)
+                    .filter(|judged| !judged.of_few)?;
                 error_spike::finding(about.kind, full, &scene, judged)
             }
             harvesting::NAME => {

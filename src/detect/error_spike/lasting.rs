@@ -38,6 +38,11 @@ impl Window {
         window
     }
 
+    /// Share of its requests that failed.
+    pub(super) fn share(&self) -> f64 {
+        self.errors / self.requests.max(1.0)
+    }
+
     /// Failures and requests in a part of it.
     fn sum(&self, failures: &Failures, full: &Full, from: i64, to: i64) -> (f64, f64) {
         let (errors, requests) = if self.fine {
@@ -71,7 +76,7 @@ pub(super) fn lasts(
     if window.minutes == 1 || (quick && window.minutes == 5) {
         return quick;
     }
-    let share = window.errors / window.requests.max(1.0);
+    let share = window.share();
     let high = |(errors, n): (f64, f64)| errors >= 1.0 && errors >= (0.5 * share).max(usual) * n;
     let (worst_errors, worst_requests) = window.worst(failures, full);
     let (errors, requests) = (window.errors - worst_errors, window.requests - worst_requests);
