@@ -20,6 +20,7 @@ type Points = [(&'static str, bool); 3];
 const IN_A_CUT: Points = [("cut.before", false), ("cut.in-snapshot", false), ("cut.before-rename", false)];
 const AFTER_A_SNAPSHOT: Points =
     [("cut.before-sync", false), ("cut.after-snapshot", false), ("cut.after-commit", false)];
+const AROUND_A_TELLING: Points = [("tell.before", false), ("tell.after", false), ("told", true)];
 const IN_A_DELIVERY: Points = [("send.before", false), ("send.after", true), ("send.settled", false)];
 
 fn lines(home: &Home) -> u64 {
@@ -44,6 +45,39 @@ fn a_process_that_dies_while_it_makes_a_cut_loses_and_repeats_nothing() {
 #[test]
 fn a_process_that_dies_around_the_commit_loses_and_repeats_nothing() {
     dies_at(AFTER_A_SNAPSHOT);
+}
+
+#[test]
+fn a_process_that_dies_between_the_message_and_its_state_tells_it_once() {
+    dies_at(AROUND_A_TELLING);
+}
+
+#[test]
+fn a_message_that_was_accepted_is_not_told_again_though_its_state_was_never_saved() {
+    let home = Home::new("");
+    let now = unix_now();
+    let mut history = traffic::usual(now - 9 * DAY, now);
+    history
+        .extend((now - 9 * DAY..now).step_by(1700).map(|at| traffic::request(at, "bruce", "203.0.113.100", at % 9000)));
+    traffic::append(&home.log(), history);
+    let mut daemon = home.start();
+    assert!(daemon.terminate(Duration::from_secs(10)).success());
+    // It goes out, is acknowledged, and no state is saved after it.
+    let mut daemon = home.spawn_in(&[("LAPWING_FAULT", "told=stuck".to_owned())]);
+    traffic::append(&home.log(), traffic::leak("wayne", unix_now() - 600, unix_now()));
+    wait_for("the leak is told", SOON, || (!told(&home, "wayne").is_empty()).then_some(()));
+    wait_for("it is acknowledged", SOON, || home.is_all_delivered().then_some(()));
+    daemon.kill();
+    let before = told(&home, "wayne");
+    let daemon = home.start();
+    wait_for("all lines are counted", SOON, || (home.counted() == Some(lines(&home))).then_some(()));
+    // What comes later of the same incident comes by the same id, and nothing of before once more.
+    traffic::append(&home.log(), traffic::leak("bruce", unix_now() - 600, unix_now()));
+    wait_for("the next leak is told", SOON, || (!told(&home, "bruce").is_empty()).then_some(()));
+    let after = told(&home, "wayne");
+    assert!(after.values().all(|times| *times == 1), "{after:?}\n{}", daemon.said());
+    let incidents: BTreeSet<&str> = after.keys().filter_map(|name| name.split(' ').next()).collect();
+    assert_eq!((incidents.len(), before.len()), (1, 1), "{before:?} then {after:?}");
 }
 
 #[test]

@@ -10,7 +10,7 @@ use lapwing::app::telling::Teller;
 use lapwing::config::Config;
 use lapwing::notice::Notice;
 use lapwing::notify::{ChannelSettings, HttpSettings, Outbox, PaceSettings, Routes, Target};
-use lapwing::store::{Cut, Store};
+use lapwing::store::Store;
 use lapwing::time::{Clock, Span, SystemClock};
 use serde_json::json;
 use support::machine::wait_for;
@@ -52,7 +52,7 @@ fn five_hundred_incidents_at_once_reach_slack_as_a_handful_of_messages() {
     let outbox = Outbox::start(channels, Routes::default(), pace, store.clone(), render, clock);
     for hundred in 0..5 {
         let notices: Vec<Notice> = (0..100).map(|n| notice(hundred * 100 + n)).collect();
-        store.cut(Cut { outbox: outbox.decide(&notices), ..Cut::default() }).unwrap();
+        store.tell(Vec::new(), outbox.decide(&notices)).unwrap();
         outbox.wake();
     }
     wait_for("everything is told", Duration::from_secs(60), || store.outbox().is_empty().then_some(()));

@@ -42,6 +42,7 @@ mod session;
 pub mod answers;
 
 mod trouble;
+mod unfound;
 
 mod memory;
 

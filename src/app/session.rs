@@ -1,7 +1,7 @@
 //! The pipeline's thread of the daemon: takes lines in, judges, tells, and cuts.
 //!
-//! One cut holds everything: positions, what is remembered, incidents, messages. It is made at intervals, and at once
-//! when a message was decided, before the message is sent.
+//! One cut holds positions and what is remembered. It is made at intervals, and at once when a message was decided; the
+//! message itself is written down before that, with the incident, and then goes out.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -21,6 +21,7 @@ use super::status::{Board, ChannelStatus, MemoryStatus, StoreStatus};
 use super::systemd;
 use super::telling::Teller;
 use super::trouble::{self, Signs, Troubles};
+use super::unfound::{self, Unfound};
 use super::wall::Wall;
 use crate::detect::traffic_drop;
 use crate::engine::Matter;
@@ -31,7 +32,7 @@ use crate::measure::ring::TICK;
 use crate::notice::Notice;
 use crate::notify::{self, Outbox};
 use crate::source::Position;
-use crate::store::{Cut, IncidentRow, Store};
+use crate::store::{IncidentRow, OutboxRow, Store, StoreError};
 use crate::time::{Clock, Span, Timestamp};
 
 /// How long lines may come late and still be judged in their place: the engine's own patience.
@@ -99,6 +100,7 @@ impl Session {
         let (mut dirty, mut met, mut first) = (false, true, true);
         let mut troubles = Troubles::new(self.pipeline.defects());
         let mut before = Some(self.pipeline.lines());
+        let mut unfound = Unfound::since(self.store.stats().last_cut);
         let names: Vec<String> = self.pipeline.tallies().iter().map(|(name, _)| (*name).to_owned()).collect();
         let over = self.care.keep_only(&names, self.clock.now());
         if !over.is_empty() {
@@ -158,7 +160,7 @@ impl Session {
                 self.tell(&mut changes, wall, &mut moments, now);
                 (dirty, met) = (self.is_unsaved(), false);
             } else if now >= moments.next_cut(dirty, met) {
-                self.cut(Vec::new(), Vec::new(), &mut moments, now);
+                self.cut(&mut moments, now);
                 (dirty, met) = (self.is_unsaved(), false);
             }
             if now - moments.look >= LOOK_EVERY {
@@ -173,6 +175,9 @@ impl Session {
                 if now - moments.silence >= SILENCES_EVERY {
                     moments.silence = now;
                     self.look_at_silences(wall, &mut moments, now);
+                }
+                if let Some(cut) = unfound.due(stand.at_end, now) {
+                    self.look_for_told(cut, wall, &mut moments, now);
                 }
                 if stand.at_end {
                     self.eyes.look(&self.teller.config(), self.pipeline.registry(), &stand.picture, now);
@@ -190,7 +195,7 @@ impl Session {
             }
         }
         let now = self.clock.monotonic();
-        self.cut(Vec::new(), Vec::new(), &mut moments, now);
+        self.cut(&mut moments, now);
         self
     }
 
@@ -242,6 +247,16 @@ impl Session {
         }
     }
 
+    /// Tells the end of what was told after that cut, by a process that died, and is not known any more.
+    fn look_for_told(&mut self, cut: Timestamp, wall: Timestamp, moments: &mut Moments, now: Span) {
+        let open = self.pipeline.open_incidents();
+        let goes_on = |id: &str| open.iter().any(|incident| incident.id == id);
+        let ends = unfound::ends(self.store.open_incidents(), cut, goes_on, wall);
+        if !ends.is_empty() {
+            self.say(&ends, wall, moments, now);
+        }
+    }
+
     /// Tells notices of Lapwing itself.
     fn say(&mut self, notices: &[Notice], wall: Timestamp, moments: &mut Moments, now: Span) {
         let rows = notices.iter().map(|n| IncidentRow::new(n.clone(), wall)).collect();
@@ -272,7 +287,21 @@ impl Session {
                 Vec::new()
             }
         };
-        self.cut(rows, messages, moments, now);
+        if !(rows.is_empty() && messages.is_empty()) {
+            self.write_down(rows, messages);
+        }
+        self.cut(moments, now);
+    }
+
+    /// Messages and the incidents they are about: once they are durable the senders may have them.
+    fn write_down(&self, rows: Vec<IncidentRow>, messages: Vec<OutboxRow>) {
+        let was_failing = self.is_unsaved();
+        let told = self.store.tell(rows, messages);
+        if let Hearer::Outbox(senders) = &self.hearer {
+            senders.wake();
+        }
+        say_of_saving(told, was_failing);
+        fault::point("told");
     }
 
     /// Tells what goes wrong with Lapwing itself.
@@ -284,28 +313,13 @@ impl Session {
         }
     }
 
-    fn cut(
-        &mut self,
-        incidents: Vec<IncidentRow>,
-        outbox: Vec<crate::store::OutboxRow>,
-        moments: &mut Moments,
-        now: Span,
-    ) {
+    fn cut(&mut self, moments: &mut Moments, now: Span) {
         self.settle();
-        let snapshot = self.pipeline.save(self.positions.values().cloned().collect());
-        let was_failing = self.store.stats().failing.is_some();
-        let bell = match &self.hearer {
-            Hearer::Outbox(senders) if !(outbox.is_empty() && incidents.is_empty()) => Some(senders),
-            _ => None,
-        };
-        let done = || bell.into_iter().for_each(|senders| senders.wake());
-        match self.store.cut_then(Cut { snapshot, incidents, outbox }, done) {
+        let state = self.pipeline.save(self.positions.values().cloned().collect());
+        let was_failing = self.is_unsaved();
+        match self.store.cut(state) {
             Ok(()) if was_failing => tracing::info!("the state can be saved again"),
-            Ok(()) => {}
-            Err(error) if !was_failing => {
-                tracing::error!(%error, "the state cannot be saved; watching and telling go on, trying again");
-            }
-            Err(error) => tracing::debug!(%error, "the state can still not be saved"),
+            cut => say_of_saving(cut, was_failing),
         }
         let after = self.clock.monotonic();
         moments.note_cut(after, after - now);
@@ -411,6 +425,17 @@ impl Session {
                 shed: stats.shed,
             };
         });
+    }
+}
+
+/// Says that saving begins to fail.
+fn say_of_saving(saved: Result<(), StoreError>, was_failing: bool) {
+    match saved {
+        Ok(()) => {}
+        Err(error) if !was_failing => {
+            tracing::error!(%error, "the state cannot be saved; watching and telling go on, trying again");
+        }
+        Err(error) => tracing::debug!(%error, "the state can still not be saved"),
     }
 }
 

@@ -150,7 +150,7 @@ pub(super) fn tell(outbox: &Outbox, store: &Store, notices: &[Notice]) {
     for notice in notices {
         tracing::warn!("{}", notice.title);
     }
-    if let Err(error) = store.enqueue(outbox.decide(notices)) {
+    if let Err(error) = store.tell(Vec::new(), outbox.decide(notices)) {
         // It waits in memory and is sent from there.
         tracing::debug!(%error, "kept in memory only");
     }

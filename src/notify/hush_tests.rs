@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::outbox_tests::{House, PausedClock, TEXT, opened};
 use super::{Maintenance, Routes, with_levels};
 use crate::notice::{Notice, NoticeType, sample};
-use crate::store::{Cut, IncidentRow, Silence, Store};
+use crate::store::{IncidentRow, Silence, Store};
 use crate::time::{Clock, Span};
 
 fn house(clock: &Arc<PausedClock>, routes: Routes) -> House {
@@ -123,7 +123,7 @@ async fn what_silence_is_kept_about_outlives_a_restart_with_its_ceiling() {
     let before = house(&clock, Routes::default());
     before.store.add_silence(Silence { times: Some(3.0), ..silence(&clock) }).unwrap();
     let rows = vec![IncidentRow::new(at_level(50.0, None), clock.now())];
-    before.store.cut(Cut { snapshot: Vec::new(), incidents: rows, outbox: Vec::new() }).unwrap();
+    before.store.tell(rows, Vec::new()).unwrap();
     assert!(before.outbox.decide(&[at_level(50.0, None)]).is_empty());
     // Of what is over nothing is kept.
     let over = Notice { incident: "B".to_owned(), ..at_level(50.0, None) };

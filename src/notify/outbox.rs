@@ -93,7 +93,7 @@ impl Outbox {
         Outbox { shared, stop, workers }
     }
 
-    /// The messages that notices lead to, rendered: for the next [`crate::store::Cut`]. Silences and routes are
+    /// The messages that notices lead to, rendered: for [`crate::store::Store::tell`]. Silences and routes are
     /// applied here. A channel that heard of an incident hears its end, whatever the routes say; one that did not is
     /// told of an update as of an opening, and of an end not at all.
     pub fn decide(&self, notices: &[Notice]) -> Vec<OutboxRow> {
@@ -116,7 +116,7 @@ impl Outbox {
         self.shared.keeps_silence()
     }
 
-    /// Tells the workers that the store has new messages for them: after each cut.
+    /// Tells the workers that the store has new messages for them.
     pub fn wake(&self) {
         self.shared.wake();
     }
@@ -273,7 +273,7 @@ impl Shared {
             .filter(|channel| kind == NoticeType::Opened || self.store.was_opened(&channel.name, &notice.incident))
             .map(|channel| self.row(channel, vec![notice.clone()], now))
             .collect();
-        note(&broken.name, self.store.enqueue(rows));
+        note(&broken.name, self.store.tell(Vec::new(), rows));
         self.wake();
     }
 }

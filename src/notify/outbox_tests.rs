@@ -7,7 +7,7 @@ use super::*;
 use crate::event::Severity;
 use crate::notice::NoticeType;
 use crate::notice::sample::notice;
-use crate::store::{Cut, OutboxRow, Settings, Silence, Store};
+use crate::store::{OutboxRow, Settings, Silence, Store};
 use crate::time::Timestamp;
 
 /// Follows tokio's clock, which the tests pause.
@@ -150,7 +150,7 @@ impl House {
     /// Decides and cuts, as the engine's loop does.
     pub(super) fn tell(&self, notices: &[Notice]) {
         let outbox = self.outbox.decide(notices);
-        self.store.cut(Cut { outbox, ..Cut::default() }).unwrap();
+        self.store.tell(Vec::new(), outbox).unwrap();
         self.outbox.wake();
     }
 
@@ -427,7 +427,7 @@ async fn a_restart_neither_repeats_nor_forgets() {
     // A channel that was taken out of the configuration leaves no message behind unseen.
     let (store, _) = Store::open(dir.path(), Settings::default(), clock.clone()).unwrap();
     let gone = OutboxRow::new("gone", opened("C"), "\"\"".to_owned(), clock.now());
-    store.enqueue(vec![gone]).unwrap();
+    store.tell(Vec::new(), vec![gone]).unwrap();
     let house = House::on(clock.clone(), Arc::new(store), &[("ops", TEXT, vec![])], Routes::default());
     assert!(house.store.dead_letters()[0].1.last_error.as_ref().unwrap().contains("no longer configured"));
 }
@@ -455,7 +455,7 @@ async fn stopping_waits_for_the_message_in_flight_but_not_for_ever() {
             Arc::new(Plain),
             clock.clone(),
         );
-        store.cut(Cut { outbox: outbox.decide(&[opened("A")]), ..Cut::default() }).unwrap();
+        store.tell(Vec::new(), outbox.decide(&[opened("A")])).unwrap();
         outbox.wake();
         tokio::time::sleep(Span::SECOND.to_std()).await;
         outbox.stop().await;
@@ -484,7 +484,7 @@ async fn a_template_that_panics_does_not_silence_the_channel() {
     let outbox =
         Outbox::start(vec![channel], Routes::default(), PaceSettings::default(), store.clone(), render, clock.clone());
     let crowd: Vec<Notice> = (0..7).map(|n| opened(&n.to_string())).collect();
-    store.cut(Cut { outbox: outbox.decide(&crowd), ..Cut::default() }).unwrap();
+    store.tell(Vec::new(), outbox.decide(&crowd)).unwrap();
     outbox.wake();
     tokio::time::sleep(Span::from_secs(30).to_std()).await;
     assert_eq!(store.outbox().len(), 7, "nothing is lost");
@@ -509,7 +509,7 @@ async fn a_sender_that_panics_is_a_failed_try() {
     let channel = Channel { name: "ops".to_owned(), kind: TEXT, notifier: Arc::new(Panics) };
     let outbox =
         Outbox::start(vec![channel], Routes::default(), PaceSettings::default(), store.clone(), Arc::new(Plain), clock);
-    store.cut(Cut { outbox: outbox.decide(&[opened("A")]), ..Cut::default() }).unwrap();
+    store.tell(Vec::new(), outbox.decide(&[opened("A")])).unwrap();
     outbox.wake();
     tokio::time::sleep(Span::from_mins(1).to_std()).await;
     assert!(matches!(&outbox.status()[0].state, ChannelState::Waiting { because, .. } if because.contains("internal")));

@@ -1,9 +1,13 @@
 //! What survives: the state directory.
 //!
-//! There is one logical transaction, the [`Cut`]: the engine's bulk state with its read positions is written as one
-//! snapshot file (a database was measured 4 to 160 times slower for it), then one small transaction of the journal
-//! records which generation is current together with new messages and incidents. That commit is the atomic point:
-//! after a crash there is the previous cut or the new one, and positions, counts, incidents and messages always agree.
+//! A cut ([`Store::cut`]) is the engine's bulk state with its read positions, written as one snapshot file (a database was
+//! measured 4 to 160 times slower for it), then one small transaction of the journal that records which generation is
+//! current. That commit is the atomic point: after a crash there is the previous cut or the new one, and positions and counts
+//! always agree.
+//!
+//! Messages and incidents do not wait for it: they are a small transaction of their own ([`Store::tell`]), made before a
+//! message goes out. After a crash in between the older state reads the same lines again and decides the same, by the same
+//! ids, and what was told is left out.
 //!
 //! Reading and marking messages works from memory, so a full or vanished disk stops neither detecting nor sending: what
 //! could not be written is written with the next commit that succeeds.
@@ -81,17 +85,6 @@ impl Default for Settings {
             open_limit: Span::from_secs(10),
         }
     }
-}
-
-/// Everything that becomes durable together.
-#[derive(Clone, Debug, Default)]
-pub struct Cut {
-    /// The engine's state with read positions and parser decisions; the store does not look inside.
-    pub snapshot: Vec<u8>,
-    /// Incidents that changed since the last cut.
-    pub incidents: Vec<IncidentRow>,
-    /// Messages decided since the last cut.
-    pub outbox: Vec<OutboxRow>,
 }
 
 /// What the store has to say about itself.
@@ -176,31 +169,17 @@ impl Store {
         Store { dir, settings, clock, secret, cutting: Mutex::new(()), inner: Mutex::new(inner) }
     }
 
-    /// Makes a cut durable.
-    ///
-    /// Messages that were already told (same channel, incident and kind) are left out. They become visible to
-    /// [`Store::queued`] only once they are durable, or once it is clear that they cannot be made so now.
+    /// Makes a state durable: the engine's, with read positions and parser decisions; the store does not look inside.
     ///
     /// # Errors
-    /// The state is not saved: call again with a newer cut. Messages and incidents of this one need not be given
-    /// again: they are kept in memory, are sent, and go with the next commit.
-    pub fn cut(&self, cut: Cut) -> Result<(), StoreError> {
-        self.cut_then(cut, || ())
-    }
-
-    /// The same, and says so by `done` as soon as messages are visible: what is left to do then is to clear away.
-    ///
-    /// # Errors
-    /// See [`Store::cut`].
-    pub fn cut_then(&self, cut: Cut, done: impl FnOnce()) -> Result<(), StoreError> {
+    /// The state is not saved: call again with a newer one.
+    pub fn cut(&self, state: Vec<u8>) -> Result<(), StoreError> {
         let _one_at_a_time = self.cutting.lock().unwrap_or_else(PoisonError::into_inner);
         let now = self.clock.now();
         fault::point("cut.before");
-        let staged = self.stage(cut.outbox, &cut.incidents, now);
-        let written = self.write_snapshot(&staged, cut.snapshot, now);
+        let written = self.write_snapshot(state, now);
         fault::point("cut.after-snapshot");
         let mut inner = self.inner();
-        let mut ops = staged.ops;
         let before = inner.mirror.meta.clone();
         match &written {
             Ok(generation) => {
@@ -216,22 +195,7 @@ impl Store {
             }
             Err(e) => inner.failing = Some((inner.failing.take().map_or(now, |(since, _)| since), e.to_string())),
         }
-        for row in cut.incidents {
-            let id = row.notice.incident.clone();
-            inner.unsaved.insert(id.clone(), row.clone());
-            if row.is_open() {
-                inner.mirror.open.insert(id, row);
-            } else {
-                inner.mirror.open.remove(&id);
-            }
-        }
-        inner.mirror.told.extend(staged.told);
-        ops.extend(inner.mirror.trim_told(TOLD_LIMIT));
-        for (number, row) in staged.rows {
-            inner.mirror.insert(number, row);
-        }
-        ops.extend(self.shed(&mut inner.mirror));
-        ops.push(inner.mirror.meta_op());
+        let ops = [inner.mirror.meta_op()];
         let committed = self.commit(&mut inner, &ops, written.is_ok());
         fault::point("cut.after-commit");
         if committed.is_err() {
@@ -241,7 +205,6 @@ impl Store {
         }
         let kept = (committed.is_ok() && written.is_ok()).then(|| inner.mirror.meta.clone());
         drop(inner);
-        done();
         // Removing a large file takes its time, and nobody waits for it here: no other cut is under way.
         if let Some(meta) = kept {
             self.prune(&meta);
@@ -293,28 +256,8 @@ impl Store {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Numbers the new messages and finds those already told; nothing is visible to senders yet.
-    fn stage(&self, outbox: Vec<OutboxRow>, incidents: &[IncidentRow], now: Timestamp) -> Staged {
-        let mut inner = self.inner();
-        let mut staged = Staged::default();
-        for row in outbox {
-            let keys: Vec<u64> = row.told_keys().collect();
-            let fresh = |key: &u64| !inner.mirror.told.contains_key(key) && !staged.told.contains_key(key);
-            if !keys.is_empty() && !keys.iter().any(fresh) {
-                continue;
-            }
-            staged.told.extend(keys.into_iter().map(|key| (key, now)));
-            let number = inner.mirror.number();
-            staged.ops.push(Op::put(Table::Outbox, number.to_be_bytes(), &row));
-            staged.rows.push((number, row));
-        }
-        staged.ops.extend(staged.told.iter().map(|(key, at)| mirror::told_op(*key, *at)));
-        staged.ops.extend(incidents.iter().map(mirror::incident_op));
-        staged
-    }
-
-    /// Writes the next generation with a copy of what the journal will hold.
-    fn write_snapshot(&self, staged: &Staged, state: Vec<u8>, now: Timestamp) -> Result<u64, StoreError> {
+    /// Writes the next generation with a copy of what the journal holds.
+    fn write_snapshot(&self, state: Vec<u8>, now: Timestamp) -> Result<u64, StoreError> {
         if state.len() as u64 > self.settings.state_bytes {
             return Err(StoreError::TooLarge { bytes: state.len() as u64, limit: self.settings.state_bytes });
         }
@@ -324,9 +267,8 @@ impl Store {
             inner.state = Some(state);
             return Ok(generation);
         };
-        let mut ops = inner.mirror.ops();
+        let ops = inner.mirror.ops();
         drop(inner);
-        ops.extend(staged.ops.iter().cloned());
         let journal = postcard::to_allocvec(&ops).unwrap_or_default();
         directory::create(dir)?;
         snapshot::write(dir, &Snapshot { generation, taken_at: now, journal, state })?;
@@ -403,14 +345,6 @@ impl Store {
             let _ = fs::remove_file(snapshot::path(dir, generation));
         }
     }
-}
-
-/// A cut's messages, numbered and not yet visible.
-#[derive(Default)]
-struct Staged {
-    rows: Vec<(u64, OutboxRow)>,
-    told: BTreeMap<u64, Timestamp>,
-    ops: Vec<Op>,
 }
 
 /// Moves a message to the list of those given up.

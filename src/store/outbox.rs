@@ -1,8 +1,9 @@
 //! Messages owed: read, marked, merged, given up.
 
 use super::journal::{Op, Table};
-use super::rows::{ChannelRow, OutboxRow, PaceRow};
-use super::{Store, StoreError, bury, was_told};
+use super::rows::{ChannelRow, IncidentRow, OutboxRow, PaceRow};
+use super::{Store, StoreError, TOLD_LIMIT, bury, mirror, was_told};
+use crate::fault;
 use crate::notice::NoticeType;
 use crate::time::{Span, Timestamp};
 
@@ -38,19 +39,44 @@ impl Store {
         })
     }
 
-    /// Adds messages outside a cut: those about Lapwing itself.
-    pub fn enqueue(&self, rows: Vec<OutboxRow>) -> Result<(), StoreError> {
+    /// Makes durable what was decided: messages, and how the incidents stand that they are about.
+    ///
+    /// Messages that were already told (same channel, incident and kind) are left out. They become visible to
+    /// [`Store::queued`] only once they are durable, or once it is clear that they cannot be made so now.
+    ///
+    /// # Errors
+    /// It is not durable. Nothing need be given again: it is kept in memory, is sent, and goes with the next commit.
+    pub fn tell(&self, incidents: Vec<IncidentRow>, messages: Vec<OutboxRow>) -> Result<(), StoreError> {
         let now = self.clock.now();
-        let staged = self.stage(rows, &[], now);
+        fault::point("tell.before");
         let mut inner = self.inner();
-        inner.mirror.told.extend(staged.told);
-        let mut ops = staged.ops;
-        for (number, row) in staged.rows {
+        let mut ops: Vec<Op> = incidents.iter().map(mirror::incident_op).collect();
+        for row in incidents {
+            let id = row.notice.incident.clone();
+            inner.unsaved.insert(id.clone(), row.clone());
+            if row.is_open() {
+                inner.mirror.open.insert(id, row);
+            } else {
+                inner.mirror.open.remove(&id);
+            }
+        }
+        for row in messages {
+            let keys: Vec<u64> = row.told_keys().collect();
+            if !keys.is_empty() && keys.iter().all(|key| inner.mirror.told.contains_key(key)) {
+                continue;
+            }
+            ops.extend(keys.iter().map(|key| mirror::told_op(*key, now)));
+            inner.mirror.told.extend(keys.into_iter().map(|key| (key, now)));
+            let number = inner.mirror.number();
+            ops.push(Op::put(Table::Outbox, number.to_be_bytes(), &row));
             inner.mirror.insert(number, row);
         }
+        ops.extend(inner.mirror.trim_told(TOLD_LIMIT));
         ops.extend(self.shed(&mut inner.mirror));
         ops.push(inner.mirror.meta_op());
-        self.commit(&mut inner, &ops, false)
+        let committed = self.commit(&mut inner, &ops, false);
+        fault::point("tell.after");
+        committed
     }
 
     /// A channel accepted these messages; what its pace goes by from now on.

@@ -22,12 +22,15 @@ fn row(incident: &str, kind: NoticeType) -> OutboxRow {
     OutboxRow::new("ops", notice(incident, kind), format!("\"{incident}\""), clock().now())
 }
 
-fn cut(state: &str, incident: &str) -> Cut {
-    Cut {
-        snapshot: state.as_bytes().to_vec(),
-        incidents: vec![IncidentRow::new(notice(incident, NoticeType::Opened), clock().now())],
-        outbox: vec![row(incident, NoticeType::Opened)],
-    }
+fn opened(incident: &str) -> Vec<IncidentRow> {
+    vec![IncidentRow::new(notice(incident, NoticeType::Opened), clock().now())]
+}
+
+/// Tells, and then makes a cut, as a session does.
+fn cut(store: &Store, state: &str, incident: &str) -> Result<(), StoreError> {
+    let told = store.tell(opened(incident), vec![row(incident, NoticeType::Opened)]);
+    store.cut(state.as_bytes().to_vec())?;
+    told
 }
 
 fn open(dir: &Path) -> (Store, Recovery) {
@@ -59,8 +62,8 @@ fn a_cut_comes_back_whole_after_a_restart() {
     assert_eq!(fs::metadata(&dir).unwrap().permissions().mode() & 0o777, 0o700);
     assert_eq!(fs::metadata(dir.join("secret")).unwrap().permissions().mode() & 0o777, 0o600);
     let secret = store.secret().clone();
-    store.cut(cut("one", "A")).unwrap();
-    store.cut(cut("two", "B")).unwrap();
+    cut(&store, "one", "A").unwrap();
+    cut(&store, "two", "B").unwrap();
     // For ever is longer than a calendar can write.
     let silence = Silence { subject: Some("key acme".into()), until: Timestamp::MAX, ..Silence::default() };
     let id = store.add_silence(silence).unwrap();
@@ -85,10 +88,10 @@ fn a_crash_between_the_steps_leaves_the_cut_before_or_the_cut_after() {
     let dir = tempfile::tempdir().unwrap();
     let (live, dead) = (dir.path().join("live"), dir.path().join("dead"));
     let (store, _) = open(&live);
-    store.cut(cut("one", "A")).unwrap();
+    cut(&store, "one", "A").unwrap();
     // The machine dies after the snapshot was renamed and before the journal's commit.
     copy(&live, &dead);
-    store.cut(cut("two", "B")).unwrap();
+    cut(&store, "two", "B").unwrap();
     fs::copy(snapshot::path(&live, 2), snapshot::path(&dead, 2)).unwrap();
     fs::write(dead.join("state-000000000003.snap.tmp"), b"half").unwrap();
     let (after, recovery) = open(&dead);
@@ -97,7 +100,7 @@ fn a_crash_between_the_steps_leaves_the_cut_before_or_the_cut_after() {
     assert!(recovery.lost.is_empty(), "{:?}", recovery.lost);
     assert!(!dead.join("state-000000000003.snap.tmp").exists());
     // The lines are read again, the same is decided again, and the cut is made once more.
-    after.cut(cut("two", "B")).unwrap();
+    cut(&after, "two", "B").unwrap();
     assert_eq!(incidents_owed(&after), ["A", "B"]);
     drop(after);
     assert_eq!(open(&dead).1.state.as_deref(), Some(&b"two"[..]));
@@ -113,13 +116,13 @@ fn a_crash_between_the_steps_leaves_the_cut_before_or_the_cut_after() {
 #[test]
 fn what_was_told_is_not_told_again_even_from_an_older_state() {
     let store = Store::in_memory(Arc::new(clock())).unwrap();
-    store.cut(cut("one", "A")).unwrap();
+    cut(&store, "one", "A").unwrap();
     let number = store.queued("ops")[0].0;
     store.delivered("ops", &[number], PaceRow::default()).unwrap();
-    store.cut(cut("one", "A")).unwrap();
+    cut(&store, "one", "A").unwrap();
     assert!(store.queued("ops").is_empty());
     assert!(store.was_opened("ops", "A") && !store.was_opened("mail", "A") && !store.was_opened("ops", "B"));
-    store.enqueue(vec![row("A", NoticeType::Resolved), row("A", NoticeType::Resolved)]).unwrap();
+    store.tell(Vec::new(), vec![row("A", NoticeType::Resolved), row("A", NoticeType::Resolved)]).unwrap();
     assert_eq!(store.queued("ops").len(), 1);
     assert_eq!(store.channel("ops").delivered, 1);
 }
@@ -130,7 +133,7 @@ fn old_snapshots_are_removed_but_three_hourly_ones() {
     let clock = clock();
     let (store, _) = Store::open(dir.path(), Settings::default(), Arc::new(clock.clone())).unwrap();
     for _ in 0..60 {
-        store.cut(cut("state", "A")).unwrap();
+        cut(&store, "state", "A").unwrap();
         clock.advance(Span::from_mins(5));
     }
     // Cuts 37, 49 and … began an hour; 60 is the current one.
@@ -144,16 +147,16 @@ fn a_run_that_was_cut_short_is_known_from_one_that_ended() {
     let dir = tempfile::tempdir().unwrap();
     let (store, recovery) = open(dir.path());
     assert!(!recovery.cut_short, "the first start");
-    store.cut(cut("one", "A")).unwrap();
+    cut(&store, "one", "A").unwrap();
     drop(store);
     let (store, recovery) = open(dir.path());
     assert!(recovery.cut_short, "it never said that it ended");
-    store.cut(cut("two", "A")).unwrap();
+    cut(&store, "two", "A").unwrap();
     store.close().unwrap();
     drop(store);
     let (store, recovery) = open(dir.path());
     assert!(!recovery.cut_short);
-    store.cut(cut("three", "A")).unwrap();
+    cut(&store, "three", "A").unwrap();
     drop(store);
     assert!(open(dir.path()).1.cut_short);
 }
@@ -171,7 +174,7 @@ fn a_second_daemon_is_refused_in_one_sentence() {
 #[test]
 fn a_newer_version_is_refused_and_left_as_it_is() {
     let dir = tempfile::tempdir().unwrap();
-    open(dir.path()).0.cut(cut("one", "A")).unwrap();
+    cut(&open(dir.path()).0, "one", "A").unwrap();
     // Said by the version file, or by a snapshot alone.
     let file = snapshot::path(dir.path(), 1);
     let bytes = fs::read(&file).unwrap();
@@ -209,9 +212,9 @@ fn every_kind_of_damage_to_every_file_is_survived_and_told() {
     let clock = clock();
     {
         let (store, _) = Store::open(&good, Settings::default(), Arc::new(clock.clone())).unwrap();
-        store.cut(cut("old", "A")).unwrap();
+        cut(&store, "old", "A").unwrap();
         clock.advance(Span::from_hours(2));
-        store.cut(cut("new", "B")).unwrap();
+        cut(&store, "new", "B").unwrap();
     }
     let damages: [(&str, Damage); 6] = [
         ("bit", |b| {
@@ -259,7 +262,7 @@ fn every_kind_of_damage_to_every_file_is_survived_and_told() {
                 _ => assert_eq!(recovery.state.as_deref(), Some(&b"new"[..]), "{what}"),
             }
             assert_eq!(incidents_owed(&store), ["A", "B"], "{what}");
-            store.cut(cut("newer", "C")).unwrap();
+            cut(&store, "newer", "C").unwrap();
             drop(store);
             let (store, recovery) = open(&dir);
             assert_eq!(recovery.state.as_deref(), Some(&b"newer"[..]), "{what}");
@@ -289,9 +292,9 @@ fn every_file_damaged_at_twenty_places_is_survived_and_nothing_is_deleted() {
     let clock = clock();
     {
         let (store, _) = Store::open(&good, Settings::default(), Arc::new(clock.clone())).unwrap();
-        store.cut(cut(&"old state ".repeat(900), "A")).unwrap();
+        cut(&store, &"old state ".repeat(900), "A").unwrap();
         clock.advance(Span::from_hours(2));
-        store.cut(cut(&"new state ".repeat(900), "B")).unwrap();
+        cut(&store, &"new state ".repeat(900), "B").unwrap();
     }
     let files: Vec<String> = fs::read_dir(&good)
         .unwrap()
@@ -342,13 +345,13 @@ fn every_file_damaged_at_twenty_places_is_survived_and_nothing_is_deleted() {
 #[test]
 fn without_journal_and_with_nothing_whole_it_starts_empty_and_says_so() {
     let dir = tempfile::tempdir().unwrap();
-    open(dir.path()).0.cut(cut("one", "A")).unwrap();
+    cut(&open(dir.path()).0, "one", "A").unwrap();
     fs::write(snapshot::path(dir.path(), 1), b"garbage").unwrap();
     fs::write(dir.path().join("journal.redb"), b"garbage").unwrap();
     let (store, recovery) = open(dir.path());
     assert!(recovery.state.is_none() && !recovery.first_start);
     assert!(recovery.lost.iter().any(|words| words.contains("messages still owed")), "{:?}", recovery.lost);
-    store.cut(cut("two", "B")).unwrap();
+    cut(&store, "two", "B").unwrap();
     drop(store);
     fs::remove_file(dir.path().join("journal.redb")).unwrap();
     let (store, recovery) = open(dir.path());
@@ -361,16 +364,16 @@ fn without_journal_and_with_nothing_whole_it_starts_empty_and_says_so() {
 fn a_directory_that_cannot_be_written_stops_neither_deciding_nor_telling() {
     let dir = tempfile::tempdir().unwrap();
     let (store, _) = open(dir.path());
-    store.cut(cut("one", "A")).unwrap();
+    cut(&store, "one", "A").unwrap();
     // Whoever runs the test, root included, cannot write a file where a directory stands.
     let obstacle = dir.path().join("state-000000000002.snap.tmp");
     fs::create_dir(&obstacle).unwrap();
-    let error = store.cut(cut("two", "B")).unwrap_err().to_string();
+    let error = cut(&store, "two", "B").unwrap_err().to_string();
     assert!(error.contains("could not write"), "{error}");
     assert_eq!(incidents_owed(&store), ["A", "B"]);
     assert!(store.stats().failing.is_some());
     fs::remove_dir(&obstacle).unwrap();
-    store.cut(cut("three", "C")).unwrap();
+    cut(&store, "three", "C").unwrap();
     assert!(store.stats().failing.is_none());
     drop(store);
     let (store, recovery) = open(dir.path());
@@ -383,14 +386,14 @@ fn a_directory_that_vanished_is_made_again_with_everything_in_memory() {
     let home = tempfile::tempdir().unwrap();
     let dir = home.path().join("state");
     let (store, _) = open(&dir);
-    store.cut(cut("one", "A")).unwrap();
+    cut(&store, "one", "A").unwrap();
     fs::remove_dir_all(&dir).unwrap();
     fs::write(&dir, b"in the way").unwrap();
-    assert!(store.cut(cut("two", "B")).is_err());
-    assert!(store.cut(cut("two", "B")).is_err());
+    assert!(cut(&store, "two", "B").is_err());
+    assert!(cut(&store, "two", "B").is_err());
     assert_eq!(incidents_owed(&store), ["A", "B"]);
     fs::remove_file(&dir).unwrap();
-    store.cut(cut("three", "C")).unwrap();
+    cut(&store, "three", "C").unwrap();
     assert!(Store::open(&dir, Settings::default(), Arc::new(clock())).is_err(), "the lock is held again");
     let secret = store.secret().clone();
     drop(store);
@@ -450,9 +453,9 @@ fn a_full_disk_is_an_error_and_marks_still_hold() {
     let journal = Journal::on_backend(disk).unwrap();
     let secret = Secret::create().unwrap();
     let store = Store::assemble(None, Settings::default(), Arc::new(clock()), secret, journal, Mirror::default(), None);
-    store.cut(cut("one", "A")).unwrap();
+    cut(&store, "one", "A").unwrap();
     full.store(true, Ordering::SeqCst);
-    let error = store.cut(cut("two", "B")).unwrap_err().to_string();
+    let error = cut(&store, "two", "B").unwrap_err().to_string();
     assert!(error.contains("journal"), "{error}");
     let numbers: Vec<u64> = store.queued("ops").iter().map(|(number, _)| *number).collect();
     assert_eq!(numbers.len(), 2);
@@ -468,9 +471,9 @@ fn too_many_messages_give_up_the_least_important_oldest_one() {
     store.settings.outbox_rows = 3;
     let mut critical = row("A", NoticeType::Opened);
     critical.notices[0].severity = Severity::Critical;
-    store.enqueue(vec![critical]).unwrap();
+    store.tell(Vec::new(), vec![critical]).unwrap();
     for incident in ["B", "C", "D", "E"] {
-        store.enqueue(vec![row(incident, NoticeType::Opened)]).unwrap();
+        store.tell(Vec::new(), vec![row(incident, NoticeType::Opened)]).unwrap();
     }
     assert_eq!(incidents_owed(&store), ["A", "D", "E"]);
     assert_eq!(store.stats().shed, 2);
@@ -486,7 +489,10 @@ fn messages_are_marked_merged_and_given_up() {
     let dir = tempfile::tempdir().unwrap();
     let (store, _) = open(dir.path());
     store
-        .enqueue(vec![row("A", NoticeType::Opened), row("B", NoticeType::Opened), row("C", NoticeType::Opened)])
+        .tell(
+            Vec::new(),
+            vec![row("A", NoticeType::Opened), row("B", NoticeType::Opened), row("C", NoticeType::Opened)],
+        )
         .unwrap();
     let numbers: Vec<u64> = store.queued("ops").iter().map(|(number, _)| *number).collect();
     store.failed(numbers[0], clock().now() + Span::MINUTE, "it was refused").unwrap();
@@ -514,7 +520,7 @@ fn history_is_bounded_and_open_incidents_stay() {
     for number in 0..50 {
         let kind = if number == 0 { NoticeType::Opened } else { NoticeType::Resolved };
         let incidents = vec![IncidentRow::new(notice(&format!("{number:03}"), kind), Timestamp::default())];
-        store.cut(Cut { incidents, ..Cut::default() }).unwrap();
+        store.tell(incidents, Vec::new()).unwrap();
     }
     let kept: Vec<String> = store.incidents(100).unwrap().into_iter().map(|row| row.notice.incident).collect();
     assert_eq!(kept.len(), 10);
@@ -529,7 +535,7 @@ fn numbers_that_are_none_do_not_cost_the_message() {
     strange.observed = f64::NAN;
     strange.expected = f64::INFINITY;
     strange.impact.cost = Some(f64::NAN);
-    store.enqueue(vec![OutboxRow::new("ops", strange, String::new(), clock().now())]).unwrap();
+    store.tell(Vec::new(), vec![OutboxRow::new("ops", strange, String::new(), clock().now())]).unwrap();
     drop(store);
     let (store, recovery) = open(dir.path());
     assert!(recovery.lost.is_empty());
