@@ -16,7 +16,7 @@ use suite::write::{self, Form};
 /// Seeds with which settings may be tuned, and those of which the figures are reported. Whoever mends what held-out seeds
 /// show has seen them: others take their place.
 const TUNING: [u64; 3] = [1, 2, 3];
-const HELD_OUT: [u64; 3] = [881, 882, 883];
+const HELD_OUT: [u64; 3] = [891, 892, 893];
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).filter(|a| !a.starts_with("--test")).collect();

@@ -47,6 +47,9 @@ const NEARLY_ALL: f64 = 0.8;
 /// A caller that hardly ever failed in so many requests, and in whose newest minute such a share fails, is told after such
 /// a part of the failures that it takes otherwise: nothing works for it any more.
 const WHOLLY: (f64, f64, f64) = (300.0, 0.8, 0.6);
+/// Share of the failures at one endpoint from which on something does not work, and not everything: if it is one call over
+/// and over, it is better told as the loop that it is.
+const ONE_THING: f64 = 0.9;
 /// How the detector is tuned.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Settings {
@@ -206,7 +209,8 @@ pub fn judge(
     let wholly = single
         && failures.share() <= HARDLY.1
         && failures.weight() >= WHOLLY.0
-        && Window::of(failures, full, scene, 1).share() >= WHOLLY.1;
+        && Window::of(failures, full, scene, 1).share() >= WHOLLY.1
+        && failures.endpoints.shares().first().is_some_and(|top| top.now < ONE_THING);
     let floor = if wholly { settings.least_of(kind) } else { settings.floor_of(kind) };
     for minutes in [1i64, 5, 15, 60] {
         if minutes > 5 && !scene.ends_minute() {
