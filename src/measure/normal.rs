@@ -96,9 +96,18 @@ pub struct Normal {
     lately: Lately,
 }
 
-/// The rates of the two hours that were asked for last: ticks ask for the same ones over and over.
+/// The rates of two hours that were asked for lately, one of even and one of odd number, as neighbours are: ticks ask for
+/// the same ones over and over.
 #[derive(Clone, Debug, Default)]
-struct Lately(Cell<[Option<(u8, f32, f32)>; 2]>);
+struct Lately([Cell<Option<Rate>>; 2]);
+
+/// The rate of an hour, where the level is as it was then.
+#[derive(Clone, Copy, Debug)]
+struct Rate {
+    hour: u8,
+    level: f32,
+    rate: f32,
+}
 
 /// What is only remembered makes no difference.
 impl PartialEq for Lately {
@@ -172,14 +181,15 @@ impl Normal {
 
     /// As [`Normal::rate_of_hour`], which changes with the level and with learning alone.
     fn remembered_rate(&self, hour: usize, level: f32) -> f32 {
-        let [newer, older] = self.lately.0.get();
-        let known = |one: Option<(u8, f32, f32)>| one.filter(|(at, of, _)| usize::from(*at) == hour && *of == level);
-        if let Some((_, _, rate)) = known(newer).or(known(older)) {
-            return rate;
+        let place = &self.lately.0[hour % 2];
+        match place.get() {
+            Some(known) if usize::from(known.hour) == hour && known.level == level => known.rate,
+            _ => {
+                let rate = self.rate_of_hour(hour, level);
+                place.set(Some(Rate { hour: hour as u8, level, rate }));
+                rate
+            }
         }
-        let rate = self.rate_of_hour(hour, level);
-        self.lately.0.set([Some((hour as u8, level, rate)), newer]);
-        rate
     }
 
     /// The expected number of events in the window of length `window` that ends at `end`.
@@ -290,7 +300,7 @@ impl Normal {
         while self.learned < over {
             self.learned += 1;
             self.learn_hour(self.learned, counts, around);
-            self.lately.0.set([None; 2]);
+            self.lately = Lately::default();
         }
     }
 
