@@ -238,6 +238,13 @@ impl Normal {
         window.mins_f64() * f64::from(rate) * self.short_factor().min(1.0)
     }
 
+    /// No less than [`Normal::expected_steadily`] says, found without asking every hour around the window.
+    pub fn steadily_at_most(&self, end: Timestamp, window: Span, around: &Surroundings<'_>) -> f64 {
+        let at = Moment::at(end - window.scale(0.5), around.zone);
+        let rate = self.remembered_rate(at.hour, self.level(around.population_mean) as f32);
+        window.mins_f64() * f64::from(rate) * self.short_factor().min(1.0)
+    }
+
     /// Variance beyond Poisson over squared mean for windows of index `w` of [`WINDOWS_MIN`] that end at `now`.
     pub fn spread(&self, w: usize, now: Timestamp, hour: usize) -> f64 {
         let shape = 0.3 + self.weight();
@@ -408,6 +415,19 @@ mod tests {
         assert!(at("2026-03-21T13:00:00Z") < 25.0, "weekend noon {}", at("2026-03-21T13:00:00Z"));
         assert!(normal.peak_of_hour(13, false) >= 185.0);
         assert!(!normal.is_irregular());
+    }
+
+    #[test]
+    fn what_is_steady_is_never_more_than_one_hour_says() {
+        let (normal, end, calendar) = taught(8 * 24 + 5, |how| [30.0, 2.0, 0.0, 9.0, 17.0][how % 24 % 5]);
+        let around = Surroundings { zone: Zone::UTC, calendar: &calendar, population_mean: 1.0 };
+        for minutes in 0..2 * 24 * 60 {
+            let at = end + Span::from_mins(minutes);
+            for window in [5, 15, 60].map(Span::from_mins) {
+                let most = normal.steadily_at_most(at, window, &around);
+                assert!(normal.expected_steadily(at, window, &around) <= most, "{at} {window}");
+            }
+        }
     }
 
     #[test]
