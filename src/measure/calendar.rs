@@ -23,7 +23,7 @@ pub struct Moment {
 }
 
 /// Moments that are remembered: those of a tick and of the hour that is learned are asked for by every stream.
-const MOMENTS_KEPT: usize = 128;
+const MOMENTS_KEPT: usize = 256;
 
 thread_local! {
     static MOMENTS: [Cell<Option<(Timestamp, Zone, Moment)>>; MOMENTS_KEPT] =
@@ -35,7 +35,7 @@ impl Moment {
     #[inline]
     pub fn at(t: Timestamp, zone: Zone) -> Moment {
         // The upper bits of a product mix all bits of the factor.
-        let place = (t.millis() as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 57;
+        let place = (t.millis() as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 56;
         MOMENTS.with(|moments| {
             let known = &moments[place as usize % MOMENTS_KEPT];
             match known.get() {
