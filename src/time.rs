@@ -357,6 +357,7 @@ impl Zone {
     }
 
     /// The offset from UTC in force at `t`.
+    #[inline]
     pub fn offset(self, t: Timestamp) -> Span {
         // Asking the zone's rules takes longer than counting a line. No zone changes within a quarter of an hour.
         if self == Zone::UTC {
@@ -375,6 +376,8 @@ impl Zone {
         offset
     }
 
+    #[cold]
+    #[inline(never)]
     fn remembered_offset(self, t: Timestamp, quarter: i64) -> Span {
         OFFSETS.with_borrow_mut(|offsets| {
             let known = &mut offsets[quarter.rem_euclid(OFFSETS_KEPT as i64) as usize];

@@ -92,18 +92,21 @@ pub fn judge(
     let mut best: Option<(f64, usize, Span, f64, f64)> = None;
     for (w, minutes) in (1usize..).zip(WINDOWS) {
         let window = Span::from_mins(minutes);
+        let seen = || full.counts.minutes(scene.minute(), minutes) as f64;
+        let is_usual = |expected: f64| expected < settings.least_expected || seen() > settings.ratio * expected;
+        // Most streams do what they usually do, which one hour says already.
+        if !wide && is_usual(site * full.normal.steadily_at_most(scene.end, window, &scene.around)) {
+            continue;
+        }
         let expected = if wide {
             full.normal.expected_at_least(scene.end, window, &scene.around)
         } else {
             site * full.normal.expected_steadily(scene.end, window, &scene.around)
         };
-        if expected < settings.least_expected {
+        if is_usual(expected) {
             continue;
         }
-        let seen = full.counts.minutes(scene.minute(), minutes) as f64;
-        if seen > settings.ratio * expected {
-            continue;
-        }
+        let seen = seen();
         let bits = nb_lower_tail_bits(seen, expected, full.normal.spread(w, scene.end, hod));
         if best.is_none_or(|(most, ..)| bits > most) {
             best = Some((bits, w, window, seen, expected));

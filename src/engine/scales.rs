@@ -46,9 +46,11 @@ impl Engine {
             (What::TokensIn, event.tokens_in),
             (What::TokensOut, event.tokens_out),
         ];
-        let known = |value: u32| value != Event::UNKNOWN && value > 0;
-        let measured = measured.into_iter().filter(|(_, n)| sizes && known(*n));
-        values.extend(measured.map(|(what, value)| Value { what, value, step: 1.0, far: Far::Most }));
+        for (what, value) in measured {
+            if sizes && value != Event::UNKNOWN && value > 0 {
+                values.push(Value { what, value, step: 1.0, far: Far::Most });
+            }
+        }
         if slow && event.duration_ms != Event::UNKNOWN {
             values.push(Value { what: What::Duration, value: event.duration_ms, step: 1.0, far: Far::Middle });
         }

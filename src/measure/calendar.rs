@@ -23,7 +23,7 @@ pub struct Moment {
 }
 
 /// Moments that are remembered: those of a tick and of the hour that is learned are asked for by every stream.
-const MOMENTS_KEPT: usize = 128;
+const MOMENTS_KEPT: usize = 256;
 
 thread_local! {
     static MOMENTS: [Cell<Option<(Timestamp, Zone, Moment)>>; MOMENTS_KEPT] =
@@ -32,21 +32,25 @@ thread_local! {
 
 impl Moment {
     /// The moment of an instant in a zone.
+    #[inline]
     pub fn at(t: Timestamp, zone: Zone) -> Moment {
         // The upper bits of a product mix all bits of the factor.
-        let place = (t.millis() as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 57;
+        let place = (t.millis() as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 56;
         MOMENTS.with(|moments| {
             let known = &moments[place as usize % MOMENTS_KEPT];
-            if let Some((at, of, moment)) = known.get()
-                && at == t
-                && of == zone
-            {
-                return moment;
+            match known.get() {
+                Some((at, of, moment)) if at == t && of == zone => moment,
+                _ => Moment::remember(known, t, zone),
             }
-            let moment = Moment::look_up(t, zone);
-            known.set(Some((t, zone, moment)));
-            moment
         })
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn remember(known: &Cell<Option<(Timestamp, Zone, Moment)>>, t: Timestamp, zone: Zone) -> Moment {
+        let moment = Moment::look_up(t, zone);
+        known.set(Some((t, zone, moment)));
+        moment
     }
 
     fn look_up(t: Timestamp, zone: Zone) -> Moment {

@@ -102,15 +102,28 @@ impl Distinct {
             Kind::Many(registers) => registers,
         };
         let (mut sum, mut empty) = (0.0, 0u32);
-        for index in 0..REGISTERS {
-            let rank = register(registers, index);
-            sum += (-f64::from(rank)).exp2();
-            empty += u32::from(rank == 0);
+        // Of damaged state there may be too few.
+        let mut whole = [0; BYTES];
+        let known = registers.len().min(BYTES);
+        whole[..known].copy_from_slice(&registers[..known]);
+        // Three bytes are four registers.
+        let (threes, _) = whole.as_chunks::<3>();
+        for &[low, middle, high] in threes {
+            let four = u32::from_le_bytes([low, middle, high, 0]);
+            for rank in [four & 63, four >> 6 & 63, four >> 12 & 63, four >> 18] {
+                sum += one_over_two_to(rank);
+                empty += u32::from(rank == 0);
+            }
         }
         let m = REGISTERS as f64;
         let raw = 0.7213 / (1.0 + 1.079 / m) * m * m / sum;
         if raw <= 2.5 * m && empty > 0 { m * (m / f64::from(empty)).ln() } else { raw }
     }
+}
+
+/// Two to the power of minus `rank`: a lone exponent.
+fn one_over_two_to(rank: u32) -> f64 {
+    f64::from_bits(u64::from(1023 - rank) << 52)
 }
 
 fn register(registers: &[u8], index: usize) -> u8 {
@@ -145,6 +158,24 @@ fn lift(registers: &mut [u8], index: usize, rank: u8) {
 mod tests {
     use super::*;
     use crate::event::Hasher;
+
+    #[test]
+    fn registers_are_added_up_as_they_stand() {
+        for rank in 0u32..64 {
+            assert_eq!(one_over_two_to(rank), (-f64::from(rank)).exp2());
+        }
+        let (hasher, mut distinct) = (Hasher::new(5), Distinct::default());
+        for n in 0u32..3000 {
+            distinct.insert(hasher.id(&n.to_le_bytes()).0);
+        }
+        let Kind::Many(registers) = &distinct.0 else { panic!("few") };
+        let ranks = || (0..REGISTERS).map(|index| register(registers, index));
+        let sum: f64 = ranks().map(|rank| one_over_two_to(u32::from(rank))).sum();
+        let (m, empty) = (REGISTERS as f64, ranks().filter(|rank| *rank == 0).count());
+        let raw = 0.7213 / (1.0 + 1.079 / m) * m * m / sum;
+        let told = if raw <= 2.5 * m && empty > 0 { m * (m / empty as f64).ln() } else { raw };
+        assert_eq!(distinct.count().to_bits(), told.to_bits());
+    }
 
     #[test]
     fn few_are_exact_and_many_within_three_standard_errors() {

@@ -173,12 +173,10 @@ impl Mix {
         let lightest = if let Some(known) = self.lightest.checked_sub(1) {
             usize::from(known) % PARTS
         } else {
-            let weights: [f32; PARTS] = std::array::from_fn(weight);
-            let (mut lightest, mut least) = (0, f32::INFINITY);
-            for (at, weight) in weights.into_iter().enumerate() {
-                (lightest, least) = if weight < least { (at, weight) } else { (lightest, least) };
-            }
-            lightest
+            // Floats that are not negative are in the order of their bits; of equals the first is the lightest.
+            let weights: [u64; PARTS] = std::array::from_fn(|at| u64::from(weight(at).to_bits()) << 8 | at as u64);
+            let least = weights.into_iter().fold(u64::MAX, u64::min);
+            least as usize % PARTS
         };
         if weight(lightest) <= 40.0 || self.recent[lightest] < 1.0 {
             self.put(lightest, entry);

@@ -96,9 +96,18 @@ pub struct Normal {
     lately: Lately,
 }
 
-/// The rates of the two hours that were asked for last: ticks ask for the same ones over and over.
+/// The rates of two hours that were asked for lately, one of even and one of odd number, as neighbours are: ticks ask for
+/// the same ones over and over.
 #[derive(Clone, Debug, Default)]
-struct Lately(Cell<[Option<(u8, f32, f32)>; 2]>);
+struct Lately([Cell<Option<Rate>>; 2]);
+
+/// The rate of an hour, where the level is as it was then.
+#[derive(Clone, Copy, Debug)]
+struct Rate {
+    hour: u8,
+    level: f32,
+    rate: f32,
+}
 
 /// What is only remembered makes no difference.
 impl PartialEq for Lately {
@@ -172,14 +181,15 @@ impl Normal {
 
     /// As [`Normal::rate_of_hour`], which changes with the level and with learning alone.
     fn remembered_rate(&self, hour: usize, level: f32) -> f32 {
-        let [newer, older] = self.lately.0.get();
-        let known = |one: Option<(u8, f32, f32)>| one.filter(|(at, of, _)| usize::from(*at) == hour && *of == level);
-        if let Some((_, _, rate)) = known(newer).or(known(older)) {
-            return rate;
+        let place = &self.lately.0[hour % 2];
+        match place.get() {
+            Some(known) if usize::from(known.hour) == hour && known.level == level => known.rate,
+            _ => {
+                let rate = self.rate_of_hour(hour, level);
+                place.set(Some(Rate { hour: hour as u8, level, rate }));
+                rate
+            }
         }
-        let rate = self.rate_of_hour(hour, level);
-        self.lately.0.set([Some((hour as u8, level, rate)), newer]);
-        rate
     }
 
     /// The expected number of events in the window of length `window` that ends at `end`.
@@ -225,6 +235,13 @@ impl Normal {
             .map(|by| Moment::at(middle + by, around.zone))
             .map(|at| low(at.hour).min(low(at.near)));
         let rate = least.into_iter().fold(f32::INFINITY, f32::min);
+        window.mins_f64() * f64::from(rate) * self.short_factor().min(1.0)
+    }
+
+    /// No less than [`Normal::expected_steadily`] says, found without asking every hour around the window.
+    pub fn steadily_at_most(&self, end: Timestamp, window: Span, around: &Surroundings<'_>) -> f64 {
+        let at = Moment::at(end - window.scale(0.5), around.zone);
+        let rate = self.remembered_rate(at.hour, self.level(around.population_mean) as f32);
         window.mins_f64() * f64::from(rate) * self.short_factor().min(1.0)
     }
 
@@ -290,7 +307,7 @@ impl Normal {
         while self.learned < over {
             self.learned += 1;
             self.learn_hour(self.learned, counts, around);
-            self.lately.0.set([None; 2]);
+            self.lately = Lately::default();
         }
     }
 
@@ -398,6 +415,19 @@ mod tests {
         assert!(at("2026-03-21T13:00:00Z") < 25.0, "weekend noon {}", at("2026-03-21T13:00:00Z"));
         assert!(normal.peak_of_hour(13, false) >= 185.0);
         assert!(!normal.is_irregular());
+    }
+
+    #[test]
+    fn what_is_steady_is_never_more_than_one_hour_says() {
+        let (normal, end, calendar) = taught(8 * 24 + 5, |how| [30.0, 2.0, 0.0, 9.0, 17.0][how % 24 % 5]);
+        let around = Surroundings { zone: Zone::UTC, calendar: &calendar, population_mean: 1.0 };
+        for minutes in 0..2 * 24 * 60 {
+            let at = end + Span::from_mins(minutes);
+            for window in [5, 15, 60].map(Span::from_mins) {
+                let most = normal.steadily_at_most(at, window, &around);
+                assert!(normal.expected_steadily(at, window, &around) <= most, "{at} {window}");
+            }
+        }
     }
 
     #[test]

@@ -84,8 +84,13 @@ impl<const N: usize> Ring<N> {
         if from > to {
             return 0;
         }
-        // At most two runs of slots: up to the end of the ring, and from its beginning.
         let (first, count) = (self.back(self.newest - from), (to - from + 1) as usize);
+        if count <= 2 {
+            // The hours of a window of minutes: there are no runs to be found.
+            let next = if first + 1 == N { 0 } else { first + 1 };
+            return u64::from(self.slots[first]) + if count == 2 { u64::from(self.slots[next]) } else { 0 };
+        }
+        // At most two runs of slots: up to the end of the ring, and from its beginning.
         let (early, late) = self.slots.split_at(first);
         let straight = count.min(late.len());
         let total = |slots: &[u32]| slots.iter().map(|&n| u64::from(n)).sum::<u64>();
@@ -201,23 +206,21 @@ const MINUTES: usize = 64;
 const HOURS: usize = 26;
 
 /// Sums that were asked for last. Ticks ask every stream for the same windows, each a little later than the time before.
-#[derive(Clone, Copy, Debug)]
-struct Lately {
-    /// The tick that ends the five minutes, and their sum.
-    tick: i64,
-    five: u64,
-    /// The minute that ends the fifteen and the sixty minutes, and their sums.
-    minute: i64,
-    fifteen: u64,
-    sixty: u64,
-}
-
 #[derive(Clone, Debug)]
-struct Sums(Cell<Lately>);
+struct Sums {
+    /// The tick that ends the five minutes, and their sum.
+    tick: Cell<i64>,
+    five: Cell<u64>,
+    /// The minute that ends the fifteen and the sixty minutes, and their sums.
+    minute: Cell<i64>,
+    fifteen: Cell<u64>,
+    sixty: Cell<u64>,
+}
 
 impl Default for Sums {
     fn default() -> Self {
-        Sums(Cell::new(Lately { tick: NEVER, five: 0, minute: NEVER, fifteen: 0, sixty: 0 }))
+        let (never, none) = (|| Cell::new(NEVER), || Cell::new(0));
+        Sums { tick: never(), five: none(), minute: never(), fifteen: none(), sixty: none() }
     }
 }
 
@@ -246,7 +249,11 @@ impl<const N: usize> Ring<N> {
             return None;
         }
         let moved = |sum: u64, bucket: i64| sum + u64::from(self.get(bucket)) - u64::from(self.get(bucket - n));
-        Some((from + 1..=to).fold(before, moved))
+        let mut sum = before;
+        for bucket in from + 1..=to {
+            sum = moved(sum, bucket);
+        }
+        Some(sum)
     }
 }
 
@@ -272,12 +279,12 @@ impl Counts {
     /// Counts one event whose buckets are known.
     pub fn count(&mut self, when: &When) {
         // A late event changes what was summed up.
-        let sums = self.sums.0.get_mut();
-        if when.tick.bucket <= sums.tick {
-            sums.tick = NEVER;
+        let sums = &mut self.sums;
+        if when.tick.bucket <= sums.tick.get() {
+            sums.tick.set(NEVER);
         }
-        if when.minute.bucket <= sums.minute {
-            sums.minute = NEVER;
+        if when.minute.bucket <= sums.minute.get() {
+            sums.minute.set(NEVER);
         }
         self.tens.count(when.tick);
         self.mins.count(when.minute);
@@ -294,13 +301,13 @@ impl Counts {
         if n != FIVE_MINUTES {
             return self.tens.sum(last - n + 1, last);
         }
-        let mut sums = self.sums.0.get();
-        if sums.tick != last || !self.tens.keeps(last - n + 1) {
-            let followed = self.tens.follow(sums.five, sums.tick, last, n);
-            (sums.tick, sums.five) = (last, followed.unwrap_or_else(|| self.tens.sum(last - n + 1, last)));
-            self.sums.0.set(sums);
+        let sums = &self.sums;
+        if sums.tick.get() != last || !self.tens.keeps(last - n + 1) {
+            let followed = self.tens.follow(sums.five.get(), sums.tick.get(), last, n);
+            sums.five.set(followed.unwrap_or_else(|| self.tens.sum(last - n + 1, last)));
+            sums.tick.set(last);
         }
-        sums.five
+        sums.five.get()
     }
 
     /// Events in the `n` minutes that end with minute `last` (at most 60).
@@ -308,17 +315,16 @@ impl Counts {
         if n != 15 && n != 60 {
             return self.mins.sum(last - n + 1, last);
         }
-        let mut sums = self.sums.0.get();
-        if sums.minute != last || !self.mins.keeps(last - 59) {
-            let sum = |before: u64, n: i64| {
-                let followed = self.mins.follow(before, sums.minute, last, n);
-                followed.unwrap_or_else(|| self.mins.sum(last - n + 1, last))
-            };
-            (sums.fifteen, sums.sixty) = (sum(sums.fifteen, 15), sum(sums.sixty, 60));
-            sums.minute = last;
-            self.sums.0.set(sums);
+        let sums = &self.sums;
+        let from = sums.minute.get();
+        if from != last || !self.mins.keeps(last - 59) {
+            for (sum, n) in [(&sums.fifteen, 15), (&sums.sixty, 60)] {
+                let followed = self.mins.follow(sum.get(), from, last, n);
+                sum.set(followed.unwrap_or_else(|| self.mins.sum(last - n + 1, last)));
+            }
+            sums.minute.set(last);
         }
-        if n == 15 { sums.fifteen } else { sums.sixty }
+        if n == 15 { sums.fifteen.get() } else { sums.sixty.get() }
     }
 }
 

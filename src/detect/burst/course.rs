@@ -31,13 +31,17 @@ pub fn onset(full: &Full, scene: &Scene<'_>, window: Span) -> Timestamp {
         (at, at == newest - buckets + 1)
     };
     let counts = &full.counts;
-    let (tick, at_edge) = search(scene.tick, 30, TICK, &|b| f64::from(counts.tens.get(b)));
-    if !at_edge && window <= Span::from_mins(5) {
-        return Timestamp::of_bucket(tick, TICK);
+    if window <= Span::from_mins(5) {
+        let (tick, at_edge) = search(scene.tick, 30, TICK, &|b| f64::from(counts.tens.get(b)));
+        if !at_edge {
+            return Timestamp::of_bucket(tick, TICK);
+        }
     }
-    let (minute, at_edge) = search(scene.minute(), 60, Span::MINUTE, &|b| f64::from(counts.mins.get(b)));
-    if !at_edge && window <= Span::HOUR {
-        return Timestamp::of_bucket(minute, Span::MINUTE);
+    if window <= Span::HOUR {
+        let (minute, at_edge) = search(scene.minute(), 60, Span::MINUTE, &|b| f64::from(counts.mins.get(b)));
+        if !at_edge {
+            return Timestamp::of_bucket(minute, Span::MINUTE);
+        }
     }
     let hour = scene.end.bucket(Span::HOUR) - 1;
     let (hour, _) = search(hour, 24, Span::HOUR, &|b| f64::from(counts.hours.get(b)));

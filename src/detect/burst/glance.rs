@@ -2,7 +2,7 @@
 
 use crate::detect::scene::Scene;
 use crate::measure::rows::Full;
-use crate::time::{Span, Timestamp};
+use crate::time::Span;
 
 /// What a stream did in the windows that are due at a tick: counts alone, the first look.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -32,7 +32,7 @@ pub fn glance(full: &Full, scene: &Scene<'_>) -> Glance {
 /// At least as many requests as the hour of whole minutes holds that is over, and so any part of it: that hour lies
 /// within the hours of its first and last minute.
 fn at_most(full: &Full, scene: &Scene<'_>) -> u64 {
-    let hour = |minute: i64| Timestamp::of_bucket(minute, Span::MINUTE).bucket(Span::HOUR);
+    let hour = |minute: i64| minute.div_euclid(60);
     let minute = scene.minute();
     full.counts.hours.sum(hour(minute - 59), hour(minute))
 }

@@ -1,7 +1,5 @@
 //! How an hour that is over changes what is usual.
 
-use smallvec::SmallVec;
-
 use super::{
     BURSTS_DECAY, DAY_DECAY, LEVEL_DECAY, Normal, PEAK_DECAY, PRIOR_SPREAD, SHORT_DECAY, SPREAD_DECAY, Sums,
     Surroundings, WEEK_DECAY,
@@ -16,19 +14,10 @@ impl Normal {
         let level = self.level(around.population_mean) as f32;
         let factor = self.short_factor();
         // The three moments share their hours.
-        let mut known: SmallVec<[(usize, f32); 4]> = SmallVec::new();
-        let mut of_hour = |hour: usize| {
-            if let Some((_, rate)) = known.iter().find(|(known, _)| *known == hour) {
-                return *rate;
-            }
-            let rate = self.rate_of_hour(hour, level);
-            known.push((hour, rate));
-            rate
-        };
         [0, 30, 60].map(|minute| {
             let at = Moment::at(start + Span::from_mins(minute), around.zone);
-            let here = of_hour(at.hour);
-            let near = if at.weight > 0.0 { of_hour(at.near) } else { here };
+            let here = self.remembered_rate(at.hour, level);
+            let near = if at.weight > 0.0 { self.remembered_rate(at.near, level) } else { here };
             (f64::from((1.0 - at.weight) * here + at.weight * near) * factor) as f32
         })
     }
@@ -105,7 +94,8 @@ impl Normal {
             if length == 1 && lowest >= LEAST_RATE {
                 // Most minutes of most streams are empty.
                 sums = empty_minutes([first, middle, last]);
-                for (i, &x) in minutes.iter().enumerate().filter(|(_, x)| **x > 0) {
+                let some = if silent { &[][..] } else { &minutes[..] };
+                for (i, &x) in some.iter().enumerate().filter(|(_, x)| **x > 0) {
                     let m = minute_rate(i);
                     let empty = m * m;
                     let mut one = Sums { over: -empty, weight: -empty };
