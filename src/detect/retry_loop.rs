@@ -111,6 +111,9 @@ const MIN_HISTORY: (Span, Span) = (Span::DAY, Span::HOUR);
 const KNOWN_AGE: Span = Span::from_days(2);
 const KNOWN_DAYS: u32 = 2;
 
+/// A call that was made for so long and works again is no loop, whatever was told of the part that failed.
+const STANDING: Span = Span::from_hours(6);
+
 /// Days on which a call must have failed before failing is usual for it.
 const KNOWN_FAILING_DAYS: u32 = 3;
 
@@ -144,7 +147,7 @@ pub fn judge(sighting: &Sighting, settings: &Settings, now: Timestamp) -> Verdic
 /// Whether a loop that was told with so many calls still goes on: it is over when no call came for ten minutes or five
 /// typical gaps, whichever is longer. What was told of a call of long standing is that it fails: that is over when it works.
 pub fn still(run: &Run, told: f64, settings: &Settings, now: Timestamp) -> bool {
-    let old = run.days.earlier_days() >= KNOWN_DAYS || now - run.first_at > KNOWN_AGE;
+    let old = run.days.earlier_days() >= KNOWN_DAYS || now - run.first_at > STANDING;
     let part = f64::from(run.calls) > 2.0 * told + f64::from(settings.failing_calls);
     let works = old && part && !is_failing(run, settings);
     !works && now - run.last_at <= run.gap.times(5).max(Span::from_mins(10))

@@ -312,6 +312,8 @@ fn a_poller_that_failed_is_over_when_it_works_again() {
     assert!(still(&failing, 50.0, &Settings::default(), now));
     assert!(!still(&works, 50.0, &Settings::default(), now), "what it came to in nine days is no loop");
     assert!(still(&works, 12_000.0, &Settings::default(), now), "what was told of all its calls goes on");
+    let since_yesterday = Run { first_at: last - Span::from_hours(36), ..works };
+    assert!(!still(&since_yesterday, 50.0, &Settings::default(), now), "the calls of a day and a half are none either");
     assert!(still(&Run { first_at: last - Span::HOUR, ..works }, 50.0, &Settings::default(), now), "a fast new loop");
 }
 
