@@ -423,6 +423,11 @@ pub enum SubjectKind {
 }
 
 impl SubjectKind {
+    /// Whether it is one caller: a key or a client.
+    pub const fn is_caller(self) -> bool {
+        matches!(self, SubjectKind::Key | SubjectKind::Client)
+    }
+
     /// As the notice schema writes it.
     pub const fn as_str(self) -> &'static str {
         match self {

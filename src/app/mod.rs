@@ -37,6 +37,7 @@ mod backfill;
 
 mod reading;
 
+mod moments;
 mod session;
 
 pub mod answers;
@@ -45,8 +46,6 @@ mod trouble;
 mod unfound;
 
 mod memory;
-
-mod moments;
 
 pub mod live;
 mod marked;

@@ -207,7 +207,7 @@ impl Session {
 
     /// Whether the last cut did not come to be: then the next one is as urgent.
     fn is_unsaved(&self) -> bool {
-        self.store.stats().failing.is_some()
+        self.store.failing().is_some()
     }
 
     /// Tells what changed: written down first, then sent.
@@ -306,7 +306,7 @@ impl Session {
 
     /// Tells what goes wrong with Lapwing itself.
     fn tell_of_itself(&self, troubles: &mut Troubles, wall: Timestamp, now: Span) {
-        let signs = Signs { unsaved: self.store.stats().failing, defects: self.pipeline.defects() };
+        let signs = Signs { unsaved: self.store.failing(), defects: self.pipeline.defects() };
         let notices = troubles.look(&signs, wall, now);
         if let Hearer::Outbox(outbox) = &self.hearer {
             trouble::tell(outbox, &self.store, &notices);

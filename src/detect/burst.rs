@@ -283,7 +283,7 @@ fn is_known(seen: f64, expected: f64, peak: f64, settings: &Settings) -> bool {
 /// Whether a caller does no more than it does at other hours, and nothing that is loud.
 fn is_at_another_hour(kind: SubjectKind, full: &Full, now: Now, scene: &Scene<'_>) -> bool {
     let (peaks, most, _) = AT_ANOTHER_HOUR;
-    matches!(kind, SubjectKind::Key | SubjectKind::Client)
+    kind.is_caller()
         && now.seen < most
         && (full.counts.ticks(scene.tick, 6) as f64) < LOUD.0
         && now.seen <= peaks * full.normal.peak_of_days()

@@ -44,12 +44,16 @@ const FEW: usize = 3;
 const HARDLY: (usize, f64) = (2, 0.01);
 /// Share of an endpoint's calls that are made by two callers, so that these two are everybody.
 const NEARLY_ALL: f64 = 0.8;
-/// A caller that hardly ever failed in so many requests, and in whose newest minute such a share fails, is told after such
-/// a part of the failures that it takes otherwise: nothing works for it any more.
-const WHOLLY: (f64, f64, f64) = (300.0, 0.8, 0.6);
+/// A caller that hardly ever failed in so many requests,
+const SOUND: f64 = 300.0;
+/// and in whose newest minute such a share fails,
+const WHOLLY: f64 = 0.8;
+/// is told after such a part of the failures that it takes otherwise: nothing works for it any more.
+const SOONER: f64 = 0.6;
 /// Share of the failures at one endpoint from which on something does not work, and not everything: if it is one call over
 /// and over, it is better told as the loop that it is.
 const ONE_THING: f64 = 0.9;
+
 /// How the detector is tuned.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Settings {
@@ -86,12 +90,12 @@ impl Default for Settings {
 impl Settings {
     /// Errors beyond the usual that a window of such a stream must hold.
     fn floor_of(&self, kind: SubjectKind) -> f64 {
-        if is_single(kind) { self.caller_floor } else { self.floor }
+        if kind.is_caller() { self.caller_floor } else { self.floor }
     }
 
     /// With fewer errors than that nothing is told of such a stream.
     fn least_of(&self, kind: SubjectKind) -> f64 {
-        if is_single(kind) { WHOLLY.2 * self.caller_floor } else { self.floor }
+        if kind.is_caller() { SOONER * self.caller_floor } else { self.floor }
     }
 }
 
@@ -156,11 +160,6 @@ pub fn note_quiet(kind: SubjectKind, full: &mut Full, scene: &Scene<'_>, setting
     quiet
 }
 
-/// Whether it is the stream of one caller.
-fn is_single(kind: SubjectKind) -> bool {
-    matches!(kind, SubjectKind::Key | SubjectKind::Client)
-}
-
 /// Bare clients that probe are the business of enumeration and credential stuffing.
 fn is_judged(kind: SubjectKind, class: Class) -> bool {
     kind != SubjectKind::Client || !matches!(class, Class::Client | Class::Denied)
@@ -199,7 +198,7 @@ pub fn judge(
         Sensitivity::High => 14.0,
     } + if scene.history < Span::HOUR { 10.0 } else { 0.0 }
         + settings.extra_bits;
-    let single = is_single(kind);
+    let single = kind.is_caller();
     let quick = if single { QUICK.0 } else { QUICK.1 };
     let mut best = Judgement::nothing(class, need);
     // Most streams fail now and then: too few to say anything in any window that is due.
@@ -208,8 +207,8 @@ pub fn judge(
     }
     let wholly = single
         && failures.share() <= HARDLY.1
-        && failures.weight() >= WHOLLY.0
-        && Window::of(failures, full, scene, 1).share() >= WHOLLY.1
+        && failures.weight() >= SOUND
+        && Window::of(failures, full, scene, 1).share() >= WHOLLY
         && failures.endpoints.shares().first().is_some_and(|top| top.now < ONE_THING);
     let floor = if wholly { settings.least_of(kind) } else { settings.floor_of(kind) };
     for minutes in [1i64, 5, 15, 60] {

@@ -82,7 +82,7 @@ impl<'a> Scene<'a> {
 pub fn need_bits(kind: SubjectKind, streams: usize, history: Span, sensitivity: Sensitivity) -> f64 {
     let judged = streams.max(1) as f64 * 10_080.0;
     let base = (judged / sensitivity.budget_per_week()).log2().clamp(20.0, 45.0);
-    let single = matches!(kind, SubjectKind::Key | SubjectKind::Client);
+    let single = kind.is_caller();
     let days = history.days_f64();
     if single {
         match days {

@@ -84,7 +84,7 @@ pub fn judge(
         Sensitivity::Normal => 0.0,
         Sensitivity::High => -5.0,
     } + settings.extra_bits;
-    let single = matches!(kind, SubjectKind::Key | SubjectKind::Client);
+    let single = kind.is_caller();
     if single && full.today.active_days < 10 {
         return None;
     }

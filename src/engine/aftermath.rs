@@ -112,7 +112,7 @@ impl Engine {
         if detector == error_spike::NAME && candidate.tag == Class::Denied as u64 && self.is_copy_refused(about) {
             return true;
         }
-        if detector == burst::NAME && !matches!(about.kind, SubjectKind::Key | SubjectKind::Client) {
+        if detector == burst::NAME && !about.kind.is_caller() {
             let beyond = candidate.finding.observed - candidate.finding.expected;
             return candidate.tag != FLOOD && self.knocking(now) >= KNOCKING * beyond.max(1.0);
         }
@@ -235,7 +235,7 @@ impl Engine {
         }
         let Some(row) = self.row(entry.about) else { return facts };
         let Some(full) = row.full.as_deref() else { return facts };
-        let caller = matches!(entry.about.kind, SubjectKind::Key | SubjectKind::Client);
+        let caller = entry.about.kind.is_caller();
         if let Some(since) = self.after.refused_since(entry.about).filter(|_| caller) {
             let answers = self.answers(entry.about, full, now);
             if answers.is_shut_out() {
@@ -338,7 +338,7 @@ impl Engine {
         let mut members: Vec<About> = entry.evidence.iter().map(|evidence| evidence.about).collect();
         members.sort_unstable();
         members.dedup();
-        members.retain(|about| matches!(about.kind, SubjectKind::Key | SubjectKind::Client) && about.id != SITE);
+        members.retain(|about| about.kind.is_caller() && about.id != SITE);
         let (mut stopped, mut refused) = (0u64, 0u64);
         for about in &members {
             let row = self.row(*about);
@@ -367,7 +367,7 @@ fn is_watched(entry: &Entry) -> bool {
     entry.is_told()
         && !entry.is_apart()
         && !entry.is_group()
-        && matches!(entry.about.kind, SubjectKind::Key | SubjectKind::Client)
+        && entry.about.kind.is_caller()
         && !is_refusal(&entry.incident)
 }
 

@@ -36,7 +36,7 @@ impl Engine {
                 let calm = judged.bits == 0.0 || !error_spike::still(full, class, &scene, settings);
                 let fires = judged.is_told() && !is_of_one_key(kind, full);
                 let found = if fires { error_spike::finding(kind, full, &scene, judged) } else { None };
-                let single = matches!(kind, SubjectKind::Key | SubjectKind::Client);
+                let single = kind.is_caller();
                 let there = || kind == SubjectKind::Key && self.others_fail_there(full, class, tick);
                 let patient = fires && single && (self.others_fail(full, class, tick) || there());
                 // Where nobody else fails there is no company to wait for.
@@ -64,7 +64,7 @@ impl Engine {
     /// Refusals of strangers are scanners' background noise, and other detectors' business, unless one endpoint refuses
     /// many of them alike.
     fn concerns_somebody(&self, kind: SubjectKind, class: Class, finding: &Finding) -> bool {
-        if !matches!(class, Class::Denied | Class::Client) || matches!(kind, SubjectKind::Key | SubjectKind::Client) {
+        if !matches!(class, Class::Denied | Class::Client) || kind.is_caller() {
             return true;
         }
         let callers = &finding.parts.keys;

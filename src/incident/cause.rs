@@ -318,7 +318,7 @@ fn is_echo(book: &Book, candidate: &Candidate, now: Timestamp) -> bool {
     let mut explained = 0.0;
     for past in book.past().filter(|past| past.ended_at >= from) {
         // What the whole site did, each of its parts did; what strangers did, those who are known did not.
-        let single = matches!(candidate.about.kind, SubjectKind::Key | SubjectKind::Client);
+        let single = candidate.about.kind.is_caller();
         let within = past.about.kind == SubjectKind::Site
             && candidate.finding.started_at <= past.ended_at
             && !(single && past.detector == FLOODED);

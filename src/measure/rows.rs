@@ -129,7 +129,7 @@ impl Row {
                 (self.day, self.requests) = (day, 0);
             }
             self.requests += 1;
-            let always = !matches!(kind, SubjectKind::Key | SubjectKind::Client);
+            let always = !kind.is_caller();
             if always || self.requests >= FULL_AT {
                 let mut full = Box::new(Full::new(self.first_seen));
                 // The days before count as watched: what was too little to be remembered was little.

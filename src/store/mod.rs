@@ -235,6 +235,11 @@ impl Store {
         self.inner().state.clone()
     }
 
+    /// Since when nothing could be written, and why. Unlike [`Store::stats`], it asks no disk.
+    pub fn failing(&self) -> Option<(Timestamp, String)> {
+        self.inner().failing.clone()
+    }
+
     /// How it is doing.
     pub fn stats(&self) -> Stats {
         let inner = self.inner();
