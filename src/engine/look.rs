@@ -13,7 +13,7 @@ use crate::event::SubjectKind;
 use crate::incident::entry::About;
 use crate::measure::normal::Surroundings;
 use crate::measure::ring::TICK;
-use crate::measure::rows::Rows;
+use crate::measure::rows::{Full, Rows};
 use crate::time::{Span, Timestamp};
 
 /// Everything is up together from this factor on.
@@ -56,13 +56,20 @@ impl Engine {
                     rows.learn(slot, end - LAST, &scene.around);
                 }
                 let Some(row) = rows.get_mut(slot) else { continue };
+                let about = About { kind, id: row.id };
+                // Lines run ahead of the tick: what is listed for those alone is looked at in theirs.
+                let ahead = row.last_seen >= end;
                 let Some(full) = row.full.as_deref_mut() else { continue };
+                if ahead && paused(full, &scene) {
+                    let seen = full.counts.ticks(tick, 30) as f64;
+                    looked.push(Looked { about, slot, seen, light: true, rests: true, sound: true });
+                    continue;
+                }
                 let sound = !spikes.enabled || error_spike::note_quiet(kind, full, &scene, &spikes);
                 let glance = burst::glance(full, &scene);
                 let light = glance.is_light(floor);
                 let rests = light && burst::rests(full, &scene, glance.five, floor);
-                let (about, seen) = (About { kind, id: row.id }, glance.five as f64);
-                looked.push(Looked { about, slot, seen, light, rests, sound });
+                looked.push(Looked { about, slot, seen: glance.five as f64, light, rests, sound });
             }
         }
         self.scratch = slots;
@@ -152,4 +159,10 @@ impl Engine {
         self.site_up.keys_up = risen as u32;
         self.site_up.keys_seen = all as u32;
     }
+}
+
+/// Whether the windows that are due at this tick were as full before it: nothing came in it, no longer window ends with it,
+/// and no incident waits for its end.
+fn paused(full: &Full, scene: &Scene<'_>) -> bool {
+    !scene.ends_minute() && full.counts.tens.get(scene.tick) == 0 && !full.normal.is_open()
 }
