@@ -81,6 +81,33 @@ fn a_message_that_was_accepted_is_not_told_again_though_its_state_was_never_save
 }
 
 #[test]
+fn a_message_waits_for_no_state_that_is_being_saved() {
+    let home = Home::new("");
+    let now = unix_now();
+    let mut history = traffic::usual(now - 9 * DAY, now);
+    history
+        .extend((now - 9 * DAY..now).step_by(1700).map(|at| traffic::request(at, "bruce", "203.0.113.100", at % 9000)));
+    traffic::append(&home.log(), history);
+    let mut daemon = home.start();
+    assert!(daemon.terminate(Duration::from_secs(10)).success());
+    // No state is ever saved again: the disk does not come back. What comes is judged and told.
+    let mut daemon = home.spawn_in(&[("LAPWING_FAULT", "cut.in-snapshot=stuck".to_owned())]);
+    traffic::append(&home.log(), traffic::leak("wayne", unix_now() - 600, unix_now()));
+    wait_for("the first leak is told", SOON, || (!told(&home, "wayne").is_empty()).then_some(()));
+    traffic::append(&home.log(), traffic::leak("bruce", unix_now() - 600, unix_now()));
+    wait_for("so is the second", SOON, || (!told(&home, "bruce").is_empty()).then_some(()));
+    wait_for("both are acknowledged", SOON, || home.is_all_delivered().then_some(()));
+    daemon.kill();
+    // The lines are read once more, from the state of before, and told to nobody twice.
+    let daemon = home.start();
+    wait_for("all lines are counted", SOON, || (home.counted() == Some(lines(&home))).then_some(()));
+    for key in ["wayne", "bruce"] {
+        let told = told(&home, key);
+        assert!(told.values().all(|times| *times == 1), "{key}: {told:?}\n{}", daemon.said());
+    }
+}
+
+#[test]
 fn a_process_that_dies_in_a_delivery_loses_nothing_and_repeats_one_message_at_most() {
     dies_at(IN_A_DELIVERY);
 }

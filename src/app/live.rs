@@ -22,6 +22,7 @@ use super::memory::Governor;
 use super::pipeline::{Pipeline, PipelineError, Secrets};
 use super::reading::{Input, Reader};
 use super::replay::registry;
+use super::scribe::Scribe;
 pub use super::session::Hear;
 use super::session::{Hearer, Session};
 use super::status::Board;
@@ -345,6 +346,8 @@ impl Daemon {
         let session = Session {
             pipeline,
             positions,
+            scribe: Scribe::new(self.store.clone(), self.clock.clone()),
+            said_unsaved: false,
             store: self.store.clone(),
             teller,
             hearer: Hearer::Outbox(outbox),
@@ -404,10 +407,13 @@ pub fn watch(config: Config, hear: Hear, started: impl FnOnce(&str)) -> Result<(
     let follower = Follower::new(sources, config.limits, past.positions.values().cloned().collect())
         .map_err(|e| Failure::Usage(format!("the files cannot be followed: {e}")))?;
     started(past.note.as_deref().unwrap_or("nothing to learn from yet"));
+    let store = Arc::new(store);
     let session = Session {
         pipeline,
         positions: past.positions,
-        store: Arc::new(store),
+        scribe: Scribe::new(store.clone(), clock.clone()),
+        said_unsaved: false,
+        store,
         teller,
         hearer: Hearer::Direct(hear),
         board: Board::default(),

@@ -38,6 +38,7 @@ mod backfill;
 mod reading;
 
 mod moments;
+mod scribe;
 mod session;
 
 pub mod answers;

@@ -18,6 +18,9 @@ pub(super) struct Moments {
     cut: Span,
     cut_every: Span,
     cut_soon: Span,
+    copying: Span,
+    /// Something was told that is in no cut yet.
+    told: bool,
     pub(super) look: Span,
     pub(super) silence: Span,
     pub(super) line: Span,
@@ -36,6 +39,8 @@ impl Moments {
             cut: start - CUT_SOON,
             cut_every: CUT_BETWEEN.0,
             cut_soon: CUT_SOON,
+            copying: Span::ZERO,
+            told: false,
             look: start - LOOK_EVERY,
             silence: start,
             line: start,
@@ -46,21 +51,34 @@ impl Moments {
         }
     }
 
-    /// A cut was made that took so long.
-    pub(super) fn note_cut(&mut self, at: Span, took: Span) {
+    /// Something was told: a cut is due at once.
+    pub(super) fn note_told(&mut self) {
+        self.told = true;
+    }
+
+    /// A cut begins: what is remembered was copied, which took so long.
+    pub(super) fn note_cut(&mut self, at: Span, copying: Span) {
+        (self.cut, self.copying, self.told) = (at, copying, false);
+    }
+
+    /// The cut was saved, or could not be, which took so long.
+    pub(super) fn note_saved(&mut self, at: Span, saving: Span) {
+        let took = self.copying + saving;
         self.cut = at;
         self.cut_every = took.times(CUT_SHARE.0).clamp(CUT_BETWEEN.0, CUT_BETWEEN.1);
         self.cut_soon = took.times(CUT_SHARE.1).clamp(CUT_SOON, CUT_BETWEEN.1);
     }
 
-    /// When the next cut is due: whether lines came since the last one, and whether a file was met.
+    /// When the next cut is due: whether lines came since the last one, and whether a file was met. What was told is saved at
+    /// once: until then it is decided once more after a crash, though not told.
     pub(super) fn next_cut(&self, dirty: bool, met: bool) -> Span {
-        self.cut
-            + match (dirty, met) {
-                (true, true) => self.cut_soon,
-                (true, false) => self.cut_every,
-                (false, _) => CUT_IDLE,
-            }
+        let after = match (dirty, met) {
+            _ if self.told => Span::ZERO,
+            (true, true) => self.cut_soon,
+            (true, false) => self.cut_every,
+            (false, _) => CUT_IDLE,
+        };
+        self.cut + after
     }
 }
 
@@ -73,13 +91,17 @@ mod tests {
         let start = Span::from_secs(100);
         let mut moments = Moments::at(start);
         assert_eq!(moments.next_cut(true, true), start, "the first one at once");
-        moments.note_cut(start, Span::from_millis(10));
+        moments.note_saved(start, Span::from_millis(10));
         assert_eq!(moments.next_cut(true, false) - start, Span::from_secs(5));
         assert_eq!(moments.next_cut(true, true) - start, Span::SECOND);
         assert_eq!(moments.next_cut(false, true) - start, Span::from_mins(15));
-        moments.note_cut(start, Span::from_millis(200));
+        moments.note_told();
+        assert_eq!(moments.next_cut(false, false), start, "what was told is saved at once");
+        moments.note_cut(start, Span::from_millis(50));
+        assert_eq!(moments.next_cut(true, false) - start, Span::from_secs(5));
+        moments.note_saved(start, Span::from_millis(150));
         assert_eq!(moments.next_cut(true, false) - start, Span::from_secs(20));
-        moments.note_cut(start, Span::from_secs(30));
+        moments.note_saved(start, Span::from_secs(30));
         assert_eq!(moments.next_cut(true, false) - start, Span::MINUTE, "at the latest");
     }
 }

@@ -1,7 +1,8 @@
 //! The pipeline's thread of the daemon: takes lines in, judges, tells, and cuts.
 //!
 //! One cut holds positions and what is remembered. It is made at intervals, and at once when a message was decided; the
-//! message itself is written down before that, with the incident, and then goes out.
+//! message itself is written down before that, with the incident, and then goes out. What is remembered is copied as bytes
+//! here; another thread packs and writes them, and lines go on being counted.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -16,6 +17,7 @@ use super::memory::Governor;
 use super::moments::{LOOK_EVERY, Moments};
 use super::pipeline::Pipeline;
 use super::reading::Input;
+use super::scribe::Scribe;
 use super::standing::{Picture, SourcePicture};
 use super::status::{Board, ChannelStatus, MemoryStatus, StoreStatus};
 use super::systemd;
@@ -65,6 +67,10 @@ pub(super) struct Session {
     pub(super) pipeline: Pipeline,
     pub(super) positions: BTreeMap<u64, Position>,
     pub(super) store: Arc<Store>,
+    /// Saves what is remembered.
+    pub(super) scribe: Scribe,
+    /// It was said that saving fails.
+    pub(super) said_unsaved: bool,
     pub(super) teller: Arc<Teller>,
     pub(super) hearer: Hearer,
     pub(super) board: Board,
@@ -104,7 +110,7 @@ impl Session {
         let names: Vec<String> = self.pipeline.tallies().iter().map(|(name, _)| (*name).to_owned()).collect();
         let over = self.care.keep_only(&names, self.clock.now());
         if !over.is_empty() {
-            self.say(&over, self.clock.now(), &mut moments, start);
+            self.say(&over, self.clock.now(), &mut moments);
         }
         loop {
             fault::point("session.turn");
@@ -156,12 +162,14 @@ impl Session {
                 }
             }
             let now = self.clock.monotonic();
+            if let Some(written) = self.scribe.look() {
+                moments.note_saved(now, written.took);
+                // What was not saved is as urgent as before.
+                dirty |= written.result.is_err();
+                self.say_of_saving(written.result, true);
+            }
             if !changes.is_empty() {
-                self.tell(&mut changes, wall, &mut moments, now);
-                (dirty, met) = (self.is_unsaved(), false);
-            } else if now >= moments.next_cut(dirty, met) {
-                self.cut(&mut moments, now);
-                (dirty, met) = (self.is_unsaved(), false);
+                self.tell(&mut changes, wall, &mut moments);
             }
             if now - moments.look >= LOOK_EVERY {
                 moments.look = now;
@@ -170,20 +178,24 @@ impl Session {
                 }
                 let notices = self.care(&stand, now, wall);
                 if !notices.is_empty() {
-                    self.say(&notices, wall, &mut moments, now);
+                    self.say(&notices, wall, &mut moments);
                 }
                 if now - moments.silence >= SILENCES_EVERY {
                     moments.silence = now;
-                    self.look_at_silences(wall, &mut moments, now);
+                    self.look_at_silences(wall, &mut moments);
                 }
                 if let Some(cut) = unfound.due(stand.at_end, now) {
-                    self.look_for_told(cut, wall, &mut moments, now);
+                    self.look_for_told(cut, wall, &mut moments);
                 }
                 if stand.at_end {
                     self.eyes.look(&self.teller.config(), self.pipeline.registry(), &stand.picture, now);
                 }
                 self.look(&stand, wall, &mut moments);
                 self.tell_of_itself(&mut troubles, wall, now);
+            }
+            if now >= moments.next_cut(dirty, met) && !self.scribe.is_busy() {
+                self.cut(&mut moments);
+                (dirty, met) = (false, false);
             }
             if self.service && now - moments.line >= LINE_EVERY {
                 moments.line = now;
@@ -194,8 +206,11 @@ impl Session {
                 systemd::alive();
             }
         }
-        let now = self.clock.monotonic();
-        self.cut(&mut moments, now);
+        self.cut(&mut moments);
+        self.scribe.wait();
+        if let Some(written) = self.scribe.look() {
+            self.say_of_saving(written.result, true);
+        }
         self
     }
 
@@ -205,13 +220,8 @@ impl Session {
         due.map_or(WAIT.1, |due| due - self.clock.now())
     }
 
-    /// Whether the last cut did not come to be: then the next one is as urgent.
-    fn is_unsaved(&self) -> bool {
-        self.store.failing().is_some()
-    }
-
     /// Tells what changed: written down first, then sent.
-    fn tell(&mut self, changes: &mut Vec<Change>, wall: Timestamp, moments: &mut Moments, now: Span) {
+    fn tell(&mut self, changes: &mut Vec<Change>, wall: Timestamp, moments: &mut Moments) {
         let mut rows = Vec::new();
         let (mut notices, mut kept) = (Vec::new(), Vec::new());
         let marks = self.store.marks();
@@ -226,11 +236,11 @@ impl Session {
             rows.push(IncidentRow::new(notice.clone(), wall).explained(change.incident.grounds));
             notices.push(notice);
         }
-        self.deliver(rows, &notices, &kept, moments, now);
+        self.deliver(rows, &notices, &kept, moments);
     }
 
     /// Tells what went beyond the ceiling of its silence, and what still goes on when its silence ends.
-    fn look_at_silences(&mut self, wall: Timestamp, moments: &mut Moments, now: Span) {
+    fn look_at_silences(&mut self, wall: Timestamp, moments: &mut Moments) {
         let Hearer::Outbox(outbox) = &self.hearer else { return };
         if !outbox.keeps_silence() {
             return;
@@ -243,34 +253,27 @@ impl Session {
         });
         let due = outbox.overdue(&open.collect::<Vec<_>>());
         if !due.is_empty() {
-            self.say(&due, wall, moments, now);
+            self.say(&due, wall, moments);
         }
     }
 
     /// Tells the end of what was told after that cut, by a process that died, and is not known any more.
-    fn look_for_told(&mut self, cut: Timestamp, wall: Timestamp, moments: &mut Moments, now: Span) {
+    fn look_for_told(&mut self, cut: Timestamp, wall: Timestamp, moments: &mut Moments) {
         let open = self.pipeline.open_incidents();
         let goes_on = |id: &str| open.iter().any(|incident| incident.id == id);
         let ends = unfound::ends(self.store.open_incidents(), cut, goes_on, wall);
         if !ends.is_empty() {
-            self.say(&ends, wall, moments, now);
+            self.say(&ends, wall, moments);
         }
     }
 
     /// Tells notices of Lapwing itself.
-    fn say(&mut self, notices: &[Notice], wall: Timestamp, moments: &mut Moments, now: Span) {
+    fn say(&mut self, notices: &[Notice], wall: Timestamp, moments: &mut Moments) {
         let rows = notices.iter().map(|n| IncidentRow::new(n.clone(), wall)).collect();
-        self.deliver(rows, notices, &[], moments, now);
+        self.deliver(rows, notices, &[], moments);
     }
 
-    fn deliver(
-        &mut self,
-        rows: Vec<IncidentRow>,
-        notices: &[Notice],
-        kept: &[Notice],
-        moments: &mut Moments,
-        now: Span,
-    ) {
+    fn deliver(&mut self, rows: Vec<IncidentRow>, notices: &[Notice], kept: &[Notice], moments: &mut Moments) {
         for notice in notices {
             tracing::info!(incident = notice.incident, kind = ?notice.kind, severity = notice.severity.as_str(), "{}", notice.title);
         }
@@ -290,17 +293,16 @@ impl Session {
         if !(rows.is_empty() && messages.is_empty()) {
             self.write_down(rows, messages);
         }
-        self.cut(moments, now);
+        moments.note_told();
     }
 
     /// Messages and the incidents they are about: once they are durable the senders may have them.
-    fn write_down(&self, rows: Vec<IncidentRow>, messages: Vec<OutboxRow>) {
-        let was_failing = self.is_unsaved();
+    fn write_down(&mut self, rows: Vec<IncidentRow>, messages: Vec<OutboxRow>) {
         let told = self.store.tell(rows, messages);
         if let Hearer::Outbox(senders) = &self.hearer {
             senders.wake();
         }
-        say_of_saving(told, was_failing);
+        self.say_of_saving(told, false);
         fault::point("told");
     }
 
@@ -313,16 +315,25 @@ impl Session {
         }
     }
 
-    fn cut(&mut self, moments: &mut Moments, now: Span) {
+    /// Gives the scribe what is remembered now. What became of it is heard of later.
+    fn cut(&mut self, moments: &mut Moments) {
         self.settle();
+        let (now, taken) = (self.clock.monotonic(), self.clock.now());
         let state = self.pipeline.save(self.positions.values().cloned().collect());
-        let was_failing = self.is_unsaved();
-        match self.store.cut(state) {
-            Ok(()) if was_failing => tracing::info!("the state can be saved again"),
-            cut => say_of_saving(cut, was_failing),
+        moments.note_cut(now, self.clock.monotonic() - now);
+        self.scribe.take(state, taken);
+    }
+
+    /// Says when saving begins to fail, and when a whole state can be saved again.
+    fn say_of_saving(&mut self, saved: Result<(), StoreError>, whole: bool) {
+        match saved {
+            Ok(()) if whole && std::mem::take(&mut self.said_unsaved) => tracing::info!("the state can be saved again"),
+            Ok(()) => {}
+            Err(error) if !std::mem::replace(&mut self.said_unsaved, true) => {
+                tracing::error!(%error, "the state cannot be saved; watching and telling go on, trying again");
+            }
+            Err(error) => tracing::debug!(%error, "the state can still not be saved"),
         }
-        let after = self.clock.monotonic();
-        moments.note_cut(after, after - now);
     }
 
     /// Enters lines that are counted now in the ledger, if one is kept.
@@ -425,17 +436,6 @@ impl Session {
                 shed: stats.shed,
             };
         });
-    }
-}
-
-/// Says that saving begins to fail.
-fn say_of_saving(saved: Result<(), StoreError>, was_failing: bool) {
-    match saved {
-        Ok(()) => {}
-        Err(error) if !was_failing => {
-            tracing::error!(%error, "the state cannot be saved; watching and telling go on, trying again");
-        }
-        Err(error) => tracing::debug!(%error, "the state can still not be saved"),
     }
 }
 

@@ -58,6 +58,9 @@ pub enum StoreError {
         /// The limit.
         limit: u64,
     },
+    /// A defect ended saving half-way.
+    #[error("saving the state was given up half-way, by a defect of Lapwing itself")]
+    GaveUp,
 }
 
 impl StoreError {

@@ -169,15 +169,15 @@ impl Store {
         Store { dir, settings, clock, secret, cutting: Mutex::new(()), inner: Mutex::new(inner) }
     }
 
-    /// Makes a state durable: the engine's, with read positions and parser decisions; the store does not look inside.
+    /// Makes a state durable: the engine's at `taken`, with read positions and parser decisions; the store does not look
+    /// inside.
     ///
     /// # Errors
     /// The state is not saved: call again with a newer one.
-    pub fn cut(&self, state: Vec<u8>) -> Result<(), StoreError> {
+    pub fn cut(&self, state: Vec<u8>, taken: Timestamp) -> Result<(), StoreError> {
         let _one_at_a_time = self.cutting.lock().unwrap_or_else(PoisonError::into_inner);
-        let now = self.clock.now();
         fault::point("cut.before");
-        let written = self.write_snapshot(state, now);
+        let written = self.write_snapshot(state, taken);
         fault::point("cut.after-snapshot");
         let mut inner = self.inner();
         let before = inner.mirror.meta.clone();
@@ -185,15 +185,15 @@ impl Store {
             Ok(generation) => {
                 let meta = &mut inner.mirror.meta;
                 meta.generation = *generation;
-                meta.cut_at = Some(now);
+                meta.cut_at = Some(taken);
                 let last = meta.hourly.last().map(|(_, at)| *at);
-                if last.is_none_or(|at| now - at >= HOURLY || at - now >= HOURLY) {
-                    meta.hourly.push((*generation, now));
+                if last.is_none_or(|at| taken - at >= HOURLY || at - taken >= HOURLY) {
+                    meta.hourly.push((*generation, taken));
                     let excess = meta.hourly.len().saturating_sub(HOURLY_KEPT);
                     meta.hourly.drain(..excess);
                 }
             }
-            Err(e) => inner.failing = Some((inner.failing.take().map_or(now, |(since, _)| since), e.to_string())),
+            Err(e) => inner.failing = Some((inner.failing.take().map_or(taken, |(since, _)| since), e.to_string())),
         }
         let ops = [inner.mirror.meta_op()];
         let committed = self.commit(&mut inner, &ops, written.is_ok());
@@ -262,7 +262,7 @@ impl Store {
     }
 
     /// Writes the next generation with a copy of what the journal holds.
-    fn write_snapshot(&self, state: Vec<u8>, now: Timestamp) -> Result<u64, StoreError> {
+    fn write_snapshot(&self, state: Vec<u8>, taken_at: Timestamp) -> Result<u64, StoreError> {
         if state.len() as u64 > self.settings.state_bytes {
             return Err(StoreError::TooLarge { bytes: state.len() as u64, limit: self.settings.state_bytes });
         }
@@ -276,7 +276,7 @@ impl Store {
         drop(inner);
         let journal = postcard::to_allocvec(&ops).unwrap_or_default();
         directory::create(dir)?;
-        snapshot::write(dir, &Snapshot { generation, taken_at: now, journal, state })?;
+        snapshot::write(dir, &Snapshot { generation, taken_at, journal, state })?;
         Ok(generation)
     }
 

@@ -29,7 +29,7 @@ fn opened(incident: &str) -> Vec<IncidentRow> {
 /// Tells, and then makes a cut, as a session does.
 fn cut(store: &Store, state: &str, incident: &str) -> Result<(), StoreError> {
     let told = store.tell(opened(incident), vec![row(incident, NoticeType::Opened)]);
-    store.cut(state.as_bytes().to_vec())?;
+    store.cut(state.as_bytes().to_vec(), store.clock.now())?;
     told
 }
 
