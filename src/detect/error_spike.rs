@@ -331,10 +331,10 @@ fn grounds(failures: &Failures, full: &Full, scene: &Scene<'_>, judged: &Judgeme
         let window = Window::of(failures, full, scene, minutes);
         let spoke = if Span::from_mins(minutes) == judged.window { "; this window spoke" } else { "" };
         grounds = grounds.line(format!(
-            "In {minutes} min: {:.0} of {:.0} failed, {:.0} of them in the worst minute{spoke}.",
-            window.errors,
-            window.requests,
-            window.worst(failures, full).0
+            "In {minutes} min: {} of {} failed, {} of them in the worst minute{spoke}.",
+            window.errors as u64,
+            window.requests as u64,
+            window.worst(failures, full).0 as u64
         ));
     }
     grounds.line(format!("Callers that fail: {}.", failures.callers.active()))

@@ -35,7 +35,10 @@ impl Engine {
                 let Some(judged) = error_spike::judge(kind, full, class, &scene, settings) else { continue };
                 let calm = judged.bits == 0.0 || !error_spike::still(full, class, &scene, settings);
                 let fires = judged.is_told() && !is_of_one_key(kind, full);
-                let found = if fires { error_spike::finding(kind, full, &scene, judged) } else { None };
+                // What is told is kept up to date by itself on every tick; whether it belongs elsewhere may wait for the minute.
+                let known =
+                    || !scene.ends_minute() && self.book.is_settled(error_spike::NAME, one.about, class.index() as u64);
+                let found = if fires && !known() { error_spike::finding(kind, full, &scene, judged) } else { None };
                 let single = kind.is_caller();
                 let there = || kind == SubjectKind::Key && self.others_fail_there(full, class, tick);
                 let patient = fires && single && (self.others_fail(full, class, tick) || there());

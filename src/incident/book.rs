@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::detect::{budget, harvesting, leaked_key};
 use crate::event::{Severity, Subject, SubjectKind};
 use crate::incident::allowance::{Allowance, Used};
-use crate::incident::entry::{About, Candidate, EVIDENCE_KEPT, Entry};
+use crate::incident::entry::{About, Candidate, EVIDENCE_KEPT, Entry, Evidence};
 use crate::incident::kept::{Kept, Line, Reason};
 use crate::incident::spread::Spread;
 use crate::incident::{Again, Change, ChangeKind, Ending, Incident};
@@ -130,6 +130,13 @@ impl Book {
             let member = || e.group && e.evidence.iter().any(|v| v.about == about);
             !e.is_apart() && (e.about == about || member() || e.has_been_on(about))
         })
+    }
+
+    /// Whether what this detector finds of this subject is part of an open incident that was told, or is one line of the
+    /// summary.
+    pub fn is_settled(&self, detector: &str, about: About, tag: u64) -> bool {
+        let is_it = |v: &Evidence| v.about == about && v.tag == tag && v.detector == detector;
+        self.entries.iter().any(|e| (e.is_told() || e.withheld) && e.evidence.iter().any(is_it))
     }
 
     /// Adds a finding to an open incident on the same subject.

@@ -14,6 +14,9 @@ const BEFORE: f64 = 0.3;
 /// Share of a long window's failures in its last five minutes from which on those decide how they lie.
 const MOST: f64 = 0.6;
 
+/// Buckets of the longest window: an hour of minutes.
+const LONGEST: usize = 60;
+
 /// Requests and failures of a window.
 pub(super) struct Window {
     /// Its length.
@@ -55,10 +58,23 @@ impl Window {
 
     /// Failures and requests of its worst minute.
     pub(super) fn worst(&self, failures: &Failures, full: &Full) -> (f64, f64) {
-        let width = if self.fine { 6 } else { 2 };
-        (self.newest - self.buckets + 1..=self.newest - width + 1)
-            .map(|from| self.sum(failures, full, from, from + width - 1))
-            .fold((0.0, 0.0), |worst, one| if one.0 > worst.0 { one } else { worst })
+        let (width, first) = (if self.fine { 6 } else { 2 }, self.newest - self.buckets + 1);
+        let (mut errors, mut requests) = ([0u32; LONGEST], [0u32; LONGEST]);
+        let length = (self.buckets as usize).min(LONGEST);
+        let (errors, requests) = (&mut errors[..length], &mut requests[..length]);
+        if self.fine {
+            failures.tens.copy(first, errors);
+            full.counts.tens.copy(first, requests);
+        } else {
+            failures.mins.copy(first, errors);
+            full.counts.mins.copy(first, requests);
+        }
+        let total = |part: &[u32]| part.iter().map(|&n| u64::from(n)).sum::<u64>();
+        let parts = errors.windows(width).zip(requests.windows(width));
+        parts.fold((0.0, 0.0), |worst, (errors, requests)| {
+            let failed = total(errors);
+            if failed as f64 > worst.0 { (failed as f64, total(requests).max(failed) as f64) } else { worst }
+        })
     }
 }
 
