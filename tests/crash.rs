@@ -52,8 +52,8 @@ fn a_process_that_dies_between_the_message_and_its_state_tells_it_once() {
     dies_at(AROUND_A_TELLING);
 }
 
-#[test]
-fn a_message_that_was_accepted_is_not_told_again_though_its_state_was_never_saved() {
+/// A home whose daemon has learned nine days of wayne and bruce, and was stopped.
+fn home_that_knows_two_keys() -> Home {
     let home = Home::new("");
     let now = unix_now();
     let mut history = traffic::usual(now - 9 * DAY, now);
@@ -62,6 +62,12 @@ fn a_message_that_was_accepted_is_not_told_again_though_its_state_was_never_save
     traffic::append(&home.log(), history);
     let mut daemon = home.start();
     assert!(daemon.terminate(Duration::from_secs(10)).success());
+    home
+}
+
+#[test]
+fn a_message_that_was_accepted_is_not_told_again_though_its_state_was_never_saved() {
+    let home = home_that_knows_two_keys();
     // It goes out, is acknowledged, and no state is saved after it.
     let mut daemon = home.spawn_in(&[("LAPWING_FAULT", "told=stuck".to_owned())]);
     traffic::append(&home.log(), traffic::leak("wayne", unix_now() - 600, unix_now()));
@@ -82,14 +88,7 @@ fn a_message_that_was_accepted_is_not_told_again_though_its_state_was_never_save
 
 #[test]
 fn a_message_waits_for_no_state_that_is_being_saved() {
-    let home = Home::new("");
-    let now = unix_now();
-    let mut history = traffic::usual(now - 9 * DAY, now);
-    history
-        .extend((now - 9 * DAY..now).step_by(1700).map(|at| traffic::request(at, "bruce", "203.0.113.100", at % 9000)));
-    traffic::append(&home.log(), history);
-    let mut daemon = home.start();
-    assert!(daemon.terminate(Duration::from_secs(10)).success());
+    let home = home_that_knows_two_keys();
     // No state is ever saved again: the disk does not come back. What comes is judged and told.
     let mut daemon = home.spawn_in(&[("LAPWING_FAULT", "cut.in-snapshot=stuck".to_owned())]);
     traffic::append(&home.log(), traffic::leak("wayne", unix_now() - 600, unix_now()));
