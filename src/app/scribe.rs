@@ -60,8 +60,11 @@ impl Scribe {
     /// Waits for the state that is under way, if one is; [`Scribe::look`] then says what became of it.
     pub(super) fn wait(&mut self) {
         if let Some(thread) = self.under_way.take() {
-            let gave_up = |_| Written { result: Err(StoreError::GaveUp), took: Span::ZERO };
-            self.written = Some(thread.join().unwrap_or_else(gave_up));
+            self.written = Some(thread.join().unwrap_or_else(|_| {
+                // The panic was said by itself; that nothing is saved has to be told as well.
+                self.store.note_failure(&StoreError::GaveUp);
+                Written { result: Err(StoreError::GaveUp), took: Span::ZERO }
+            }));
         }
     }
 }
@@ -78,6 +81,21 @@ mod tests {
     use super::*;
     use crate::store::Settings;
     use crate::time::SystemClock;
+
+    #[test]
+    fn a_defect_in_saving_is_a_failed_cut_and_the_next_one_ends_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+        let store = Arc::new(Store::open(dir.path(), Settings::default(), clock.clone()).unwrap().0);
+        let mut scribe = Scribe::new(store.clone(), clock.clone());
+        scribe.under_way = Some(Builder::new().spawn(|| panic!("a defect")).unwrap());
+        scribe.wait();
+        assert!(matches!(scribe.look().unwrap().result, Err(StoreError::GaveUp)));
+        assert!(store.failing().is_some(), "it is told like any other failure to save");
+        scribe.take(b"state".to_vec(), clock.now());
+        scribe.wait();
+        assert!(scribe.look().unwrap().result.is_ok() && store.failing().is_none());
+    }
 
     #[test]
     fn says_once_what_became_of_each_state_and_takes_the_next() {

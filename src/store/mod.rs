@@ -133,6 +133,14 @@ struct Inner {
     failing: Option<(Timestamp, String)>,
 }
 
+impl Inner {
+    /// Nothing can be written since `now`, or since it was noted first, for this reason.
+    fn fail(&mut self, now: Timestamp, error: &StoreError) {
+        let since = self.failing.take().map_or(now, |(since, _)| since);
+        self.failing = Some((since, error.to_string()));
+    }
+}
+
 impl Store {
     /// Opens the state directory and says what was found there and what was lost.
     ///
@@ -193,7 +201,7 @@ impl Store {
                     meta.hourly.drain(..excess);
                 }
             }
-            Err(e) => inner.failing = Some((inner.failing.take().map_or(taken, |(since, _)| since), e.to_string())),
+            Err(e) => inner.fail(taken, e),
         }
         let ops = [inner.mirror.meta_op()];
         let committed = self.commit(&mut inner, &ops, written.is_ok());
@@ -233,6 +241,11 @@ impl Store {
     /// The state of the last cut of a store in memory.
     pub fn state(&self) -> Option<Vec<u8>> {
         self.inner().state.clone()
+    }
+
+    /// Notes that a cut ended without an answer.
+    pub fn note_failure(&self, error: &StoreError) {
+        self.inner().fail(self.clock.now(), error);
     }
 
     /// Since when nothing could be written, and why. Unlike [`Store::stats`], it asks no disk.
@@ -293,8 +306,7 @@ impl Store {
             }
             Err(e) => {
                 inner.stale = true;
-                let since = inner.failing.take().map_or_else(|| self.clock.now(), |(since, _)| since);
-                inner.failing = Some((since, e.to_string()));
+                inner.fail(self.clock.now(), e);
             }
         }
         committed
