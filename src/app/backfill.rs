@@ -6,6 +6,7 @@ use std::fmt::Write;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use super::abreast::{Piece, hand_on};
 use super::ledger::Ledger;
 use super::merge::{Merge, position, whole_lines};
 use super::pipeline::{Pipeline, PipelineError};
@@ -63,30 +64,38 @@ pub(super) fn backfill(
     pipeline.quiet(true);
     let mut merge = Merge::new(feeds, &config.limits, pipeline);
     let size = merge.size().max(1);
-    let mut changes = Vec::new();
-    let mut told = clock.monotonic() - TELL_EVERY;
-    while let Some(run) = merge.next(pipeline) {
-        let (stream, skipped) = (run.stream, run.skipped);
-        if let Some(ledger) = ledger.as_deref_mut()
-            && let Err(error) = ledger.note(run.bytes)
-        {
-            tracing::error!(%error, "the ledger cannot be written");
-        }
-        pipeline.take(stream, run.bytes, skipped, &mut changes);
-        changes.clear();
-        if stop.load(Ordering::Relaxed) {
-            done.stopped = true;
-            return Ok(done);
-        }
-        let now = clock.monotonic();
-        if now - told >= TELL_EVERY {
-            told = now;
-            let text = format!("reading history: {} %", (merge.consumed() * 100 / size).min(100));
-            tracing::info!("{text}");
-            if service {
-                systemd::still_starting(&text, Span::MINUTE);
+    let (mut told, mut changes) = (clock.monotonic() - TELL_EVERY, Vec::new());
+    pipeline.take_abreast(
+        |front, on| {
+            let (mut piece, mut wanted) = (Piece::default(), true);
+            while let Some(run) = merge.next(front).filter(|_| wanted) {
+                if let Some(ledger) = ledger.as_deref_mut()
+                    && let Err(error) = ledger.note(run.bytes)
+                {
+                    tracing::error!(%error, "the ledger cannot be written");
+                }
+                hand_on(front, (run.stream, run.bytes, run.skipped), &mut piece, &mut wanted, on);
+                piece.consumed = merge.consumed();
             }
-        }
+        },
+        |consumed, changes| {
+            changes.clear();
+            let now = clock.monotonic();
+            if now - told >= TELL_EVERY {
+                told = now;
+                let text = format!("reading history: {} %", (consumed * 100 / size).min(100));
+                tracing::info!("{text}");
+                if service {
+                    systemd::still_starting(&text, Span::MINUTE);
+                }
+            }
+            !stop.load(Ordering::Relaxed)
+        },
+        &mut changes,
+    )?;
+    if stop.load(Ordering::Relaxed) {
+        done.stopped = true;
+        return Ok(done);
     }
     // What lies between the last line and now is over as well.
     pipeline.advance(clock.now() - LATENESS, &mut changes);

@@ -347,7 +347,6 @@ impl Daemon {
             pipeline,
             positions,
             scribe: Scribe::new(self.store.clone(), self.clock.clone()),
-            said_unsaved: false,
             store: self.store.clone(),
             teller,
             hearer: Hearer::Outbox(outbox),
@@ -380,6 +379,7 @@ fn refused(error: PipelineError) -> Failure {
     match error {
         PipelineError::Newer(sentence) => Failure::Running(anyhow!(sentence)),
         PipelineError::Format { .. } => Failure::Usage(error.to_string()),
+        PipelineError::Died(died) => Failure::Running(died.into()),
     }
 }
 
@@ -412,7 +412,6 @@ pub fn watch(config: Config, hear: Hear, started: impl FnOnce(&str)) -> Result<(
         pipeline,
         positions: past.positions,
         scribe: Scribe::new(store.clone(), clock.clone()),
-        said_unsaved: false,
         store,
         teller,
         hearer: Hearer::Direct(hear),

@@ -6,6 +6,7 @@ pub mod status;
 
 pub mod control;
 
+mod abreast;
 mod front;
 mod merge;
 

@@ -6,6 +6,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
+use super::abreast::{Died, On, Piece, abreast, hand_on};
 use super::front::{Front, Stream, judge};
 use super::geo;
 use super::header::{Header, VERSION};
@@ -19,11 +20,13 @@ use crate::format::{Choice, ChoiceError, Fields, PASTED, Registry, SourceParser}
 use crate::incident::kept::Weighed;
 use crate::incident::{Change, Incident};
 use crate::intake::{self, FingerprintKey, Intake};
-use crate::source::{Position, Skipped};
+use crate::source::{Chunk, Position, Skipped};
 use crate::time::{Span, Timestamp, Zone};
 
 /// A stamp further ahead of the wall clock than this is wrong.
 const AHEAD: Span = Span::from_mins(5);
+/// From so many bytes on, reading has a thread of its own: making one takes as long as reading some dozen lines.
+const ABREAST_BYTES: usize = 256 << 10;
 
 /// Lines in, changes out.
 #[derive(Debug)]
@@ -66,6 +69,9 @@ pub enum PipelineError {
     /// The state was written by a newer Lapwing.
     #[error("{0}")]
     Newer(String),
+    /// Reading the logs panicked, which is a defect.
+    #[error(transparent)]
+    Died(#[from] Died),
 }
 
 /// Secret material that ids and fingerprints are made with.
@@ -231,6 +237,51 @@ impl Pipeline {
         });
         self.batch = batch;
         self.note_defects(&passed_over);
+    }
+
+    /// The same for much at once, in the order it came in.
+    pub(super) fn take_chunks(&mut self, chunks: &[Chunk], changes: &mut Vec<Change>) {
+        let stream = |chunk: &Chunk| self.stream_of(chunk.source);
+        let known: Vec<(usize, &Chunk)> = chunks.iter().filter_map(|chunk| Some((stream(chunk)?, chunk))).collect();
+        if known.iter().map(|(_, chunk)| chunk.bytes.len()).sum::<usize>() < ABREAST_BYTES {
+            for (stream, chunk) in known {
+                self.take(stream, &chunk.bytes, chunk.skipped, changes);
+            }
+            return;
+        }
+        let read = |front: &mut Front<'_>, on: On<'_>| {
+            let (mut piece, mut wanted) = (Piece::default(), true);
+            for (stream, chunk) in known {
+                hand_on(front, (stream, &chunk.bytes, chunk.skipped), &mut piece, &mut wanted, on);
+            }
+        };
+        if self.take_abreast(read, |_, _| true, changes).is_err() {
+            self.note_defects(&chunks.first().map(|chunk| chunk.source).into_iter().collect::<Vec<_>>());
+        }
+    }
+
+    /// Lets `read` make events of lines while the ones before are judged. Whenever some were judged, `after` gets the bytes
+    /// read before them and what came of it so far, and says whether to go on.
+    ///
+    /// # Errors
+    /// Reading panicked.
+    pub(super) fn take_abreast(
+        &mut self,
+        read: impl FnOnce(&mut Front<'_>, On<'_>) + Send,
+        mut after: impl FnMut(u64, &mut Vec<Change>) -> bool,
+        changes: &mut Vec<Change>,
+    ) -> Result<(), Died> {
+        let (mut front, engine) = self.parts();
+        let mut passed_over = Vec::new();
+        let done = abreast(
+            |on| read(&mut front, on),
+            |piece| {
+                passed_over.append(&mut judge(engine, &piece.batch, changes));
+                after(piece.consumed, changes)
+            },
+        );
+        self.note_defects(&passed_over);
+        done
     }
 
     /// The two halves, which share nothing.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{SyncSender, TrySendError};
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError};
 use std::thread::{self, JoinHandle};
 
 use super::standing::{Picture, Standing};
@@ -25,6 +25,9 @@ const GOES_ON: Span = Span::from_millis(100);
 /// While lines keep coming they are collected for so long: to wake for each of them would cost more than to read them. The
 /// first one after a pause waits for nothing.
 const COLLECT: Span = Span::from_millis(20);
+
+/// Chunks that are taken in at once, at most: a backlog waits for no longer than their lines take to be told of.
+const AT_ONCE: usize = 16;
 
 /// What the pipeline's thread is told.
 #[derive(Debug)]
@@ -165,6 +168,22 @@ impl Reading {
             }
         }
     }
+}
+
+/// A chunk and those that lie there already, since much at once costs less; what else comes to hand is for the next turn.
+pub(super) fn gather(first: Chunk, inbox: &Receiver<Input>, next: &mut Option<Input>) -> Vec<Chunk> {
+    let mut chunks = vec![first];
+    while chunks.len() < AT_ONCE {
+        match inbox.try_recv() {
+            Ok(Input::Chunk(chunk)) => chunks.push(chunk),
+            Ok(other) => {
+                *next = Some(other);
+                break;
+            }
+            Err(_) => break,
+        }
+    }
+    chunks
 }
 
 /// How long after one look for files the next one is due.

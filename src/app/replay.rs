@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::mpsc::sync_channel;
 
 use anyhow::anyhow;
 use globset::GlobBuilder;
 
 use super::Failure;
+use super::abreast::{On, Piece, abreast, hand_on};
 use super::front::{Front, judge};
 use super::marked;
 use super::merge::{Merge, Unread};
@@ -18,7 +18,6 @@ use super::telling::Teller;
 use crate::config::{Config, Source};
 use crate::detect::grounds::Grounds;
 use crate::engine::EngineStatus;
-use crate::event::Batch;
 use crate::format::Registry;
 use crate::incident::allowance::Allowance;
 use crate::incident::kept::would_tell;
@@ -163,7 +162,7 @@ impl Pass<'_> {
         let mut looked = Timestamp::MIN;
         let mut passed_over = Vec::new();
         let (front, engine) = pipeline.parts();
-        side_by_side(
+        abreast(
             |on| read(front, &mut merge, what.until, on),
             |piece| {
                 passed_over.append(&mut judge(engine, &piece.batch, &mut changes));
@@ -177,7 +176,8 @@ impl Pass<'_> {
                 progress(self.from * size + piece.consumed, self.passes * size);
                 told.is_ok()
             },
-        )?;
+        )
+        .map_err(|died| Failure::Running(died.into()))?;
         told?;
         pipeline.note_defects(&passed_over);
         pipeline.finish(&mut changes);
@@ -275,19 +275,8 @@ fn tell_all(
     Ok(())
 }
 
-/// Events on their way from reading to detection.
-#[derive(Debug, Default)]
-struct Piece {
-    batch: Batch,
-    /// Bytes read so far.
-    consumed: u64,
-}
-
-/// Pieces on their way at a time.
-const PIECES: usize = 8;
-
 /// Reads lines in their order and hands their events on, until nobody takes them any more.
-fn read(mut front: Front<'_>, merge: &mut Merge, until: Option<Timestamp>, on: &mut dyn FnMut(&mut Piece) -> bool) {
+fn read(mut front: Front<'_>, merge: &mut Merge, until: Option<Timestamp>, on: On<'_>) {
     let mut piece = Piece::default();
     let mut cut = Vec::new();
     let mut wanted = true;
@@ -301,52 +290,12 @@ fn read(mut front: Front<'_>, merge: &mut Merge, until: Option<Timestamp>, on: &
         }
         // Lines come in the order of their times: what follows is later still.
         let over = bytes.is_empty() && !run.bytes.is_empty();
-        let consumed = piece.consumed;
-        front.take(stream, bytes, skipped, &mut piece.batch, &mut |batch| {
-            let mut full = Piece { batch: std::mem::take(batch), consumed };
-            wanted = wanted && on(&mut full);
-            *batch = full.batch;
-        });
+        hand_on(&mut front, (stream, bytes, skipped), &mut piece, &mut wanted, on);
         if over || !wanted {
             return;
         }
         piece.consumed = merge.consumed();
     }
-}
-
-/// Runs reading and detection on two threads, so that two processors share the work. Pieces arrive in the order in which
-/// they were read, so the result is the same as on one.
-///
-/// # Errors
-/// Reading panicked, which is a defect.
-fn side_by_side(
-    read: impl FnOnce(&mut dyn FnMut(&mut Piece) -> bool) + Send,
-    mut detect: impl FnMut(&mut Piece) -> bool,
-) -> Result<(), Failure> {
-    if std::thread::available_parallelism().is_ok_and(|n| n.get() == 1) {
-        read(&mut detect);
-        return Ok(());
-    }
-    std::thread::scope(|scope| {
-        let (full, pieces) = sync_channel::<Piece>(PIECES);
-        let (empty, spare) = sync_channel::<Piece>(PIECES + 2);
-        let reader = scope.spawn(move || {
-            read(&mut |piece| {
-                let sent = full.send(std::mem::take(piece)).is_ok();
-                // Memory that comes back is used again.
-                *piece = spare.try_recv().unwrap_or_default();
-                sent
-            });
-        });
-        for mut piece in pieces {
-            if !detect(&mut piece) {
-                break;
-            }
-            piece.batch.clear();
-            let _ = empty.try_send(piece);
-        }
-        reader.join().map_err(|_| Failure::Running(anyhow!("reading the logs died: this is a defect")))
-    })
 }
 
 /// The lines of a run up to a moment; lines without time go with those before them.

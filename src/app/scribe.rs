@@ -23,12 +23,14 @@ pub(super) struct Scribe {
     under_way: Option<JoinHandle<Written>>,
     /// What nobody has heard of yet.
     written: Option<Written>,
+    /// It was said that saving fails.
+    said_unsaved: bool,
 }
 
 impl Scribe {
     /// One that writes into `store`.
     pub(super) fn new(store: Arc<Store>, clock: Arc<dyn Clock>) -> Self {
-        Scribe { store, clock, under_way: None, written: None }
+        Scribe { store, clock, under_way: None, written: None, said_unsaved: false }
     }
 
     /// Whether it is saving one.
@@ -55,6 +57,18 @@ impl Scribe {
             self.wait();
         }
         self.written.take()
+    }
+
+    /// Says when saving begins to fail, and when a `whole` state can be saved again.
+    pub(super) fn say(&mut self, saved: Result<(), StoreError>, whole: bool) {
+        match saved {
+            Ok(()) if whole && std::mem::take(&mut self.said_unsaved) => tracing::info!("the state can be saved again"),
+            Ok(()) => {}
+            Err(error) if !std::mem::replace(&mut self.said_unsaved, true) => {
+                tracing::error!(%error, "the state cannot be saved; watching and telling go on, trying again");
+            }
+            Err(error) => tracing::debug!(%error, "the state can still not be saved"),
+        }
     }
 
     /// Waits for the state that is under way, if one is; [`Scribe::look`] then says what became of it.

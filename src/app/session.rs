@@ -16,7 +16,7 @@ use super::marked;
 use super::memory::Governor;
 use super::moments::{LOOK_EVERY, Moments};
 use super::pipeline::Pipeline;
-use super::reading::Input;
+use super::reading::{Input, gather};
 use super::scribe::Scribe;
 use super::standing::{Picture, SourcePicture};
 use super::status::{Board, ChannelStatus, MemoryStatus, StoreStatus};
@@ -33,8 +33,8 @@ use crate::incident::{Again, Change, ChangeKind};
 use crate::measure::ring::TICK;
 use crate::notice::Notice;
 use crate::notify::{self, Outbox};
-use crate::source::Position;
-use crate::store::{IncidentRow, OutboxRow, Store, StoreError};
+use crate::source::{Chunk, Position};
+use crate::store::{IncidentRow, OutboxRow, Store};
 use crate::time::{Clock, Span, Timestamp};
 
 /// How long lines may come late and still be judged in their place: the engine's own patience.
@@ -69,8 +69,6 @@ pub(super) struct Session {
     pub(super) store: Arc<Store>,
     /// Saves what is remembered.
     pub(super) scribe: Scribe,
-    /// It was said that saving fails.
-    pub(super) said_unsaved: bool,
     pub(super) teller: Arc<Teller>,
     pub(super) hearer: Hearer,
     pub(super) board: Board,
@@ -101,7 +99,7 @@ impl Session {
         let watchdog = systemd::watchdog_interval().filter(|_| self.service);
         let mut stand = Stand::default();
         let mut steady = Wall::default();
-        let mut changes: Vec<Change> = Vec::new();
+        let (mut changes, mut next): (Vec<Change>, Option<Input>) = (Vec::new(), None);
         // The first cut is made as soon as positions come: from then on every file is known that was there.
         let (mut dirty, mut met, mut first) = (false, true, true);
         let mut troubles = Troubles::new(self.pipeline.defects());
@@ -119,7 +117,7 @@ impl Session {
                 wait = wait.min(moments.alive + every);
             }
             let wait = (wait - self.clock.monotonic()).min(self.next_tick(&stand)).clamp(WAIT.0, WAIT.1);
-            let input = inbox.recv_timeout(wait.to_std());
+            let input = next.take().map_or_else(|| inbox.recv_timeout(wait.to_std()), Ok);
             let wall = self.clock.now();
             // What silence is measured by; lines are held against the clock as it is.
             let believed = steady.read(wall, self.clock.monotonic());
@@ -128,11 +126,8 @@ impl Session {
             let mut idle = false;
             match input {
                 Ok(Input::Chunk(chunk)) => {
-                    if let Some(stream) = self.pipeline.stream_of(chunk.source) {
-                        self.enter(&chunk.bytes);
-                        self.pipeline.take(stream, &chunk.bytes, chunk.skipped, &mut changes);
-                    }
-                    met |= self.positions.insert(chunk.position.generation, chunk.position).is_none();
+                    let chunks = gather(chunk, inbox, &mut next);
+                    met |= self.count(chunks, &mut changes);
                     stand.at_end = false;
                     dirty = true;
                 }
@@ -166,7 +161,7 @@ impl Session {
                 moments.note_saved(now, written.took);
                 // What was not saved is as urgent as before.
                 dirty |= written.result.is_err();
-                self.say_of_saving(written.result, true);
+                self.scribe.say(written.result, true);
             }
             if !changes.is_empty() {
                 self.tell(&mut changes, wall, &mut moments);
@@ -209,9 +204,24 @@ impl Session {
         self.cut(&mut moments);
         self.scribe.wait();
         if let Some(written) = self.scribe.look() {
-            self.say_of_saving(written.result, true);
+            self.scribe.say(written.result, true);
         }
         self
+    }
+
+    /// Counts the lines of chunks; whether some are of a file that was not known.
+    fn count(&mut self, chunks: Vec<Chunk>, changes: &mut Vec<Change>) -> bool {
+        for chunk in &chunks {
+            if self.pipeline.stream_of(chunk.source).is_some() {
+                self.enter(&chunk.bytes);
+            }
+        }
+        self.pipeline.take_chunks(&chunks, changes);
+        let mut met = false;
+        for position in chunks.into_iter().map(|chunk| chunk.position) {
+            met |= self.positions.insert(position.generation, position).is_none();
+        }
+        met
     }
 
     /// How long it is, by the wall clock, until it judges though no lines come.
@@ -302,7 +312,7 @@ impl Session {
         if let Hearer::Outbox(senders) = &self.hearer {
             senders.wake();
         }
-        self.say_of_saving(told, false);
+        self.scribe.say(told, false);
         fault::point("told");
     }
 
@@ -322,18 +332,6 @@ impl Session {
         let state = self.pipeline.save(self.positions.values().cloned().collect());
         moments.note_cut(now, self.clock.monotonic() - now);
         self.scribe.take(state, taken);
-    }
-
-    /// Says when saving begins to fail, and when a whole state can be saved again.
-    fn say_of_saving(&mut self, saved: Result<(), StoreError>, whole: bool) {
-        match saved {
-            Ok(()) if whole && std::mem::take(&mut self.said_unsaved) => tracing::info!("the state can be saved again"),
-            Ok(()) => {}
-            Err(error) if !std::mem::replace(&mut self.said_unsaved, true) => {
-                tracing::error!(%error, "the state cannot be saved; watching and telling go on, trying again");
-            }
-            Err(error) => tracing::debug!(%error, "the state can still not be saved"),
-        }
     }
 
     /// Enters lines that are counted now in the ledger, if one is kept.
