@@ -179,8 +179,9 @@ pub struct Judged {
 
 /// Judges a route at the end of a tick.
 pub fn judge(route: &Route<'_>, scene: &Scene<'_>, settings: &Settings) -> Option<Judged> {
-    let spike = error_spike::judge(SubjectKind::Endpoint, route.full, Class::Denied, scene, &settings.errors())?;
-    if spike.of_few {
+    let (kind, errors) = (SubjectKind::Endpoint, settings.errors());
+    let spike = error_spike::judge(kind, route.full, Class::Denied, scene, &errors)?;
+    if error_spike::is_of_few(kind, route.full, Class::Denied, scene, &errors) {
         return None;
     }
     // Nothing fails beyond the usual, and hardly anybody guesses: nearly always.

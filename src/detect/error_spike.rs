@@ -112,7 +112,7 @@ pub struct Judgement {
     pub share: f64,
     /// Whether so much fails for so long that it is to be told, and nothing that the usual share is learned from.
     pub fires: bool,
-    /// Whether it is the trouble of a few callers, who are told themselves, and not the stream's.
+    /// Whether what fires is the trouble of a few callers, who are told themselves, and not the stream's ([`is_of_few`]).
     pub of_few: bool,
     /// What was needed.
     pub need: f64,
@@ -215,7 +215,8 @@ pub fn judge(
         if minutes > 5 && !scene.ends_minute() {
             continue;
         }
-        let window = Window::of(failures, full, scene, minutes);
+        // Nothing is expected to fail less than never.
+        let Some(window) = Window::with(failures, full, scene, minutes, floor) else { continue };
         let share = window.share();
         let excess = window.errors - failures.share() * window.requests;
         // A small share must last: a rolling release makes a few percent fail for minutes.
@@ -232,8 +233,16 @@ pub fn judge(
             best = Judgement { bits, window: Span::from_mins(minutes), share, fires, ..best };
         }
     }
-    best.of_few = !single && !is_of_many(kind, failures, full, scene, settings);
+    best.of_few = best.fires && !single && !is_of_many(kind, failures, full, scene, settings);
     Some(best)
+}
+
+/// Whether the failures of a class are the trouble of a few callers, whether or not they are too many.
+pub fn is_of_few(kind: SubjectKind, full: &Full, class: Class, scene: &Scene<'_>, settings: &Settings) -> bool {
+    let failures = full.failures[class.index()].as_deref().filter(|_| !kind.is_caller());
+    failures.is_some_and(|failures| {
+        !is_few(failures, kind, scene, settings) && !is_of_many(kind, failures, full, scene, settings)
+    })
 }
 
 /// Failures of a few callers are those callers' trouble, whoever else calls the same. Where only a few call at all, it is

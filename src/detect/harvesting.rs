@@ -118,9 +118,9 @@ pub fn judge(
     let look = |seen| look(kind, harvest, full, scene, peers, settings, seen);
     let found = seen.into_iter().map(look).find(|look| look.fires).or_else(|| {
         let lately = harvest.seen_lately(&seen[0], scene.end, |start| requests_since(full, scene, start))?;
-        // In the last hours only what lasts: a burst is told as one.
-        let lasts = scene.end - onset(harvest, full, scene, &lately) >= LASTING;
-        lasts.then(|| look(lately)).filter(|look| look.fires)
+        // In the last hours only what lasts: a burst is told as one. When it began takes by far the most to say.
+        let found = look(lately);
+        (found.fires && scene.end - onset(harvest, full, scene, &found.seen) >= LASTING).then_some(found)
     })?;
     // What was read this morning says nothing of now.
     let since = onset(harvest, full, scene, &found.seen);

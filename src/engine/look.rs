@@ -1,6 +1,5 @@
 //! The first look of a tick: what moved, how much it did, and whether everything is up together.
 
-use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
 use smallvec::SmallVec;
@@ -127,13 +126,14 @@ impl Engine {
     fn risers(&self, tick: i64, history: Span, looked: &[Looked]) -> SmallVec<[burst::Now; 8]> {
         let kind = self.callers();
         let scene = self.scene(kind, tick, history);
-        // The first few of them are asked for, so they are not all put in order.
-        let callers = looked.iter().zip(0..).filter(|(l, _)| l.about.kind == kind);
-        let mut order: BinaryHeap<(u64, Reverse<u32>)> =
-            callers.map(|(l, index)| (l.seen as u64, Reverse(index))).collect();
+        // The first few of them are asked for, so they are not all put in order. What was seen and, behind it, the place, so
+        // that one comparison does.
+        let callers = looked.iter().zip(0u32..).filter(|(l, _)| l.about.kind == kind);
+        let mut order: BinaryHeap<u64> =
+            callers.map(|(l, index)| u64::from(l.seen as u32) << 32 | u64::from(!index)).collect();
         let mut best: SmallVec<[(f64, u32, burst::Now); 8]> = SmallVec::new();
-        while let Some((seen, Reverse(index))) = order.pop() {
-            let seen = seen as f64;
+        while let Some(next) = order.pop() {
+            let (seen, index) = ((next >> 32) as f64, !(next as u32));
             if best.len() == RISERS && best.last().is_some_and(|fifth| seen < fifth.0) {
                 break;
             }

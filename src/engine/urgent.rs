@@ -415,9 +415,10 @@ impl Engine {
             }
             error_spike::NAME => {
                 let class = *Class::ALL.get(tag as usize)?;
-                let judged = error_spike::judge(about.kind, full, class, &scene, &self.settings.error_spike)
-                    .filter(|judged| !judged.of_few)?;
-                error_spike::finding(about.kind, full, &scene, judged)
+                let settings = &self.settings.error_spike;
+                let judged = error_spike::judge(about.kind, full, class, &scene, settings)?;
+                let few = error_spike::is_of_few(about.kind, full, class, &scene, settings);
+                if few { None } else { error_spike::finding(about.kind, full, &scene, judged) }
             }
             harvesting::NAME => {
                 let harvest = row.harvest.as_deref()?;

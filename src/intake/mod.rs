@@ -409,7 +409,8 @@ fn milliseconds(seconds: f64) -> u32 {
 
 /// Bytes as text: what is no UTF-8 becomes U+FFFD.
 fn lossy(bytes: &[u8]) -> Cow<'_, str> {
-    String::from_utf8_lossy(bytes)
+    // Nearly all of it is, which is soon seen.
+    std::str::from_utf8(bytes).map_or_else(|_| String::from_utf8_lossy(bytes), Cow::Borrowed)
 }
 
 /// A name of at most [`MAX_NAME_BYTES`]: of a longer one its middle becomes an ellipsis.

@@ -168,17 +168,11 @@ impl Mix {
             self.taken += 1;
             return;
         }
-        // Now counts ten times as much as usually: the parts of an incident must find their place.
-        let weight = |at: usize| 10.0 * self.recent[at] + self.usual[at];
-        let lightest = if let Some(known) = self.lightest.checked_sub(1) {
-            usize::from(known) % PARTS
-        } else {
-            // Floats that are not negative are in the order of their bits; of equals the first is the lightest.
-            let weights: [u64; PARTS] = std::array::from_fn(|at| u64::from(weight(at).to_bits()) << 8 | at as u64);
-            let least = weights.into_iter().fold(u64::MAX, u64::min);
-            least as usize % PARTS
+        let lightest = match self.lightest.checked_sub(1) {
+            Some(known) => usize::from(known) % PARTS,
+            None => lightest(&self.recent, &self.usual),
         };
-        if weight(lightest) <= 40.0 || self.recent[lightest] < 1.0 {
+        if weigh(self.recent[lightest], self.usual[lightest]) <= 40.0 || self.recent[lightest] < 1.0 {
             self.put(lightest, entry);
         } else {
             // A heavy set gives way slowly: whoever stays away loses ground to many knocks. It stays the lightest by that.
@@ -254,6 +248,23 @@ impl Mix {
     }
 }
 
+/// The place of the lightest part of a full set, of equals the first, found without branches.
+fn lightest(recent: &[f32; PARTS], usual: &[f32; PARTS]) -> usize {
+    let (mut place, mut least) = (0, weigh(recent[0], usual[0]));
+    for at in 1..PARTS {
+        let weight = weigh(recent[at], usual[at]);
+        let lighter = weight < least;
+        least = if lighter { weight } else { least };
+        place = if lighter { at } else { place };
+    }
+    place
+}
+
+/// Now counts ten times as much as usually: the parts of an incident must find their place.
+fn weigh(recent: f32, usual: f32) -> f32 {
+    10.0 * recent + usual
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -287,6 +298,22 @@ mod tests {
         let top = mix.shares()[0];
         assert_eq!(top.id, Id(77));
         assert!(top.now > 0.8 && top.usual < 0.2, "{top:?}");
+    }
+
+    #[test]
+    fn of_equals_the_first_is_the_lightest() {
+        let mut random = 11u64;
+        for _ in 0..5_000 {
+            let mut some = || {
+                random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+                (random >> 62) as f32 / 3.0
+            };
+            let (recent, usual): ([f32; PARTS], [f32; PARTS]) =
+                (std::array::from_fn(|_| some()), std::array::from_fn(|_| some()));
+            let weight = |at: &usize| weigh(recent[*at], usual[*at]);
+            let by_order = (0..PARTS).min_by(|a, b| weight(a).total_cmp(&weight(b)));
+            assert_eq!(Some(lightest(&recent, &usual)), by_order, "{recent:?} {usual:?}");
+        }
     }
 
     #[test]

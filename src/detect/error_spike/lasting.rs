@@ -34,26 +34,43 @@ pub(super) struct Window {
 impl Window {
     /// The window of so many minutes that ends now.
     pub(super) fn of(failures: &Failures, full: &Full, scene: &Scene<'_>, minutes: i64) -> Window {
+        Window::failed(failures, scene, minutes).counted(full)
+    }
+
+    /// The same, if `least` requests failed in it: most windows are told by that.
+    pub(super) fn with(
+        failures: &Failures,
+        full: &Full,
+        scene: &Scene<'_>,
+        minutes: i64,
+        least: f64,
+    ) -> Option<Window> {
+        Some(Window::failed(failures, scene, minutes)).filter(|w| w.errors >= least).map(|w| w.counted(full))
+    }
+
+    /// With its failures alone.
+    fn failed(failures: &Failures, scene: &Scene<'_>, minutes: i64) -> Window {
         let fine = minutes <= 5;
         let (newest, buckets) = if fine { (scene.tick, 6 * minutes) } else { (scene.minute(), minutes) };
-        let mut window = Window { minutes, fine, newest, buckets, errors: 0.0, requests: 0.0 };
-        (window.errors, window.requests) = window.sum(failures, full, newest - buckets + 1, newest);
-        window
+        let first = newest - buckets + 1;
+        let errors = if fine { failures.tens.sum(first, newest) } else { failures.mins.sum(first, newest) };
+        Window { minutes, fine, newest, buckets, errors: errors as f64, requests: 0.0 }
+    }
+
+    /// With its requests.
+    fn counted(self, full: &Full) -> Window {
+        let requests = match (self.fine, self.minutes) {
+            // What is asked for over and over is remembered.
+            (true, 5) => full.counts.ticks(self.newest, 30),
+            (true, _) => full.counts.tens.sum(self.newest - self.buckets + 1, self.newest),
+            (false, _) => full.counts.minutes(self.newest, self.minutes),
+        };
+        Window { requests: (requests as f64).max(self.errors), ..self }
     }
 
     /// Share of its requests that failed.
     pub(super) fn share(&self) -> f64 {
         self.errors / self.requests.max(1.0)
-    }
-
-    /// Failures and requests in a part of it.
-    fn sum(&self, failures: &Failures, full: &Full, from: i64, to: i64) -> (f64, f64) {
-        let (errors, requests) = if self.fine {
-            (failures.tens.sum(from, to), full.counts.tens.sum(from, to))
-        } else {
-            (failures.mins.sum(from, to), full.counts.mins.sum(from, to))
-        };
-        (errors as f64, requests.max(errors) as f64)
     }
 
     /// Failures and requests of its worst minute.
